@@ -1,0 +1,175 @@
+//! API keys: what may be said of one, and what is known of one.
+
+use crate::budget::ResetInterval;
+use crate::clock::Timestamp;
+use crate::id::{AccountId, KeyHash, KeyId, WorkspaceId};
+use crate::money::Nanos;
+use crate::secret::Tag;
+
+/// What a key may be used for. Management keys manage and never infer, inference keys the reverse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyKind {
+    Management,
+    Inference,
+}
+
+/// A key's name: 1 to 256 characters, none of them a control character.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyName(String);
+
+impl KeyName {
+    pub const CHARACTERS_MAX: usize = 256;
+
+    pub fn new(name: &str) -> Result<Self, KeyNameError> {
+        match name.chars().count() {
+            0 => return Err(KeyNameError::Empty),
+            count if count > Self::CHARACTERS_MAX => return Err(KeyNameError::TooLong),
+            _ => {}
+        }
+        if name.chars().any(char::is_control) {
+            return Err(KeyNameError::ControlCharacter);
+        }
+        Ok(Self(name.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Why a text is not a key's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyNameError {
+    #[error("must not be empty")]
+    Empty,
+    #[error("must not be longer than 256 characters")]
+    TooLong,
+    #[error("must not contain control characters")]
+    ControlCharacter,
+}
+
+/// The terms under which a key may spend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// What may be spent per window; `None` is unlimited.
+    pub limit: Option<Nanos>,
+    /// Which window the limit counts; `None` counts all time.
+    pub reset: Option<ResetInterval>,
+    /// Whether spend on the operator's own provider credentials counts against the limit.
+    pub include_byok_in_limit: bool,
+}
+
+/// What a new key is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewKey {
+    pub kind: KeyKind,
+    pub name: KeyName,
+    pub workspace: WorkspaceId,
+    pub terms: Terms,
+    pub expires_at: Option<Timestamp>,
+    pub creator_user_id: Option<String>,
+    pub external_user: Option<String>,
+}
+
+/// One secret of a key, as the store holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretRecord {
+    pub hash: KeyHash,
+    pub tag: Tag,
+    /// The masked key string.
+    pub label: String,
+    /// Made by Keyway, with prefix and checksum; `false` for a key that the operator brought.
+    pub minted: bool,
+    /// When it stops being valid because the key was rotated; `None` for the newest.
+    pub valid_until: Option<Timestamp>,
+}
+
+impl SecretRecord {
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.valid_until.is_none_or(|until| now < until)
+    }
+}
+
+/// A change to a key: `None` leaves the field as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyPatch {
+    pub name: Option<KeyName>,
+    pub disabled: Option<bool>,
+    /// `Some(None)` takes the limit away.
+    pub limit: Option<Option<Nanos>>,
+    /// `Some(None)` makes the limit one for all time.
+    pub reset: Option<Option<ResetInterval>>,
+    pub include_byok_in_limit: Option<bool>,
+}
+
+/// What was spent in one window, in nano-dollars.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WindowSpend {
+    /// Charged to the key.
+    pub spent: Nanos,
+    /// Spent with the operator's own provider credentials, at list price.
+    pub byok: Nanos,
+}
+
+/// What a key has spent, by [`crate::budget::WindowKind::index`], in the windows open at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeySpend {
+    pub windows: [WindowSpend; 4],
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// A key as the management API shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRecord {
+    pub id: KeyId,
+    pub account: AccountId,
+    pub kind: KeyKind,
+    pub workspace: WorkspaceId,
+    /// The newest secret's.
+    pub hash: KeyHash,
+    /// The newest secret's.
+    pub label: String,
+    pub name: KeyName,
+    pub disabled: bool,
+    pub terms: Terms,
+    pub creator_user_id: Option<String>,
+    pub external_user: Option<String>,
+    pub created_at: Timestamp,
+    pub updated_at: Option<Timestamp>,
+    pub expires_at: Option<Timestamp>,
+    pub spend: KeySpend,
+}
+
+impl KeyRecord {
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|at| at <= now)
+    }
+
+    /// What is left under the limit in the window that it counts; `None` when unlimited.
+    ///
+    /// Never below zero: where the limit was lowered below what is spent, nothing is left.
+    pub fn limit_remaining(&self) -> Option<Nanos> {
+        let limit = self.terms.limit?;
+        let kind = self.terms.reset.map_or(crate::budget::WindowKind::Total, ResetInterval::window);
+        let window = self.spend.windows[kind.index()];
+        let mut counted = window.spent;
+        if self.terms.include_byok_in_limit {
+            counted = counted.saturating_add(window.byok);
+        }
+        Some(limit.saturating_sub(counted).max(Nanos::ZERO))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_bounds() {
+        assert!(KeyName::new("Customer Instance Key").is_ok());
+        assert!(KeyName::new(&"ä".repeat(256)).is_ok());
+        assert_eq!(KeyName::new(""), Err(KeyNameError::Empty));
+        assert_eq!(KeyName::new(&"ä".repeat(257)), Err(KeyNameError::TooLong));
+        assert_eq!(KeyName::new("a\u{7}b"), Err(KeyNameError::ControlCharacter));
+    }
+}

@@ -1,0 +1,91 @@
+//! What the ledger asks a store to write.
+
+use std::sync::Arc;
+
+use crate::budget::Windows;
+use crate::clock::Timestamp;
+use crate::id::{AccountId, GenerationId, KeyId};
+use crate::money::Nanos;
+use crate::pricing::Usage;
+
+/// The facts of a metered request that stand when it is admitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Metered {
+    pub id: GenerationId,
+    pub key: KeyId,
+    /// Every account on its path.
+    pub accounts: Vec<AccountId>,
+    /// The windows that it is charged to, whenever it ends.
+    pub windows: Windows,
+    pub model: String,
+    pub provider: String,
+    pub streamed: bool,
+    pub admitted_at: Timestamp,
+}
+
+/// The request is being answered: from now on a crash charges `authorised`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerMark {
+    pub request: Arc<Metered>,
+    pub authorised: Nanos,
+}
+
+/// How a response ended. Every request that was admitted ends in exactly one of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// The provider said everything.
+    Completed,
+    /// The client went away before the end.
+    ClientLeft,
+    /// The provider failed or broke off.
+    ProviderFailed,
+    /// This process was told to stop before the end.
+    Stopped,
+    /// An earlier run of this process ended in the middle of it.
+    Crashed,
+}
+
+impl Ending {
+    pub const ALL: [Self; 5] =
+        [Self::Completed, Self::ClientLeft, Self::ProviderFailed, Self::Stopped, Self::Crashed];
+
+    /// The word that the store and the logs use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::ClientLeft => "client_left",
+            Self::ProviderFailed => "provider_failed",
+            Self::Stopped => "stopped",
+            Self::Crashed => "crashed",
+        }
+    }
+}
+
+/// A request's charge, final.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settlement {
+    pub request: Arc<Metered>,
+    /// Charged to every account of the request; never above its reservation.
+    pub charge: Nanos,
+    /// Spent with the operator's own provider credentials, at list price; beside the charge.
+    pub byok: Nanos,
+    /// What the provider bills beyond the reservation: the operator's, never the key's.
+    pub overrun: Nanos,
+    /// What an answer cost that the provider itself ended: the operator's, never the key's.
+    pub absorbed: Nanos,
+    pub usage: Usage,
+    pub ending: Ending,
+    /// The usage was not reported by the provider but worked out here.
+    pub estimated: bool,
+    pub settled_at: Timestamp,
+}
+
+/// A metered request as the store holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GenerationRecord {
+    pub request: Metered,
+    /// Up to where it was marked; zero for one that was settled without a mark.
+    pub authorised: Nanos,
+    /// `None` while it is being answered.
+    pub settlement: Option<Settlement>,
+}

@@ -1,0 +1,257 @@
+//! The contract of a store: verbs of the domain, not tables.
+//!
+//! One call is one transaction: what it decides and what it writes are one. `now` is an argument.
+//! Every call may be repeated when its answer was lost. An answer of `Ok` is durable as configured.
+
+#[cfg(any(test, feature = "testing"))]
+pub mod contract;
+#[cfg(any(test, feature = "testing"))]
+pub mod model;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::clock::Timestamp;
+use crate::id::{AccountId, GenerationId, KeyHash, KeyId, WorkspaceId};
+use crate::key::{KeyKind, KeyPatch, KeyRecord, NewKey, SecretRecord, WindowSpend};
+use crate::ledger::{AnswerMark, GenerationRecord, Settlement};
+use crate::secret::SALT_BYTES;
+
+/// How long an `Idempotency-Key` is remembered.
+pub const IDEMPOTENCY_SECONDS: i64 = 24 * 60 * 60;
+
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// The workspace of keys that name none. Made with the installation, never changed.
+    fn default_workspace(&self) -> WorkspaceId;
+
+    /// Makes a management key if the installation never had one. Answers whether it did.
+    async fn key_bootstrap(
+        &self,
+        creation: KeyCreation,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
+
+    /// Makes a key with its account. With an [`Idempotency`] the same creation happens once.
+    async fn key_create(
+        &self,
+        creation: KeyCreation,
+        now: Timestamp,
+    ) -> Result<KeyCreated, StoreError>;
+
+    /// The key of `kind` that `hash` belongs to: its newest hash or one in its grace period.
+    /// Disabled and expired keys are found, deleted ones are not.
+    async fn key_get(
+        &self,
+        kind: KeyKind,
+        hash: KeyHash,
+        now: Timestamp,
+    ) -> Result<Option<KeyRecord>, StoreError>;
+
+    async fn key_list(&self, query: KeyQuery, now: Timestamp) -> Result<KeyPage, StoreError>;
+
+    /// Applies `patch` and sets `updated_at`; `None` where there is no such key.
+    async fn key_update(
+        &self,
+        hash: KeyHash,
+        patch: KeyPatch,
+        now: Timestamp,
+    ) -> Result<Option<KeyRecord>, StoreError>;
+
+    /// Gives the inference key a new secret; the live ones stay valid until `grace_until` at most.
+    async fn key_rotate(
+        &self,
+        hash: KeyHash,
+        secret: SecretRecord,
+        grace_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<KeyRecord>, StoreError>;
+
+    /// Ends a key and all its hashes. Its charges stay.
+    async fn key_delete(
+        &self,
+        kind: KeyKind,
+        hash: KeyHash,
+        now: Timestamp,
+    ) -> Result<KeyDeleted, StoreError>;
+
+    /// What authentication needs to know of the key that `hash` is or was a secret of, with all its
+    /// secrets, live or not; `None` when there is none or it was deleted.
+    async fn credential_find(
+        &self,
+        hash: KeyHash,
+        now: Timestamp,
+    ) -> Result<Option<Credential>, StoreError>;
+
+    /// The secrets that Keyway did not make, of keys that are not deleted. They are few.
+    async fn secrets_brought(&self) -> Result<Vec<SecretRecord>, StoreError>;
+
+    /// The newest window of each kind that `account` has a charge in.
+    async fn balance(&self, account: AccountId) -> Result<Balance, StoreError>;
+
+    /// Marks a request as being answered, up to `authorised`. A later mark may only raise it.
+    /// A mark of a request that is settled changes nothing.
+    async fn mark(&self, mark: AnswerMark) -> Result<(), StoreError>;
+
+    /// Writes a charge, once: into the request's row and into the windows of its admission.
+    async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError>;
+
+    /// Settles what an earlier run left marked: charges what was authorised, as `estimated`.
+    /// Answers how many there were. Called once, before anything is served.
+    async fn recover(&self, now: Timestamp) -> Result<u64, StoreError>;
+
+    async fn generation(&self, id: GenerationId) -> Result<Option<GenerationRecord>, StoreError>;
+
+    /// Whether the store can be written now: writes something that changes nothing.
+    async fn probe(&self) -> Result<(), StoreError>;
+}
+
+/// A key to be made, with its first secret.
+#[derive(Clone, Debug)]
+pub struct KeyCreation {
+    pub key: NewKey,
+    pub secret: SecretRecord,
+    pub idempotency: Option<Idempotency>,
+}
+
+/// What ties repeated creations together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// The management key that asks; others' `Idempotency-Key`s are theirs.
+    pub actor: KeyId,
+    /// SHA-256 of the `Idempotency-Key`.
+    pub key: [u8; 32],
+    /// SHA-256 of the request's body.
+    pub body: [u8; 32],
+    /// What the key string is derived from, with the installation's secret.
+    pub salt: [u8; SALT_BYTES],
+    /// The answer as it is given now, without the key string.
+    pub answer: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyCreated {
+    Created(KeyRecord),
+    /// The same creation was answered within the last 24 h, like this.
+    Replayed {
+        salt: [u8; SALT_BYTES],
+        answer: String,
+    },
+    /// The `Idempotency-Key` was used with another body.
+    BodyDiffers,
+    /// The key that this creation made was deleted since.
+    KeyDeleted,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyDeleted {
+    Deleted(KeyId, AccountId),
+    NotFound,
+    /// It is the only management key that is left; without it nobody could manage.
+    LastManagementKey,
+}
+
+/// Which keys a list shows, and in what order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyQuery {
+    pub kind: KeyKind,
+    pub workspace: WorkspaceId,
+    pub include_disabled: bool,
+    pub include_expired: bool,
+    /// Only keys whose name or label contains this; ASCII letters match in either case.
+    pub contains: Option<String>,
+    pub sort: KeySort,
+    pub start: PageStart,
+    /// Rows at most, 1 to 1,000.
+    pub limit: u32,
+}
+
+/// The order of a list. Keys that are equal in it stand newest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeySort {
+    #[default]
+    Newest,
+    Oldest,
+    /// By name, in the order of its bytes.
+    Name,
+    NameDescending,
+    /// By all-time spend, largest first.
+    UsageDescending,
+}
+
+impl KeySort {
+    pub const ALL: [Self; 5] =
+        [Self::Newest, Self::Oldest, Self::Name, Self::NameDescending, Self::UsageDescending];
+
+    /// The word of the query: a field, with `-` before it for the largest first.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Newest => "-created_at",
+            Self::Oldest => "created_at",
+            Self::Name => "name",
+            Self::NameDescending => "-name",
+            Self::UsageDescending => "-usage",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageStart {
+    /// Skips this many rows.
+    Offset(u64),
+    /// Starts behind the key that has or had this hash, deleted ones included.
+    After(KeyHash),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyPage {
+    Keys(Vec<KeyRecord>),
+    /// [`PageStart::After`] names no key.
+    UnknownCursor,
+}
+
+/// What authentication needs to know of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credential {
+    pub key: KeyRecord,
+    pub secrets: Vec<SecretRecord>,
+}
+
+/// The newest window of one kind that an account has a charge in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WindowBalance {
+    pub starts_at: Timestamp,
+    pub spend: WindowSpend,
+}
+
+/// By [`crate::budget::WindowKind::index`].
+pub type Balance = [WindowBalance; 4];
+
+/// What became of a settlement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    Applied,
+    /// It had been written before, with the same charge.
+    Repeated,
+    /// The request was settled with another charge, which stands.
+    Differs,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum StoreError {
+    /// It cannot be written or read now: disk full, read-only, shutting down. Nothing was changed.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// It broke its own rules.
+    #[error("the store is broken: {0}")]
+    Broken(String),
+}
+
+impl From<StoreError> for crate::error::Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(detail) => Self::unavailable(detail),
+            StoreError::Broken(detail) => Self::internal(detail),
+        }
+    }
+}
