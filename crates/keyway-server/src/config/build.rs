@@ -1,0 +1,189 @@
+//! Makes typed values of a document, and checks what spans several fields.
+//!
+//! A function answers `None` where something that it needs is missing or wrong; that was reported
+//! by then. The others go on, so that one run finds all mistakes.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use keyway_core::catalogue::{Endpoint, Model};
+use keyway_core::money::Rate;
+use keyway_core::pricing::Pricing;
+use keyway_core::secret::{KeyPrefix, KeySecret};
+
+use super::mistake::{Place, Report};
+use super::view::View;
+use super::{
+    Config, Dialect, Durability, KeysConfig, ProviderConfig, SHUTDOWN_GRACE_DEFAULT, ServerConfig,
+    StoreConfig, secret,
+};
+
+pub(super) fn config(
+    root: View<'_>,
+    origin: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    report: &mut Report<'_>,
+) -> Option<Config> {
+    let place = Place::default();
+    let providers = root.list("providers", &place);
+    let models = root.list("models", &place);
+    unique(&providers, "slug", report);
+    unique(&models, "id", report);
+
+    let folder = origin.parent().unwrap_or(Path::new(""));
+    let slugs: Vec<&str> = providers.iter().filter_map(|(view, _)| view.text("slug")).collect();
+    let providers: Vec<_> =
+        providers.iter().map(|(view, at)| provider(*view, at, folder, env, report)).collect();
+    let models: Vec<_> = models.iter().map(|(view, at)| model(*view, at, &slugs, report)).collect();
+    Some(Config {
+        server: server(root),
+        store: store(root)?,
+        keys: keys(root)?,
+        providers: providers.into_iter().collect::<Option<_>>()?,
+        models: models.into_iter().collect::<Option<_>>()?,
+        warnings: Vec::new(),
+    })
+}
+
+fn server(root: View<'_>) -> ServerConfig {
+    let section = root.section("server");
+    ServerConfig {
+        public_url: section.and_then(|section| section.text("public_url")).map(without_slash),
+        shutdown_grace: section
+            .and_then(|section| section.duration("shutdown_grace"))
+            .unwrap_or(SHUTDOWN_GRACE_DEFAULT),
+    }
+}
+
+fn store(root: View<'_>) -> Option<StoreConfig> {
+    match root.section("store").and_then(|section| section.text("durability")) {
+        Some(word) => Durability::parse(word).map(|durability| StoreConfig { durability }),
+        None => Some(StoreConfig::default()),
+    }
+}
+
+fn keys(root: View<'_>) -> Option<KeysConfig> {
+    match root.section("keys").and_then(|section| section.text("prefix")) {
+        Some(prefix) => KeyPrefix::new(prefix).map(|prefix| KeysConfig { prefix }),
+        None => Some(KeysConfig::default()),
+    }
+}
+
+fn provider(
+    view: View<'_>,
+    place: &Place,
+    folder: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    report: &mut Report<'_>,
+) -> Option<ProviderConfig> {
+    let api_key = view
+        .text("api_key")
+        .map(|source| credential(source, &view.place("api_key", place), folder, env, report));
+    let slug = view.text("slug")?;
+    Some(ProviderConfig {
+        slug: slug.to_owned(),
+        name: view.text("name").unwrap_or(slug).to_owned(),
+        dialect: Dialect::parse(view.text("dialect")?)?,
+        base_url: without_slash(view.text("base_url")?),
+        api_key: match api_key {
+            Some(read) => Some(read?),
+            None => None,
+        },
+    })
+}
+
+fn credential(
+    source: &str,
+    place: &Place,
+    folder: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    report: &mut Report<'_>,
+) -> Option<KeySecret> {
+    // Such a text was reported by its rule.
+    if source.chars().any(char::is_control) {
+        return None;
+    }
+    match secret::read(source, folder, env) {
+        Ok(found) => {
+            if found.literal {
+                let advice = "stands in the configuration itself; \"env:NAME\" or \"file:PATH\" keeps it out";
+                report.warn(place, advice);
+            }
+            Some(found.secret)
+        }
+        Err(wrong) => {
+            report.wrong(place, &wrong.problem, wrong.allowed);
+            None
+        }
+    }
+}
+
+fn model(view: View<'_>, place: &Place, slugs: &[&str], report: &mut Report<'_>) -> Option<Model> {
+    let endpoints: Vec<_> = view
+        .list("endpoints", place)
+        .iter()
+        .map(|(view, place)| endpoint(*view, place, slugs, report))
+        .collect();
+    let context_length = view.count("context_length");
+    let max_completion_tokens = view.count("max_completion_tokens").or(context_length);
+    if let (Some(context), Some(completion)) = (context_length, max_completion_tokens)
+        && completion > context
+    {
+        let place = view.place("max_completion_tokens", place);
+        report.wrong(&place, "is larger than context_length", &format!("1 to {context}"));
+    }
+    let id = view.text("id")?;
+    Some(Model {
+        id: id.to_owned(),
+        name: view.text("name").unwrap_or(id).to_owned(),
+        context_length: context_length?,
+        max_completion_tokens: max_completion_tokens?,
+        endpoints: endpoints.into_iter().collect::<Option<_>>()?,
+    })
+}
+
+fn endpoint(
+    view: View<'_>,
+    place: &Place,
+    slugs: &[&str],
+    report: &mut Report<'_>,
+) -> Option<Endpoint> {
+    let provider = view.text("provider")?;
+    if !slugs.contains(&provider) {
+        let allowed = match slugs {
+            [] => "the slug of a provider, of which there is none".to_owned(),
+            slugs => format!("the slug of a provider: {}", slugs.join(", ")),
+        };
+        let place = view.place("provider", place);
+        report.missing(&place, "names a provider that is not configured", &allowed);
+    }
+    let pricing = view.section("pricing")?;
+    Some(Endpoint {
+        provider: provider.to_owned(),
+        upstream_model: view.text("upstream_model")?.to_owned(),
+        pricing: Pricing {
+            prompt: Rate::parse(pricing.text("prompt")?).ok()?,
+            completion: Rate::parse(pricing.text("completion")?).ok()?,
+        },
+    })
+}
+
+/// Reports entries whose field `name` says what an earlier entry's says.
+fn unique(entries: &[(View<'_>, Place)], name: &str, report: &mut Report<'_>) {
+    let mut first: HashMap<&str, Place> = HashMap::new();
+    for (view, place) in entries {
+        let Some(text) = view.text(name) else { continue };
+        let place = view.place(name, place);
+        if let Some(earlier) = first.get(text) {
+            let line = report.line_of(earlier);
+            let problem = format!("is the same as {} in line {line}", earlier.path);
+            report.wrong(&place, &problem, "one that no other entry has");
+        } else {
+            first.insert(text, place);
+        }
+    }
+}
+
+fn without_slash(url: &str) -> String {
+    url.trim_end_matches('/').to_owned()
+}

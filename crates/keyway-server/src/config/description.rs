@@ -1,0 +1,238 @@
+//! What a configuration may say: its sections and their fields, described once.
+
+use super::rules::{self, TextRule};
+
+/// A table of the file.
+pub(super) struct Section {
+    pub(super) doc: &'static str,
+    pub(super) fields: &'static [Field],
+}
+
+/// A field of a section.
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) doc: &'static str,
+    pub(super) presence: Presence,
+    pub(super) kind: Kind,
+}
+
+/// Whether a field has to stand there.
+#[derive(PartialEq)]
+pub(super) enum Presence {
+    Required,
+    Optional,
+    /// Absent means this.
+    Default(&'static str),
+}
+
+/// What a field holds.
+pub(super) enum Kind {
+    Text(&'static TextRule),
+    /// An integer from 1 to this.
+    Count(u64),
+    /// Whole seconds, or a text such as `500ms`, `30s` or `2m`.
+    Duration,
+    Choice(&'static [&'static str]),
+    Section(&'static Section),
+    List(&'static Section, Least),
+}
+
+/// How many entries a list has at least.
+#[derive(Clone, Copy)]
+pub(super) enum Least {
+    None,
+    One,
+}
+
+pub(super) const DURABILITIES: &[&str] = &["flush", "process"];
+pub(super) const DIALECTS: &[&str] = &["openai"];
+/// Tokens beyond this are a typing error.
+const TOKENS_MAX: u64 = 1_000_000_000;
+
+pub(super) static ROOT: Section = Section {
+    doc: "The configuration of a Keyway gateway.",
+    fields: &[
+        Field {
+            name: "server",
+            doc: "The HTTP server.",
+            presence: Presence::Optional,
+            kind: Kind::Section(&SERVER),
+        },
+        Field {
+            name: "store",
+            doc: "Where keys and charges are kept.",
+            presence: Presence::Optional,
+            kind: Kind::Section(&STORE),
+        },
+        Field {
+            name: "keys",
+            doc: "The keys that this gateway makes.",
+            presence: Presence::Optional,
+            kind: Kind::Section(&KEYS),
+        },
+        Field {
+            name: "providers",
+            doc: "The upstreams that serve models.",
+            presence: Presence::Optional,
+            kind: Kind::List(&PROVIDER, Least::None),
+        },
+        Field {
+            name: "models",
+            doc: "The models that clients may ask for.",
+            presence: Presence::Optional,
+            kind: Kind::List(&MODEL, Least::None),
+        },
+    ],
+};
+
+static SERVER: Section = Section {
+    doc: "The HTTP server.",
+    fields: &[
+        Field {
+            name: "public_url",
+            doc: "Where clients reach this gateway, for links in messages.",
+            presence: Presence::Optional,
+            kind: Kind::Text(&rules::URL),
+        },
+        Field {
+            name: "shutdown_grace",
+            doc: "How long requests in flight may take to finish after SIGTERM.",
+            presence: Presence::Default("30s"),
+            kind: Kind::Duration,
+        },
+    ],
+};
+
+static STORE: Section = Section {
+    doc: "Where keys and charges are kept.",
+    fields: &[Field {
+        name: "durability",
+        doc: "What an acknowledged write survives: \"flush\" a power failure, \"process\" only the end of the process.",
+        presence: Presence::Default("flush"),
+        kind: Kind::Choice(DURABILITIES),
+    }],
+};
+
+static KEYS: Section = Section {
+    doc: "The keys that this gateway makes.",
+    fields: &[Field {
+        name: "prefix",
+        doc: "What new keys begin with.",
+        presence: Presence::Default("sk-or-v1-"),
+        kind: Kind::Text(&rules::KEY_PREFIX),
+    }],
+};
+
+static PROVIDER: Section = Section {
+    doc: "An upstream that serves models.",
+    fields: &[
+        Field {
+            name: "slug",
+            doc: "Its name in this file and in the API. \"keyway\" is reserved.",
+            presence: Presence::Required,
+            kind: Kind::Text(&rules::SLUG),
+        },
+        Field {
+            name: "name",
+            doc: "Its name for people; the slug where absent.",
+            presence: Presence::Optional,
+            kind: Kind::Text(&rules::NAME),
+        },
+        Field {
+            name: "dialect",
+            doc: "The API that it speaks.",
+            presence: Presence::Required,
+            kind: Kind::Choice(DIALECTS),
+        },
+        Field {
+            name: "base_url",
+            doc: "What its routes stand under, such as \"https://api.example.com/v1\".",
+            presence: Presence::Required,
+            kind: Kind::Text(&rules::URL),
+        },
+        Field {
+            name: "api_key",
+            doc: "Its credential: \"env:NAME\", \"file:PATH\" (relative to this file), or the key itself, which is better not kept here. Absent sends none.",
+            presence: Presence::Optional,
+            kind: Kind::Text(&rules::SECRET_SOURCE),
+        },
+    ],
+};
+
+static MODEL: Section = Section {
+    doc: "A model as clients name it.",
+    fields: &[
+        Field {
+            name: "id",
+            doc: "What clients ask for, \"author/slug\". \"keyway/...\" is reserved.",
+            presence: Presence::Required,
+            kind: Kind::Text(&rules::MODEL_ID),
+        },
+        Field {
+            name: "name",
+            doc: "Its name for people; the id where absent.",
+            presence: Presence::Optional,
+            kind: Kind::Text(&rules::NAME),
+        },
+        Field {
+            name: "context_length",
+            doc: "Tokens of prompt and completion together.",
+            presence: Presence::Required,
+            kind: Kind::Count(TOKENS_MAX),
+        },
+        Field {
+            name: "max_completion_tokens",
+            doc: "Most tokens of one completion; the context length where absent. It bounds what a request without max_tokens reserves.",
+            presence: Presence::Optional,
+            kind: Kind::Count(TOKENS_MAX),
+        },
+        Field {
+            name: "endpoints",
+            doc: "The providers that serve it, in the order in which they are tried.",
+            presence: Presence::Required,
+            kind: Kind::List(&ENDPOINT, Least::One),
+        },
+    ],
+};
+
+static ENDPOINT: Section = Section {
+    doc: "One model at one provider, with its price.",
+    fields: &[
+        Field {
+            name: "provider",
+            doc: "The slug of one of the providers in this file.",
+            presence: Presence::Required,
+            kind: Kind::Text(&rules::SLUG),
+        },
+        Field {
+            name: "upstream_model",
+            doc: "What the provider calls the model.",
+            presence: Presence::Required,
+            kind: Kind::Text(&rules::NAME),
+        },
+        Field {
+            name: "pricing",
+            doc: "What the provider charges.",
+            presence: Presence::Required,
+            kind: Kind::Section(&PRICING),
+        },
+    ],
+};
+
+static PRICING: Section = Section {
+    doc: "What a provider charges, in USD per token.",
+    fields: &[
+        Field {
+            name: "prompt",
+            doc: "For a token of the prompt.",
+            presence: Presence::Required,
+            kind: Kind::Text(&rules::RATE),
+        },
+        Field {
+            name: "completion",
+            doc: "For a token of the completion.",
+            presence: Presence::Required,
+            kind: Kind::Text(&rules::RATE),
+        },
+    ],
+};

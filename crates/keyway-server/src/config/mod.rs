@@ -1,0 +1,177 @@
+//! The configuration: what `keyway.toml` may say, every mistake in it, and what it means.
+//!
+//! A file is refused whole, with all of its mistakes at once; each says where it stands, what is
+//! wrong and what is allowed. [`description`] lists the sections and fields. Both the checks and the
+//! JSON Schema are read off that one list, so that they cannot disagree. No message repeats a value,
+//! unless it has the form of a name: what was mistyped may be a secret.
+
+mod build;
+mod check;
+mod description;
+mod mistake;
+mod rules;
+mod schema;
+mod secret;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use keyway_core::catalogue::Model;
+use keyway_core::secret::{KeyPrefix, KeySecret};
+use toml::de::DeTable;
+
+pub use self::mistake::{ConfigErrors, Mistake};
+use self::mistake::{Place, Report};
+pub use self::schema::schema;
+
+/// Largest configuration that is read.
+const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// How long requests in flight may take to finish after a request to stop.
+const SHUTDOWN_GRACE_DEFAULT: Duration = Duration::from_secs(30);
+
+/// What an operator decided, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub server: ServerConfig,
+    pub store: StoreConfig,
+    pub keys: KeysConfig,
+    pub providers: Vec<ProviderConfig>,
+    /// In the order of the file.
+    pub models: Vec<Model>,
+    /// What works, but should not stay as it is; one line each.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// Where clients reach this gateway, without a slash at the end.
+    pub public_url: Option<String>,
+    /// How long requests in flight may take to finish after a request to stop.
+    pub shutdown_grace: Duration,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreConfig {
+    pub durability: Durability,
+}
+
+/// What an acknowledged write survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// A power failure: every commit is flushed to the disk.
+    #[default]
+    Flush,
+    /// The end of the process, not that of the machine.
+    Process,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeysConfig {
+    /// What new keys begin with.
+    pub prefix: KeyPrefix,
+}
+
+/// An upstream that serves models.
+#[derive(Clone, Debug)]
+pub struct ProviderConfig {
+    pub slug: String,
+    /// For people.
+    pub name: String,
+    pub dialect: Dialect,
+    /// Without a slash at the end, without credentials, query and fragment.
+    pub base_url: String,
+    /// `None` sends no credential.
+    pub api_key: Option<KeySecret>,
+}
+
+/// The API that a provider speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// OpenAI's chat completions.
+    OpenAi,
+}
+
+impl Durability {
+    fn parse(word: &str) -> Option<Self> {
+        match word {
+            "flush" => Some(Self::Flush),
+            "process" => Some(Self::Process),
+            _ => None,
+        }
+    }
+}
+
+impl Dialect {
+    fn parse(word: &str) -> Option<Self> {
+        match word {
+            "openai" => Some(Self::OpenAi),
+            _ => None,
+        }
+    }
+}
+
+impl Default for Config {
+    /// What is in force where there is no file.
+    fn default() -> Self {
+        Self {
+            server: ServerConfig { public_url: None, shutdown_grace: SHUTDOWN_GRACE_DEFAULT },
+            store: StoreConfig::default(),
+            keys: KeysConfig::default(),
+            providers: Vec::new(),
+            models: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file at `path`, and what it refers to.
+    pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        let text = read(path).map_err(|problem| {
+            ConfigErrors::of_file(path, &problem, "a TOML file in UTF-8 of at most 4 MiB")
+        })?;
+        Self::parse(&text, path, &|name| std::env::var(name).ok())
+    }
+
+    /// Reads the configuration in `text`.
+    ///
+    /// `origin` names it in messages, and files that it refers to are looked for beside `origin`.
+    /// `env` answers what an environment variable holds.
+    pub fn parse(
+        text: &str,
+        origin: &Path,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigErrors> {
+        let (document, syntax_errors) = DeTable::parse_recoverable(text);
+        let mut report = Report::new(text, origin);
+        for error in &syntax_errors {
+            let offset = error.span().map_or(0, |span| span.start);
+            report.syntax(offset, error.message());
+        }
+        let root = view::View::root(document.get_ref());
+        check::section(&description::ROOT, root, &Place::default(), &mut report);
+        let config = build::config(root, origin, env, &mut report);
+        report.conclude(config)
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let file = File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
+    let mut bytes = Vec::new();
+    let read = file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
+    read.map_err(|error| format!("cannot be read: {error}"))?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err("is too large".to_owned());
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.split(|&byte| byte == b'\n').count();
+        format!("is not UTF-8 in line {line}")
+    })
+}

@@ -1,0 +1,172 @@
+//! What single values have to look like.
+
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+use http::Uri;
+use keyway_core::money::Rate;
+use keyway_core::secret::KeyPrefix;
+
+/// What a text has to look like.
+pub(super) struct TextRule {
+    /// Completes "allowed: ".
+    pub(super) allowed: &'static str,
+    /// The same for editors, as a regular expression over the whole text. It never refuses what
+    /// `check` accepts.
+    pub(super) pattern: &'static str,
+    /// Says what is wrong. The answer does not repeat the text.
+    pub(super) check: fn(&str) -> Result<(), String>,
+}
+
+pub(super) static SLUG: TextRule = TextRule {
+    allowed: "1 to 64 of a-z, 0-9, \"-\", \"_\" and \".\", a letter or digit first",
+    pattern: "[a-z0-9][a-z0-9._-]{0,63}",
+    check: slug,
+};
+
+pub(super) static MODEL_ID: TextRule = TextRule {
+    allowed: "\"author/slug\", both of letters, digits, \"-\", \"_\", \".\" and \":\", a letter or digit first, 128 characters at most",
+    pattern: "[A-Za-z0-9][A-Za-z0-9._:-]*/[A-Za-z0-9][A-Za-z0-9._:-]*",
+    check: model_id,
+};
+
+pub(super) static NAME: TextRule = TextRule {
+    allowed: "1 to 256 characters, none of them a control character",
+    pattern: "[^\\x00-\\x1f\\x7f-\\x9f]{1,256}",
+    check: name,
+};
+
+pub(super) static KEY_PREFIX: TextRule = TextRule {
+    allowed: "1 to 32 ASCII letters, digits, \"-\" and \"_\"",
+    pattern: "[A-Za-z0-9_-]{1,32}",
+    check: key_prefix,
+};
+
+pub(super) static URL: TextRule = TextRule {
+    allowed: "\"http://host\" or \"https://host\", with a port and a path if need be, without credentials, query and fragment",
+    pattern: "https?://[^\\s/?#@]+(/[^\\s?#]*)?",
+    check: url,
+};
+
+pub(super) static RATE: TextRule = TextRule {
+    allowed: "a decimal string in USD per token between \"0\" and \"1\", such as \"0.000001\"",
+    pattern: "[0-9]+(\\.[0-9]+)?([eE][+-]?[0-9]+)?",
+    check: rate,
+};
+
+/// The environment and the file system are looked at where the secret is read.
+pub(super) static SECRET_SOURCE: TextRule = TextRule {
+    allowed: "\"env:NAME\", \"file:PATH\" or the key itself, of visible ASCII characters",
+    pattern: "[^\\x00-\\x1f\\x7f-\\x9f]*",
+    check: secret_source,
+};
+
+pub(super) const DURATION_ALLOWED: &str =
+    "whole seconds, such as 30, or a text such as \"500ms\", \"30s\" or \"2m\", one day at most";
+pub(super) const DURATION_PATTERN: &str = "[0-9]+(ms|s|m|h)";
+/// Longest duration that may be configured.
+pub(super) const DURATION_SECONDS_MAX: u64 = 24 * 60 * 60;
+
+/// Slugs and authors that belong to Keyway itself.
+const RESERVED: &str = "keyway";
+
+fn slug(text: &str) -> Result<(), String> {
+    let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-');
+    if !(1..=64).contains(&text.len()) || !text.bytes().all(allowed) || !starts_plainly(text) {
+        return Err("is not a slug".to_owned());
+    }
+    if text == RESERVED {
+        return Err("is \"keyway\", which is reserved for the built-in provider".to_owned());
+    }
+    Ok(())
+}
+
+fn model_id(text: &str) -> Result<(), String> {
+    let allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-');
+    let part = |part: &str| starts_plainly(part) && part.bytes().all(allowed);
+    match text.split_once('/') {
+        Some((author, _)) if author.eq_ignore_ascii_case(RESERVED) => {
+            Err("begins with \"keyway/\", which is reserved for built-in models".to_owned())
+        }
+        Some((author, slug)) if part(author) && part(slug) && text.len() <= 128 => Ok(()),
+        _ => Err("is not a model id".to_owned()),
+    }
+}
+
+fn starts_plainly(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphanumeric())
+}
+
+fn name(text: &str) -> Result<(), String> {
+    match text.chars().count() {
+        0 => Err("is empty".to_owned()),
+        257.. => Err("is too long".to_owned()),
+        _ => no_control_characters(text),
+    }
+}
+
+fn key_prefix(text: &str) -> Result<(), String> {
+    KeyPrefix::new(text).map(|_| ()).ok_or_else(|| "is not a prefix".to_owned())
+}
+
+fn url(text: &str) -> Result<(), String> {
+    no_control_characters(text)?;
+    if text.contains('#') {
+        return Err("has a fragment".to_owned());
+    }
+    let uri: Uri = text.parse().map_err(|_| "is not a URL".to_owned())?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) {
+        return Err("is not a URL that begins with http:// or https://".to_owned());
+    }
+    let authority = uri.authority().ok_or("has no host")?;
+    if authority.as_str().contains('@') {
+        return Err("holds credentials; those belong into api_key".to_owned());
+    }
+    if uri.query().is_some() {
+        return Err("has a query".to_owned());
+    }
+    let port_given = authority.as_str().len() > authority.host().len();
+    if port_given && authority.port_u16().is_none_or(|port| port == 0) {
+        return Err("has a port that is not a number from 1 to 65535".to_owned());
+    }
+    if is_host(authority.host()) { Ok(()) } else { Err("has no valid host".to_owned()) }
+}
+
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        return address.parse::<Ipv6Addr>().is_ok();
+    }
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    starts_plainly(host) && host.len() <= 253 && host.bytes().all(allowed)
+}
+
+fn rate(text: &str) -> Result<(), String> {
+    Rate::parse(text).map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn secret_source(text: &str) -> Result<(), String> {
+    no_control_characters(text)
+}
+
+fn no_control_characters(text: &str) -> Result<(), String> {
+    if text.chars().any(char::is_control) {
+        return Err("holds a control character".to_owned());
+    }
+    Ok(())
+}
+
+/// Reads `500ms`, `30s`, `2m` or `1h`.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    let duration = match unit {
+        "ms" => Duration::from_millis(number),
+        "s" => Duration::from_secs(number),
+        "m" => Duration::from_secs(number.checked_mul(60)?),
+        "h" => Duration::from_secs(number.checked_mul(3_600)?),
+        _ => return None,
+    };
+    (duration <= Duration::from_secs(DURATION_SECONDS_MAX)).then_some(duration)
+}

@@ -1,0 +1,93 @@
+//! Credentials that a configuration refers to.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use keyway_core::secret::KeySecret;
+use zeroize::Zeroizing;
+
+/// Longest credential, in bytes.
+const SECRET_BYTES_MAX: usize = 8 * 1024;
+
+/// A credential, and whether it stands in the configuration itself.
+pub(super) struct Found {
+    pub(super) secret: KeySecret,
+    pub(super) literal: bool,
+}
+
+/// What is wrong with a credential; completes "`field` ". Never its value.
+pub(super) struct Wrong {
+    pub(super) problem: String,
+    pub(super) allowed: &'static str,
+}
+
+/// Reads the credential that `source` names: `env:NAME`, `file:PATH` (relative to `folder`) or itself.
+pub(super) fn read(
+    source: &str,
+    folder: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Found, Wrong> {
+    if let Some(name) = source.strip_prefix("env:") {
+        let secret = from_environment(name, env)?;
+        return Ok(Found { secret, literal: false });
+    }
+    if let Some(path) = source.strip_prefix("file:") {
+        let secret = from_file(path, folder)?;
+        return Ok(Found { secret, literal: false });
+    }
+    let secret = usable(source, "")?;
+    Ok(Found { secret, literal: true })
+}
+
+fn from_environment(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<KeySecret, Wrong> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.bytes().all(plain)
+    {
+        return Err(Wrong {
+            problem: "names no environment variable after \"env:\"".to_owned(),
+            allowed: "\"env:\" and a name of letters, digits and \"_\"",
+        });
+    }
+    let value = env(name).map(Zeroizing::new).ok_or_else(|| Wrong {
+        problem: format!("names the environment variable {name}, which is not set"),
+        allowed: "the name of a variable that is set where Keyway starts",
+    })?;
+    usable(&value, &format!("names the environment variable {name}, which "))
+}
+
+fn from_file(path: &str, folder: &Path) -> Result<KeySecret, Wrong> {
+    if path.is_empty() {
+        return Err(Wrong {
+            problem: "names no file after \"file:\"".to_owned(),
+            allowed: "\"file:\" and a path",
+        });
+    }
+    let path = folder.join(path);
+    let shown = path.display();
+    let mut text = Zeroizing::new(String::new());
+    // One byte more than a secret and its line end may have shows that a file is too long.
+    let bytes_max = SECRET_BYTES_MAX as u64 + 3;
+    let read = File::open(&path).and_then(|file| file.take(bytes_max).read_to_string(&mut text));
+    read.map_err(|error| Wrong {
+        problem: format!("names the file {shown}, which cannot be read: {error}"),
+        allowed: "a file that Keyway's user may read",
+    })?;
+    usable(text.trim_ascii_end(), &format!("names the file {shown}, which "))
+}
+
+/// A credential is sent as a header: nothing in it may end the header or begin another.
+fn usable(text: &str, whose: &str) -> Result<KeySecret, Wrong> {
+    let problem = match text {
+        "" => "is empty",
+        text if text.len() > SECRET_BYTES_MAX => "is longer than 8192 bytes",
+        text if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
+            "holds a character that cannot be sent in a header"
+        }
+        text => return Ok(KeySecret::from_presented(text)),
+    };
+    Err(Wrong {
+        problem: format!("{whose}{problem}"),
+        allowed: "1 to 8192 visible ASCII characters without spaces; leave api_key out to send none",
+    })
+}
