@@ -3,7 +3,7 @@
 //! A function answers `None` where something that it needs is missing or wrong; that was reported
 //! by then. The others go on, so that one run finds all mistakes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use keyway_core::catalogue::{Endpoint, Model};
@@ -15,7 +15,7 @@ use super::mistake::{Place, Report};
 use super::view::View;
 use super::{
     Config, Dialect, Durability, KeysConfig, ProviderConfig, SHUTDOWN_GRACE_DEFAULT, ServerConfig,
-    StoreConfig, secret,
+    StoreConfig, rules, secret,
 };
 
 pub(super) fn config(
@@ -127,7 +127,7 @@ fn model(view: View<'_>, place: &Place, slugs: &[&str], report: &mut Report<'_>)
     let context_length = view.count("context_length");
     let max_completion_tokens = view.count("max_completion_tokens").or(context_length);
     if let (Some(context), Some(completion)) = (context_length, max_completion_tokens)
-        && completion > context
+        && (1..completion).contains(&context)
     {
         let place = view.place("max_completion_tokens", place);
         report.wrong(&place, "is larger than context_length", &format!("1 to {context}"));
@@ -150,9 +150,12 @@ fn endpoint(
 ) -> Option<Endpoint> {
     let provider = view.text("provider")?;
     if !slugs.contains(&provider) {
-        let allowed = match slugs {
-            [] => "the slug of a provider, of which there is none".to_owned(),
-            slugs => format!("the slug of a provider: {}", slugs.join(", ")),
+        let known: BTreeSet<_> =
+            slugs.iter().filter(|slug| (rules::SLUG.check)(slug).is_ok()).copied().collect();
+        let allowed = if known.is_empty() {
+            "the slug of a provider, of which there is none".to_owned()
+        } else {
+            format!("the slug of a provider: {}", known.into_iter().collect::<Vec<_>>().join(", "))
         };
         let place = view.place("provider", place);
         report.missing(&place, "names a provider that is not configured", &allowed);

@@ -8,6 +8,7 @@ use keyway_core::money::Rate;
 use keyway_core::secret::KeyPrefix;
 
 /// What a text has to look like.
+#[derive(Debug)]
 pub(super) struct TextRule {
     /// Completes "allowed: ".
     pub(super) allowed: &'static str,

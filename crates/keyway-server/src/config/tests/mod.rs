@@ -1,0 +1,198 @@
+//! A whole configuration, every mistake with its line, and what holds for any text.
+
+mod mistakes;
+mod properties;
+
+use std::path::Path;
+use std::time::Duration;
+
+use keyway_core::money::Rate;
+use keyway_core::secret::KeySecret;
+
+use super::{Config, ConfigErrors, Dialect, Durability, schema};
+
+/// Uses every field.
+const WHOLE: &str = r#"
+[server]
+public_url = "https://llm.example.com/"
+shutdown_grace = "500ms"
+
+[store]
+durability = "process"
+
+[keys]
+prefix = "sk-acme-"
+
+[[providers]]
+slug = "acme"
+name = "Acme"
+dialect = "openai"
+base_url = "http://127.0.0.1:9001/v1/"
+api_key = "env:ACME_KEY"
+
+[[providers]]
+slug = "local"
+dialect = "openai"
+base_url = "http://[::1]:9002"
+
+[[models]]
+id = "acme/fast"
+name = "Fast"
+context_length = 128_000
+max_completion_tokens = 16384
+  [[models.endpoints]]
+  provider = "acme"
+  upstream_model = "mock-model"
+  pricing = { prompt = "0.000001", completion = "0.000002" }
+  [[models.endpoints]]
+  provider = "local"
+  upstream_model = "mock"
+  pricing = { prompt = "0", completion = "0" }
+
+[[models]]
+id = "acme/small:free"
+context_length = 4096
+  [[models.endpoints]]
+  provider = "local"
+  upstream_model = "small"
+  pricing = { prompt = "0", completion = "0" }
+
+[[providers]]
+slug = "spare"
+dialect = "openai"
+base_url = "https://spare.example.com"
+"#;
+
+fn environment(name: &str) -> Option<String> {
+    match name {
+        "ACME_KEY" => Some("planted-secret".to_owned()),
+        "EMPTY" => Some(String::new()),
+        "SPLIT" => Some("planted-secret\r\nX-Injected: 1".to_owned()),
+        _ => None,
+    }
+}
+
+fn parse(text: &str) -> Result<Config, ConfigErrors> {
+    Config::parse(text, Path::new("keyway.toml"), &environment)
+}
+
+#[test]
+fn a_whole_configuration_is_read() {
+    let config = parse(WHOLE).expect("it is valid");
+    assert_eq!(config.server.public_url.as_deref(), Some("https://llm.example.com"));
+    assert_eq!(config.server.shutdown_grace, Duration::from_millis(500));
+    assert_eq!(config.store.durability, Durability::Process);
+    assert_eq!(config.keys.prefix.as_str(), "sk-acme-");
+
+    let [acme, local, _] = &config.providers[..] else { panic!("{:?}", config.providers) };
+    assert_eq!((acme.slug.as_str(), acme.name.as_str()), ("acme", "Acme"));
+    assert_eq!(acme.dialect, Dialect::OpenAi);
+    assert_eq!(acme.base_url, "http://127.0.0.1:9001/v1");
+    assert_eq!(acme.api_key.as_ref().map(KeySecret::expose), Some("planted-secret"));
+    assert_eq!((local.name.as_str(), local.base_url.as_str()), ("local", "http://[::1]:9002"));
+    assert!(local.api_key.is_none());
+
+    let [fast, small] = &config.models[..] else { panic!("{:?}", config.models) };
+    assert_eq!((fast.id.as_str(), fast.name.as_str()), ("acme/fast", "Fast"));
+    assert_eq!((fast.context_length, fast.max_completion_tokens), (128_000, 16_384));
+    let endpoint = &fast.endpoints[0];
+    assert_eq!(
+        (endpoint.provider.as_str(), endpoint.upstream_model.as_str()),
+        ("acme", "mock-model")
+    );
+    assert_eq!(endpoint.pricing.prompt, Rate::from_femtos(1_000_000_000));
+    assert_eq!(endpoint.pricing.completion, Rate::from_femtos(2_000_000_000));
+    assert_eq!(fast.endpoints[1].provider, "local");
+    assert_eq!((small.name.as_str(), small.max_completion_tokens), ("acme/small:free", 4_096));
+    assert!(config.warnings.is_empty(), "{:?}", config.warnings);
+}
+
+#[test]
+fn nothing_has_to_be_said() {
+    let config = parse("").expect("an empty file is valid");
+    assert_eq!(config.server, Config::default().server);
+    assert_eq!(config.server.shutdown_grace, Duration::from_secs(30));
+    assert_eq!(config.store.durability, Durability::Flush);
+    assert_eq!(config.keys.prefix.as_str(), "sk-or-v1-");
+    assert!(config.providers.is_empty() && config.models.is_empty());
+}
+
+#[test]
+fn durations_have_units() {
+    let cases = [
+        ("0", Some(Duration::ZERO)),
+        ("45", Some(Duration::from_secs(45))),
+        ("86400", Some(Duration::from_hours(24))),
+        ("86401", None),
+        ("-1", None),
+        ("1.5", None),
+        ("\"30s\"", Some(Duration::from_secs(30))),
+        ("\"2m\"", Some(Duration::from_mins(2))),
+        ("\"24h\"", Some(Duration::from_hours(24))),
+        ("\"25h\"", None),
+        ("\"30\"", None),
+        ("\"s\"", None),
+        ("\"1 s\"", None),
+        ("\"99999999999999999999s\"", None),
+        ("\"18446744073709551615h\"", None),
+    ];
+    for (value, expected) in cases {
+        let parsed = parse(&format!("[server]\nshutdown_grace = {value}"));
+        let grace = parsed.ok().map(|config| config.server.shutdown_grace);
+        assert_eq!(grace, expected, "{value}");
+    }
+}
+
+#[test]
+fn a_key_in_the_file_itself_is_warned_of_and_not_shown() {
+    let text = WHOLE.replace("env:ACME_KEY", "planted-secret");
+    let config = parse(&text).expect("it is valid");
+    let advice = "keyway.toml:17:11: providers[0].api_key: stands in the configuration itself; \
+                  \"env:NAME\" or \"file:PATH\" keeps it out";
+    assert_eq!(config.warnings, [advice]);
+    assert!(!format!("{config:?}").contains("planted-secret"));
+}
+
+#[test]
+fn a_key_is_read_from_a_file_beside_the_configuration() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let origin = folder.path().join("keyway.toml");
+    let text = WHOLE.replace("env:ACME_KEY", "file:acme.key");
+    let read = |content: &str| {
+        std::fs::write(folder.path().join("acme.key"), content).expect("written");
+        Config::parse(&text, &origin, &environment)
+    };
+    let config = read("planted-secret\r\n").expect("it is valid");
+    let key = config.providers[0].api_key.as_ref().expect("it has one");
+    assert_eq!(key.expose(), "planted-secret");
+    for (content, problem) in [
+        ("\n", "which is empty"),
+        ("planted secret", "which holds a character that cannot be sent in a header"),
+        (&"x".repeat(10_000), "which is longer than 8192 bytes"),
+    ] {
+        let message = read(content).expect_err(problem).to_string();
+        assert!(message.contains(problem), "{message}");
+        assert!(!message.contains("planted"), "{message}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let path = folder.path().join("keyway.toml");
+    let missing = Config::load(&path).expect_err("it is not there").to_string();
+    assert!(missing.starts_with(&format!("{}: cannot be opened: ", path.display())), "{missing}");
+    std::fs::write(&path, b"[server]\n# \xff\n").expect("written");
+    let binary = Config::load(&path).expect_err("it is not UTF-8").to_string();
+    assert!(binary.contains(": is not UTF-8 in line 2; allowed: "), "{binary}");
+    std::fs::write(&path, WHOLE.replace("env:ACME_KEY", "x")).expect("written");
+    assert_eq!(Config::load(&path).expect("it is valid").models.len(), 2);
+}
+
+/// `keyway config schema > crates/keyway-server/config.schema.json` brings the file up to date.
+#[test]
+fn the_committed_schema_is_the_one_of_the_code() {
+    let committed = include_str!("../../../config.schema.json");
+    let generated = format!("{:#}\n", schema());
+    assert_eq!(committed, generated);
+}
