@@ -1,6 +1,6 @@
 //! API keys: what may be said of one, and what is known of one.
 
-use crate::budget::ResetInterval;
+use crate::budget::{ResetInterval, WindowKind};
 use crate::clock::Timestamp;
 use crate::id::{AccountId, KeyHash, KeyId, WorkspaceId};
 use crate::money::Nanos;
@@ -145,18 +145,20 @@ impl KeyRecord {
         self.expires_at.is_some_and(|at| at <= now)
     }
 
+    /// What is spent in the window that the limit counts.
+    pub fn spend_against_limit(&self) -> Nanos {
+        let kind = self.terms.reset.map_or(WindowKind::Total, ResetInterval::window);
+        let window = self.spend.windows[kind.index()];
+        let byok = if self.terms.include_byok_in_limit { window.byok } else { Nanos::ZERO };
+        window.spent.saturating_add(byok)
+    }
+
     /// What is left under the limit in the window that it counts; `None` when unlimited.
     ///
     /// Never below zero: where the limit was lowered below what is spent, nothing is left.
     pub fn limit_remaining(&self) -> Option<Nanos> {
-        let limit = self.terms.limit?;
-        let kind = self.terms.reset.map_or(crate::budget::WindowKind::Total, ResetInterval::window);
-        let window = self.spend.windows[kind.index()];
-        let mut counted = window.spent;
-        if self.terms.include_byok_in_limit {
-            counted = counted.saturating_add(window.byok);
-        }
-        Some(limit.saturating_sub(counted).max(Nanos::ZERO))
+        let left = self.terms.limit?.saturating_sub(self.spend_against_limit());
+        Some(left.max(Nanos::ZERO))
     }
 }
 

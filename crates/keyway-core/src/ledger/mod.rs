@@ -62,6 +62,7 @@ pub type Decision = (GenerationId, Admission);
 
 /// The answer to a void.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
 pub enum Void {
     /// Nothing of it was in the store; the hold is given back.
     Released(Vec<Decision>),
@@ -231,6 +232,16 @@ impl Ledger {
             return Vec::new();
         };
         self.release(id, WindowSpend { spent: booked.charge, byok: booked.byok }, now)
+    }
+
+    /// Turns a settlement that is not durable into one that charges nothing. Only for one of which
+    /// it is certain that the store has nothing.
+    pub fn waive(&mut self, id: GenerationId) {
+        if let Some(reservation) = self.reservations.get_mut(&id)
+            && let Stage::Settling(booked) = &mut reservation.stage
+        {
+            *booked = Outcomes { charge: Nanos::ZERO, byok: Nanos::ZERO };
+        }
     }
 
     /// Gives a reservation back. One that was marked is not forgotten by memory alone.
