@@ -12,6 +12,7 @@ use keyway_core::pricing::Pricing;
 use keyway_core::secret::{KeyPrefix, KeySecret};
 
 use super::mistake::{Place, Report};
+use super::rules::base_url;
 use super::view::View;
 use super::{
     Config, Dialect, Durability, KeysConfig, ProviderConfig, SHUTDOWN_GRACE_DEFAULT, ServerConfig,
@@ -36,7 +37,7 @@ pub(super) fn config(
         providers.iter().map(|(view, at)| provider(*view, at, folder, env, report)).collect();
     let models: Vec<_> = models.iter().map(|(view, at)| model(*view, at, &slugs, report)).collect();
     Some(Config {
-        server: server(root),
+        server: server(root)?,
         store: store(root)?,
         keys: keys(root)?,
         providers: providers.into_iter().collect::<Option<_>>()?,
@@ -45,14 +46,17 @@ pub(super) fn config(
     })
 }
 
-fn server(root: View<'_>) -> ServerConfig {
+fn server(root: View<'_>) -> Option<ServerConfig> {
     let section = root.section("server");
-    ServerConfig {
-        public_url: section.and_then(|section| section.text("public_url")).map(without_slash),
-        shutdown_grace: section
-            .and_then(|section| section.duration("shutdown_grace"))
-            .unwrap_or(SHUTDOWN_GRACE_DEFAULT),
-    }
+    let public_url = section.and_then(|section| section.text("public_url"));
+    let grace = section.and_then(|section| section.duration("shutdown_grace"));
+    Some(ServerConfig {
+        public_url: match public_url {
+            Some(url) => Some(base_url(url).ok()?),
+            None => None,
+        },
+        shutdown_grace: grace.unwrap_or(SHUTDOWN_GRACE_DEFAULT),
+    })
 }
 
 fn store(root: View<'_>) -> Option<StoreConfig> {
@@ -84,7 +88,7 @@ fn provider(
         slug: slug.to_owned(),
         name: view.text("name").unwrap_or(slug).to_owned(),
         dialect: Dialect::parse(view.text("dialect")?)?,
-        base_url: without_slash(view.text("base_url")?),
+        base_url: base_url(view.text("base_url")?).ok()?,
         api_key: match api_key {
             Some(read) => Some(read?),
             None => None,
@@ -185,8 +189,4 @@ fn unique(entries: &[(View<'_>, Place)], name: &str, report: &mut Report<'_>) {
             first.insert(text, place);
         }
     }
-}
-
-fn without_slash(url: &str) -> String {
-    url.trim_end_matches('/').to_owned()
 }

@@ -28,6 +28,7 @@ use toml::de::DeTable;
 
 pub use self::mistake::{ConfigErrors, Mistake};
 use self::mistake::{Place, Report};
+pub use self::rules::base_url;
 pub use self::schema::schema;
 
 /// Largest configuration that is read.
@@ -133,10 +134,18 @@ impl Default for Config {
 impl Config {
     /// Reads the file at `path`, and what it refers to.
     pub fn load(path: &Path) -> Result<Self, ConfigErrors> {
+        Self::load_with(path, &|name| std::env::var(name).ok())
+    }
+
+    /// Reads the file at `path`, with another environment than the process's.
+    pub fn load_with(
+        path: &Path,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigErrors> {
         let text = read(path).map_err(|problem| {
             ConfigErrors::of_file(path, &problem, "a TOML file in UTF-8 of at most 4 MiB")
         })?;
-        Self::parse(&text, path, &|name| std::env::var(name).ok())
+        Self::parse(&text, path, env)
     }
 
     /// Reads the configuration in `text`.

@@ -157,6 +157,15 @@ fn no_control_characters(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Reads the URL under which a gateway or a provider is reached, and takes the slash from its end.
+/// An error says what is wrong and what is allowed.
+pub fn base_url(text: &str) -> Result<String, String> {
+    match url(text) {
+        Ok(()) => Ok(text.trim_end_matches('/').to_owned()),
+        Err(problem) => Err(format!("{problem}; allowed: {}", URL.allowed)),
+    }
+}
+
 /// Reads `500ms`, `30s`, `2m` or `1h`.
 pub(super) fn duration(text: &str) -> Option<Duration> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
