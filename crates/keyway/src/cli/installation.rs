@@ -1,0 +1,45 @@
+//! Opens an installation on its data directory.
+
+use std::path::{Path, PathBuf};
+
+use keyway_core::clock::Timestamp;
+use keyway_core::id::WorkspaceId;
+use keyway_core::secret::InstallationSecret;
+use keyway_server::config::Durability;
+use keyway_server::entropy::random;
+use keyway_server::installation::{
+    SECRET_FILE_VARIABLE, create_data_directory, load_or_create_secret,
+};
+use keyway_store_sqlite::{SqliteOptions, SqliteStore};
+
+use super::CliError;
+
+/// An installation's secret and its store, held by this process alone.
+pub(crate) struct Installation {
+    pub(crate) secret: InstallationSecret,
+    pub(crate) store: SqliteStore,
+}
+
+/// Opens the installation in `data_dir`, or makes one there.
+pub(crate) fn open(
+    data_dir: &Path,
+    durability: Durability,
+    now: Timestamp,
+) -> Result<Installation, CliError> {
+    let named = std::env::var_os(SECRET_FILE_VARIABLE).map(PathBuf::from);
+    let secret = create_data_directory(data_dir)
+        .and_then(|()| load_or_create_secret(data_dir, named.as_deref()))
+        .map_err(|error| CliError::failed(error.to_string()))?;
+    let options = SqliteOptions {
+        directory: data_dir.to_owned(),
+        durability: match durability {
+            Durability::Flush => keyway_store_sqlite::Durability::Flush,
+            Durability::Process => keyway_store_sqlite::Durability::Process,
+        },
+        fingerprint: *secret.fingerprint(),
+        new_workspace: WorkspaceId::from_random(random()),
+        now,
+    };
+    let store = SqliteStore::open(options).map_err(|error| CliError::failed(error.to_string()))?;
+    Ok(Installation { secret, store })
+}

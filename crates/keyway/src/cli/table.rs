@@ -1,0 +1,147 @@
+//! Tables for people.
+
+use comfy_table::{
+    Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table,
+};
+use keyway_core::clock::Timestamp;
+
+use super::key_object::{KeyObject, Status};
+
+/// Characters of the bar that shows how much of a limit is used.
+const BAR_WIDTH: usize = 10;
+
+/// Inference keys, one a row.
+pub(crate) fn of_keys(keys: &[KeyObject<'_>], now: Timestamp) -> String {
+    let mut table = empty(&[
+        ("HASH", CellAlignment::Left),
+        ("NAME", CellAlignment::Left),
+        ("KEY", CellAlignment::Left),
+        ("LIMIT", CellAlignment::Right),
+        ("RESET", CellAlignment::Left),
+        ("USED", CellAlignment::Right),
+        ("REMAINING", CellAlignment::Right),
+        ("", CellAlignment::Left),
+        ("STATUS", CellAlignment::Left),
+    ]);
+    for key in keys {
+        table.add_row(vec![
+            Cell::new(key.short_hash()),
+            Cell::new(key.text("name")).add_attribute(Attribute::Bold),
+            Cell::new(key.text("label")),
+            Cell::new(limit(*key)),
+            Cell::new(key.text("limit_reset")),
+            Cell::new(key.usd(key.window_usage()).unwrap_or_default()),
+            Cell::new(key.usd("limit_remaining").unwrap_or_default()),
+            bar(*key),
+            status(key.status(now)),
+        ]);
+    }
+    printed(&mut table)
+}
+
+/// Management keys, one a row.
+pub(crate) fn of_management_keys(keys: &[KeyObject<'_>], now: Timestamp) -> String {
+    let left = CellAlignment::Left;
+    let heads =
+        [("HASH", left), ("NAME", left), ("KEY", left), ("CREATED", left), ("STATUS", left)];
+    let mut table = empty(&heads);
+    for key in keys {
+        table.add_row(vec![
+            Cell::new(key.short_hash()),
+            Cell::new(key.text("name")).add_attribute(Attribute::Bold),
+            Cell::new(key.text("label")),
+            Cell::new(key.text("created_at")),
+            status(key.status(now)),
+        ]);
+    }
+    printed(&mut table)
+}
+
+/// Everything about one key, one fact a row.
+pub(crate) fn of_key(key: KeyObject<'_>, now: Timestamp) -> String {
+    let mut table = Table::new();
+    plain(&mut table);
+    let mut fact = |name: &str, value: Cell| {
+        table.add_row(vec![Cell::new(name).fg(Color::DarkGrey), value]);
+    };
+    fact("name", Cell::new(key.text("name")).add_attribute(Attribute::Bold));
+    fact("hash", Cell::new(key.text("hash")));
+    fact("key", Cell::new(key.text("label")));
+    fact("status", status(key.status(now)));
+    fact("limit", Cell::new(limit(key)));
+    if key.usd("limit").is_some() {
+        fact("reset", Cell::new(or(key.text("limit_reset"), "never")));
+        fact("remaining", Cell::new(key.usd("limit_remaining").unwrap_or_default()));
+        fact("", bar(key));
+    }
+    for (name, field) in [
+        ("used today", "usage_daily"),
+        ("used this week", "usage_weekly"),
+        ("used this month", "usage_monthly"),
+        ("used in all", "usage"),
+        ("byok in all", "byok_usage"),
+    ] {
+        fact(name, Cell::new(key.usd(field).unwrap_or_default()));
+    }
+    fact("created", Cell::new(key.text("created_at")));
+    fact("changed", Cell::new(or(key.text("updated_at"), "never")));
+    fact("expires", Cell::new(or(key.text("expires_at"), "never")));
+    fact("last used", Cell::new(or(key.text("last_used_at"), "never")));
+    printed(&mut table)
+}
+
+fn limit(key: KeyObject<'_>) -> String {
+    key.usd("limit").unwrap_or_else(|| "unlimited".to_owned())
+}
+
+fn bar(key: KeyObject<'_>) -> Cell {
+    let Some(used) = key.used_of(BAR_WIDTH) else { return Cell::new("") };
+    let color = match used {
+        BAR_WIDTH => Color::Red,
+        8.. => Color::Yellow,
+        _ => Color::Green,
+    };
+    Cell::new("█".repeat(used) + &"░".repeat(BAR_WIDTH - used)).fg(color)
+}
+
+fn status(status: Status) -> Cell {
+    let color = match status {
+        Status::Active => Color::Green,
+        Status::Disabled | Status::Expired => Color::Yellow,
+    };
+    Cell::new(status.as_str()).fg(color)
+}
+
+fn or(text: String, otherwise: &str) -> String {
+    if text.is_empty() { otherwise.to_owned() } else { text }
+}
+
+fn empty(heads: &[(&str, CellAlignment)]) -> Table {
+    let mut table = Table::new();
+    plain(&mut table);
+    table.set_header(heads.iter().map(|(head, _)| Cell::new(head).fg(Color::DarkGrey)));
+    for (column, (head, alignment)) in table.column_iter_mut().zip(heads) {
+        column.set_cell_alignment(*alignment);
+        // Only names are broken where the terminal is narrow: digits belong together.
+        if *head != "NAME" {
+            column.set_constraint(ColumnConstraint::ContentWidth);
+        }
+    }
+    table
+}
+
+/// No lines, and styled whatever the output is: the stream takes off what it cannot show.
+fn plain(table: &mut Table) {
+    table
+        .load_style(comfy_table::presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .enforce_styling();
+}
+
+/// Without the spaces at the margins.
+fn printed(table: &mut Table) -> String {
+    if let Some(first) = table.column_mut(0) {
+        first.set_padding((0, 1));
+    }
+    table.trim_fmt()
+}
