@@ -1,0 +1,261 @@
+//! `keyway/echo`, the built-in model that needs no network.
+//!
+//! It answers with the last user message, cut at `max_tokens`. A token is four bytes of UTF-8, rounded
+//! up per message. A first line such as `#echo first_ms=200 each_ms=20 tokens=500 fail=503
+//! cut_after=10` makes it wait, talk longer, fail before the first byte or break off.
+
+use keyway_core::money::Rate;
+use keyway_core::pricing::{Pricing, Usage};
+use serde_json::{Value, json};
+
+use crate::chat::{ChatRequest, RequestError, text_of};
+use crate::openai::{Answer, Chunk};
+
+pub const MODEL_ID: &str = "keyway/echo";
+/// UTF-8 bytes of a token.
+pub const BYTES_PER_TOKEN: u64 = 4;
+
+const DIRECTIVE: &str = "#echo";
+const ALLOWED: &str = "the first line may be `#echo` with first_ms and each_ms (0 to 60000), tokens \
+                       (1 to 100000), fail (400 to 599) and cut_after (0 to 100000), each as name=number";
+/// Said where there is nothing to repeat.
+const FILLER: &str = "echo ";
+
+/// $0.000001 per prompt token, $0.000002 per completion token.
+pub const fn pricing() -> Pricing {
+    Pricing {
+        prompt: Rate::from_femtos(1_000_000_000),
+        completion: Rate::from_femtos(2_000_000_000),
+    }
+}
+
+/// What the model will say, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Echo {
+    text: String,
+    finish_reason: &'static str,
+    prompt_tokens: u64,
+    directive: Directive,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Directive {
+    first_ms: u64,
+    each_ms: u64,
+    tokens: Option<u64>,
+    fail: Option<u16>,
+    cut_after: Option<u64>,
+}
+
+impl Echo {
+    /// Reads what the model is asked to say. A malformed `#echo` line is an error of its message.
+    pub fn of(request: &ChatRequest) -> Result<Self, RequestError> {
+        let messages = request.messages();
+        let is_user = |message: &Value| message.get("role").and_then(Value::as_str) == Some("user");
+        let last = messages.iter().rposition(is_user);
+        let said = last.map(|number| text_of(&messages[number])).unwrap_or_default();
+        let (directive, text) = split(&said)
+            .map_err(|message| RequestError::new(field(last.unwrap_or_default()), message))?;
+        let (text, finish_reason) = cut(lengthen(text, directive.tokens), request.max_tokens);
+        let prompt_tokens = messages.iter().map(|message| tokens_of(&text_of(message))).sum();
+        Ok(Self { text, finish_reason, prompt_tokens, directive })
+    }
+
+    /// What it uses, exactly: its bound is its cost.
+    pub fn usage(&self) -> Usage {
+        Usage { prompt_tokens: self.prompt_tokens, completion_tokens: tokens_of(&self.text) }
+    }
+
+    /// Milliseconds before the first token.
+    pub const fn first_ms(&self) -> u64 {
+        self.directive.first_ms
+    }
+
+    /// Milliseconds between tokens.
+    pub const fn each_ms(&self) -> u64 {
+        self.directive.each_ms
+    }
+
+    /// The status to fail with before the first byte.
+    pub const fn fail(&self) -> Option<u16> {
+        self.directive.fail
+    }
+
+    /// Tokens after which it breaks off.
+    pub const fn cut_after(&self) -> Option<u64> {
+        self.directive.cut_after
+    }
+
+    pub fn answer(&self) -> Answer {
+        Answer::new(
+            json!({
+                "object": "chat.completion",
+                "choices": [{
+                    "index": 0,
+                    "message": {"role": "assistant", "content": self.text},
+                    "finish_reason": self.finish_reason,
+                }],
+            }),
+            self.usage(),
+        )
+    }
+
+    /// One chunk a token, then one that says why it ended, with the usage.
+    pub fn chunks(&self) -> impl Iterator<Item = Chunk> {
+        let pieces = pieces(&self.text);
+        let spoken = pieces.into_iter().map(|piece| {
+            let delta = json!({"role": "assistant", "content": piece});
+            Chunk::new(json!([{"index": 0, "delta": delta, "finish_reason": null}]), None)
+        });
+        let end = json!([{"index": 0, "delta": {}, "finish_reason": self.finish_reason}]);
+        spoken.chain([Chunk::new(end, Some(self.usage()))])
+    }
+}
+
+fn field(number: usize) -> String {
+    format!("messages[{number}].content")
+}
+
+fn tokens_of(text: &str) -> u64 {
+    (text.len() as u64).div_ceil(BYTES_PER_TOKEN)
+}
+
+/// Takes the directive off the text.
+fn split(said: &str) -> Result<(Directive, &str), String> {
+    let (line, rest) = said.split_once('\n').unwrap_or((said, ""));
+    let mut words = line.split_ascii_whitespace();
+    if words.next() != Some(DIRECTIVE) {
+        return Ok((Directive::default(), said));
+    }
+    let mut directive = Directive::default();
+    for word in words {
+        let wrong = || format!("{word:?} is not known: {ALLOWED}");
+        let (name, number) = word.split_once('=').ok_or_else(wrong)?;
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        match name {
+            "first_ms" if number <= 60_000 => directive.first_ms = number,
+            "each_ms" if number <= 60_000 => directive.each_ms = number,
+            "tokens" if (1..=100_000).contains(&number) => directive.tokens = Some(number),
+            "fail" if (400..=599).contains(&number) => directive.fail = u16::try_from(number).ok(),
+            "cut_after" if number <= 100_000 => directive.cut_after = Some(number),
+            _ => return Err(wrong()),
+        }
+    }
+    Ok((directive, rest))
+}
+
+/// Repeats `text` until it has exactly `tokens`.
+fn lengthen(text: &str, tokens: Option<u64>) -> String {
+    let Some(tokens) = tokens else { return text.to_owned() };
+    let unit = if text.is_empty() { FILLER } else { text };
+    let bytes = usize::try_from(tokens * BYTES_PER_TOKEN).unwrap_or(usize::MAX);
+    let mut long = String::with_capacity(bytes + unit.len());
+    while long.len() < bytes {
+        long.push_str(unit);
+    }
+    long.truncate(boundary(&long, bytes));
+    long
+}
+
+/// Cuts at `max_tokens`, and says why the text ends.
+fn cut(mut text: String, max_tokens: Option<u64>) -> (String, &'static str) {
+    let bytes = max_tokens.map_or(u64::MAX, |tokens| tokens.saturating_mul(BYTES_PER_TOKEN));
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    if text.len() <= bytes {
+        return (text, "stop");
+    }
+    text.truncate(boundary(&text, bytes));
+    (text, "length")
+}
+
+/// The last border between characters at or before `bytes`. No character is longer than a token, so
+/// what is lost to it is less than one.
+fn boundary(text: &str, bytes: usize) -> usize {
+    (0..=bytes.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+/// The text in as many pieces as it has tokens, each at least a character.
+fn pieces(text: &str) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    let mut from = 0;
+    let step = usize::try_from(BYTES_PER_TOKEN).unwrap_or(1);
+    for token in 1..=text.len().div_ceil(step) {
+        let to = boundary(text, token * step);
+        pieces.push(&text[from..to]);
+        from = to;
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn echo(content: &str, max_tokens: Option<u64>) -> Result<Echo, RequestError> {
+        let body = json!({
+            "model": MODEL_ID,
+            "max_tokens": max_tokens,
+            "messages": [
+                {"role": "system", "content": "12345"},
+                {"role": "user", "content": content},
+            ],
+        });
+        Echo::of(&ChatRequest::parse(body).expect("a request"))
+    }
+
+    #[test]
+    fn it_says_what_it_was_told() {
+        let plain = echo("hello world", None).expect("valid");
+        assert_eq!((plain.text.as_str(), plain.finish_reason), ("hello world", "stop"));
+        assert_eq!(plain.usage(), Usage { prompt_tokens: 2 + 3, completion_tokens: 3 });
+        let cut = echo("hello world", Some(2)).expect("valid");
+        assert_eq!((cut.text.as_str(), cut.finish_reason), ("hello wo", "length"));
+    }
+
+    #[test]
+    fn a_directive_is_obeyed_and_not_repeated() {
+        let line = "#echo first_ms=200 each_ms=20 tokens=3 fail=503 cut_after=10\nabc";
+        let told = echo(line, None).expect("valid");
+        assert_eq!((told.first_ms(), told.each_ms()), (200, 20));
+        assert_eq!((told.fail(), told.cut_after()), (Some(503), Some(10)));
+        assert_eq!(told.text, "abcabcabcabc");
+        assert_eq!(echo("#echo tokens=2", None).expect("valid").text, "echo ech");
+    }
+
+    #[test]
+    fn a_malformed_directive_says_what_is_allowed() {
+        for line in ["#echo tokens", "#echo tokens=x", "#echo tokens=0", "#echo fail=200", "#echo a=1"] {
+            let error = echo(line, None).expect_err(line);
+            assert_eq!(error.field, "messages[1].content");
+            assert!(error.message.contains("first_ms"), "{error}");
+        }
+        assert!(echo("#echoes are not directives", None).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_delivered_is_what_is_charged(
+            text in "\\PC{0,40}",
+            tokens in prop::option::of(1..50_u64),
+            max_tokens in prop::option::of(1..20_u64),
+        ) {
+            let line = tokens.map(|tokens| format!("#echo tokens={tokens}\n")).unwrap_or_default();
+            // A text that is a directive of its own is another test's.
+            prop_assume!(!text.trim_start().starts_with("#echo"));
+            let echo = echo(&format!("{line}{text}"), max_tokens).expect("valid");
+            let mut said = String::new();
+            for chunk in echo.chunks() {
+                said += chunk.content().unwrap_or_default();
+            }
+            prop_assert_eq!(&said, &echo.text);
+            prop_assert_eq!(tokens_of(&said), echo.usage().completion_tokens);
+            let pieces = echo.chunks().count() as u64 - 1;
+            prop_assert_eq!(pieces, echo.usage().completion_tokens);
+            let bytes: u64 = echo.chunks().map(|chunk| chunk.output_bytes()).sum();
+            prop_assert_eq!(bytes, said.len() as u64);
+            prop_assert!(max_tokens.is_none_or(|most| echo.usage().completion_tokens <= most));
+        }
+    }
+}

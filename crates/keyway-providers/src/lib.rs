@@ -1,0 +1,8 @@
+//! What providers and their clients speak: strict JSON, server-sent events, chat requests, one
+//! adapter a dialect, and the built-in echo model. Nothing here does I/O or reads a clock.
+
+pub mod chat;
+pub mod echo;
+pub mod json;
+pub mod openai;
+pub mod sse;

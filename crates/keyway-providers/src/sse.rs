@@ -1,0 +1,224 @@
+//! Server-sent events, as the WHATWG standard has them: an incremental, bounded reader, and a writer.
+
+use bytes::Bytes;
+use thiserror::Error;
+
+/// The data of the last event of a chat stream.
+pub const DONE: &str = "[DONE]";
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The `event:` line, where there was one.
+    pub event: Option<String>,
+    /// The `data:` lines, joined with line ends.
+    pub data: String,
+}
+
+/// The stream cannot be read on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum SseError {
+    #[error("an event of the stream is longer than {0} bytes")]
+    TooLong(usize),
+    #[error("the stream is not UTF-8")]
+    NotUtf8,
+}
+
+/// Reads events out of bytes, however they are cut.
+#[derive(Debug)]
+pub struct Decoder {
+    buffer: Vec<u8>,
+    /// Where the next line starts, and up to where it was searched for its end.
+    start: usize,
+    searched: usize,
+    event: Option<String>,
+    data: Option<String>,
+    event_bytes_max: usize,
+    /// Bytes of the event that is being read.
+    event_bytes: usize,
+    at_beginning: bool,
+}
+
+impl Decoder {
+    /// A reader that holds one event of at most `event_bytes_max`.
+    pub fn new(event_bytes_max: usize) -> Self {
+        Self {
+            buffer: Vec::new(),
+            start: 0,
+            searched: 0,
+            event: None,
+            data: None,
+            event_bytes_max,
+            event_bytes: 0,
+            at_beginning: true,
+        }
+    }
+
+    /// Adds bytes as they arrive; take out the events with [`Decoder::next`] before adding more.
+    pub fn feed(&mut self, bytes: &[u8]) {
+        if self.start > 0 {
+            self.buffer.drain(..self.start);
+            self.searched -= self.start;
+            self.start = 0;
+        }
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next event that is complete. An event that the stream's end cuts off is none.
+    #[expect(clippy::should_implement_trait, reason = "an iterator would end for good at `None`")]
+    pub fn next(&mut self) -> Result<Option<Event>, SseError> {
+        while let Some((line_end, next_start)) = self.line_end() {
+            let line = &self.buffer[self.start..line_end];
+            let line = std::str::from_utf8(line).map_err(|_| SseError::NotUtf8)?;
+            let line = if std::mem::take(&mut self.at_beginning) {
+                line.strip_prefix('\u{feff}').unwrap_or(line)
+            } else {
+                line
+            };
+            self.event_bytes += line.len();
+            if line.is_empty() {
+                self.event_bytes = 0;
+            }
+            let complete = take_line(line, &mut self.event, &mut self.data);
+            self.start = next_start;
+            self.searched = next_start;
+            if let Some(event) = complete {
+                return Ok(Some(event));
+            }
+        }
+        let pending = self.event_bytes + self.buffer.len() - self.start;
+        if pending > self.event_bytes_max {
+            return Err(SseError::TooLong(self.event_bytes_max));
+        }
+        Ok(None)
+    }
+
+    /// Where the line that starts at `start` ends, and where the next one starts.
+    fn line_end(&mut self) -> Option<(usize, usize)> {
+        let found = self.buffer[self.searched..].iter().position(|&b| b == b'\n' || b == b'\r');
+        let Some(end) = found.map(|offset| self.searched + offset) else {
+            self.searched = self.buffer.len();
+            return None;
+        };
+        if self.buffer[end] == b'\n' {
+            return Some((end, end + 1));
+        }
+        // A carriage return may be half of a line end whose other half is still to come.
+        match self.buffer.get(end + 1) {
+            Some(b'\n') => Some((end, end + 2)),
+            Some(_) => Some((end, end + 1)),
+            None => {
+                self.searched = end;
+                None
+            }
+        }
+    }
+}
+
+/// Takes one line in; answers with the event that an empty line completes.
+fn take_line(line: &str, event: &mut Option<String>, data: &mut Option<String>) -> Option<Event> {
+    if line.is_empty() {
+        let event = event.take();
+        return data.take().map(|data| Event { event, data });
+    }
+    let (field, value) = line.split_once(':').unwrap_or((line, ""));
+    let value = value.strip_prefix(' ').unwrap_or(value);
+    match field {
+        "data" => match data {
+            Some(data) => {
+                data.push('\n');
+                data.push_str(value);
+            }
+            None => *data = Some(value.to_owned()),
+        },
+        "event" => *event = Some(value.to_owned()),
+        // Comments have an empty field; `id` and `retry` are for clients that reconnect.
+        _ => {}
+    }
+    None
+}
+
+/// An event with `data`, which has no line ends (JSON has none).
+pub fn data(data: &str) -> Bytes {
+    debug_assert!(!data.contains(['\n', '\r']), "a line end would break the event");
+    let mut event = Vec::with_capacity(data.len() + 8);
+    event.extend_from_slice(b"data: ");
+    event.extend_from_slice(data.as_bytes());
+    event.extend_from_slice(b"\n\n");
+    event.into()
+}
+
+/// The comment that OpenRouter sends while its clients wait.
+pub fn keep_alive() -> Bytes {
+    Bytes::from_static(b": OPENROUTER PROCESSING\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decode(pieces: &[&[u8]]) -> Result<Vec<Event>, SseError> {
+        let mut decoder = Decoder::new(1_000);
+        let mut events = Vec::new();
+        for piece in pieces {
+            decoder.feed(piece);
+            while let Some(event) = decoder.next()? {
+                events.push(event);
+            }
+        }
+        Ok(events)
+    }
+
+    fn data_of(text: &str) -> Vec<String> {
+        decode(&[text.as_bytes()]).expect("valid").into_iter().map(|event| event.data).collect()
+    }
+
+    #[test]
+    fn events_are_read_as_the_standard_says() {
+        assert_eq!(data_of("data: a\n\ndata:b\r\n\r\ndata: c\r\rx"), ["a", "b", "c"]);
+        assert_eq!(data_of("\u{feff}data: a\ndata: b\n\n"), ["a\nb"]);
+        assert_eq!(data_of(": comment\n\nid: 1\nretry: 5\n\n"), [""; 0]);
+        assert_eq!(data_of("data\n\n"), [""]);
+        assert_eq!(data_of("data: cut off\n"), [""; 0]);
+        let named = decode(&[b"event: ping\ndata: {}\n\n"]).expect("valid");
+        assert_eq!(named[0].event.as_deref(), Some("ping"));
+    }
+
+    #[test]
+    fn what_is_too_long_or_not_text_ends_the_stream() {
+        let long = "data: ".to_owned() + &"x".repeat(1_001);
+        assert_eq!(decode(&[long.as_bytes()]), Err(SseError::TooLong(1_000)));
+        let many = "data: x\n".repeat(200);
+        assert_eq!(decode(&[many.as_bytes()]), Err(SseError::TooLong(1_000)));
+        assert_eq!(decode(&[b"data: \xff\n\n"]), Err(SseError::NotUtf8));
+    }
+
+    proptest! {
+        #[test]
+        fn however_it_is_cut_the_events_are_the_same(
+            text in "(data: ?[a-zé]{0,5}|event: x|:c|\\n|\\r\\n|\\r){0,30}",
+            cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        ) {
+            let bytes = text.as_bytes();
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            cuts.sort_unstable();
+            let mut pieces = Vec::new();
+            let mut from = 0;
+            for cut in cuts {
+                pieces.push(&bytes[from..cut]);
+                from = cut;
+            }
+            pieces.push(&bytes[from..]);
+            prop_assert_eq!(decode(&pieces), decode(&[bytes]));
+        }
+
+        #[test]
+        fn what_is_written_is_read(text in "[^\\n\\r]{0,40}") {
+            let written = data(&text);
+            let events = decode(&[&keep_alive(), &written]).expect("valid");
+            prop_assert_eq!(events, [Event { event: None, data: text }]);
+        }
+    }
+}
