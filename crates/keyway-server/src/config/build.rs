@@ -157,7 +157,7 @@ fn endpoint(
         let known: BTreeSet<_> =
             slugs.iter().filter(|slug| (rules::SLUG.check)(slug).is_ok()).copied().collect();
         let allowed = if known.is_empty() {
-            "the slug of a provider, of which there is none".to_owned()
+            "the slug of a provider in this file".to_owned()
         } else {
             format!("the slug of a provider: {}", known.into_iter().collect::<Vec<_>>().join(", "))
         };

@@ -1,5 +1,6 @@
 //! Mistakes in a configuration: collected while it is read, told all at once.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -88,7 +89,7 @@ pub(super) struct Report<'a> {
     /// Where each line begins.
     lines: Vec<usize>,
     /// Lines that are no TOML; what was made of them by guessing is not told as well.
-    broken_lines: Vec<usize>,
+    broken_lines: BTreeSet<usize>,
     mistakes: Vec<Mistake>,
     warnings: Vec<String>,
 }
@@ -101,7 +102,7 @@ impl<'a> Report<'a> {
             text,
             origin,
             lines,
-            broken_lines: Vec::new(),
+            broken_lines: BTreeSet::new(),
             mistakes: Vec::new(),
             warnings: Vec::new(),
         }
@@ -110,7 +111,7 @@ impl<'a> Report<'a> {
     /// The text is no TOML at `offset`.
     pub(super) fn syntax(&mut self, offset: usize, problem: &str) {
         let position = self.position(offset);
-        self.broken_lines.push(position.0);
+        self.broken_lines.insert(position.0);
         let problem = format!("is not TOML: {}", one_line(problem));
         self.push(position, String::new(), problem, String::new());
     }

@@ -32,7 +32,7 @@ pub use self::rules::base_url;
 pub use self::schema::schema;
 
 /// Largest configuration that is read.
-const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
 /// How long requests in flight may take to finish after a request to stop.
 const SHUTDOWN_GRACE_DEFAULT: Duration = Duration::from_secs(30);
 
@@ -143,7 +143,7 @@ impl Config {
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigErrors> {
         let text = read(path).map_err(|problem| {
-            ConfigErrors::of_file(path, &problem, "a TOML file in UTF-8 of at most 4 MiB")
+            ConfigErrors::of_file(path, &problem, "a TOML file in UTF-8 of at most 1 MiB")
         })?;
         Self::parse(&text, path, env)
     }

@@ -122,7 +122,7 @@ fn url(text: &str) -> Result<(), String> {
     }
     let authority = uri.authority().ok_or("has no host")?;
     if authority.as_str().contains('@') {
-        return Err("holds credentials; those belong into api_key".to_owned());
+        return Err("holds credentials".to_owned());
     }
     if uri.query().is_some() {
         return Err("has a query".to_owned());

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use keyway_server::config::{self, Config};
+use keyway_server::config::{self, Config, ConfigErrors};
 
 use super::{CliError, output};
 
@@ -44,22 +44,38 @@ pub(crate) fn run(args: ConfigArgs) -> Result<(), CliError> {
     }
 }
 
-/// The configuration to read: the one that is named, or `keyway.toml` where there is one.
-pub(crate) fn path(named: Option<&Path>) -> Option<PathBuf> {
-    match named {
-        Some(path) => Some(path.to_owned()),
-        None => Path::new(FILE_DEFAULT).exists().then(|| FILE_DEFAULT.into()),
+/// The configuration that is named, or `keyway.toml` where there is one, or the defaults.
+pub(crate) fn load(named: Option<&Path>) -> Result<Config, CliError> {
+    load_with(named, &|name| std::env::var(name).ok())
+}
+
+/// The same, with another environment than the process's.
+pub(crate) fn load_with(
+    named: Option<&Path>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, CliError> {
+    let default = Path::new(FILE_DEFAULT);
+    match named.or(default.exists().then_some(default)) {
+        Some(path) => Config::load_with(path, env).map_err(|errors| refused(&errors)),
+        None => Ok(Config::default()),
     }
 }
 
 fn check(path: &Path) -> Result<(), CliError> {
-    let config = Config::load(path).map_err(|errors| CliError::failed(errors.to_string()))?;
+    let config = load(Some(path))?;
     for warning in &config.warnings {
         output::remark(format_args!("warning: {warning}"));
     }
     let providers = counted(config.providers.len(), "provider");
     let models = counted(config.models.len(), "model");
     Ok(output::result(format_args!("{}: ok, {providers}, {models}", path.display()))?)
+}
+
+/// Prints the mistakes as compilers do, so that editors find the lines.
+fn refused(errors: &ConfigErrors) -> CliError {
+    output::remark(errors);
+    let mistakes = counted(errors.mistakes.len(), "mistake");
+    CliError::failed(format!("{} is refused: {mistakes}", errors.origin.display()))
 }
 
 fn counted(count: usize, thing: &str) -> String {

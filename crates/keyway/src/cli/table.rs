@@ -135,7 +135,8 @@ fn plain(table: &mut Table) {
     table
         .load_style(comfy_table::presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .enforce_styling();
+        .enforce_styling()
+        .style_text_only();
 }
 
 /// Without the spaces at the margins.

@@ -234,7 +234,7 @@ fn urls_go_to_one_place_and_carry_no_secret() {
         ("llm.example.com", "is not a URL that begins with http:// or https://"),
         ("ftp://llm.example.com", "is not a URL that begins with http:// or https://"),
         ("https://", "is not a URL"),
-        ("https://user:planted@llm.example.com", "holds credentials; those belong into api_key"),
+        ("https://user:planted@llm.example.com", "holds credentials"),
         ("https://llm.example.com?key=planted", "has a query"),
         ("https://llm.example.com/#planted", "has a fragment"),
         ("https://llm.example.com:0", "has a port that is not a number from 1 to 65535"),

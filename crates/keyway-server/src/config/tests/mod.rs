@@ -3,12 +3,14 @@
 mod mistakes;
 mod properties;
 
+use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
 use keyway_core::money::Rate;
 use keyway_core::secret::KeySecret;
 
+use super::description::{self, Kind, Presence};
 use super::{Config, ConfigErrors, Dialect, Durability, schema};
 
 /// Uses every field.
@@ -115,6 +117,32 @@ fn nothing_has_to_be_said() {
     assert_eq!(config.store.durability, Durability::Flush);
     assert_eq!(config.keys.prefix.as_str(), "sk-or-v1-");
     assert!(config.providers.is_empty() && config.models.is_empty());
+}
+
+#[test]
+fn every_word_that_is_allowed_is_understood() {
+    for word in description::DURABILITIES {
+        assert!(parse(&format!("[store]\ndurability = \"{word}\"")).is_ok(), "{word}");
+    }
+    for word in description::DIALECTS {
+        assert!(parse(&WHOLE.replace("\"openai\"", &format!("\"{word}\""))).is_ok(), "{word}");
+    }
+}
+
+#[test]
+fn the_defaults_of_the_description_are_those_in_force() {
+    let mut text = String::new();
+    for section in description::ROOT.fields {
+        let Kind::Section(fields) = &section.kind else { continue };
+        writeln!(text, "[{}]", section.name).expect("a string takes all text");
+        for field in fields.fields {
+            if let Presence::Default(value) = field.presence {
+                writeln!(text, "{} = \"{value}\"", field.name).expect("a string takes all text");
+            }
+        }
+    }
+    let said = parse(&text).expect("the defaults are valid");
+    assert_eq!(format!("{said:?}"), format!("{:?}", Config::default()), "{text}");
 }
 
 #[test]

@@ -31,9 +31,9 @@ pub(crate) struct KeysArgs {
     #[command(subcommand)]
     command: KeysCommand,
     #[command(flatten)]
-    connection: Connection,
-    #[command(flatten)]
     format: FormatArgs,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 #[derive(Debug, Subcommand)]

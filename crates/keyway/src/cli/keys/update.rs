@@ -10,9 +10,11 @@ use crate::cli::output::Format;
 use crate::cli::target::{self, Collection};
 use crate::cli::values::{Reset, Usd};
 
+const USAGE: &str = "keyway keys update [OPTIONS] <HASH>";
+
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-#[command(group = ArgGroup::new("change").required(true).multiple(true))]
+#[command(group = ArgGroup::new("change").required(true).multiple(true), override_usage = USAGE)]
 pub(crate) struct UpdateArgs {
     /// The key's hash, or its first digits
     hash: String,

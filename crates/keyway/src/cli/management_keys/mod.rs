@@ -26,9 +26,9 @@ pub(crate) struct ManagementKeysArgs {
     #[command(subcommand)]
     command: ManagementKeysCommand,
     #[command(flatten)]
-    connection: Connection,
-    #[command(flatten)]
     format: FormatArgs,
+    #[command(flatten)]
+    connection: Connection,
 }
 
 #[derive(Debug, Subcommand)]

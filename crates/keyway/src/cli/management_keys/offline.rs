@@ -8,7 +8,7 @@ use keyway_core::secret::{KeyPrefix, KeySecret};
 use keyway_core::store::{KeyCreated, KeyCreation, Store, StoreError};
 use keyway_server::api::keys::object::KeyObject;
 use keyway_server::clock::SystemClock;
-use keyway_server::config::{Config, Durability};
+use keyway_server::config::Durability;
 use keyway_server::entropy::random;
 use serde_json::json;
 
@@ -69,7 +69,6 @@ async fn create_in(
 /// The prefix that the gateway will look for. Its providers' credentials play no part here, and may
 /// not be known where this runs.
 fn prefix(named: Option<&Path>) -> Result<KeyPrefix, CliError> {
-    let Some(path) = config::path(named) else { return Ok(KeyPrefix::default()) };
-    let config = Config::load_with(&path, &|_| Some("not-needed".to_owned()));
-    config.map(|config| config.keys.prefix).map_err(|errors| CliError::failed(errors.to_string()))
+    let config = config::load_with(named, &|_| Some("not-needed".to_owned()))?;
+    Ok(config.keys.prefix)
 }
