@@ -1,1 +1,14 @@
+//! Keyway's server: the control plane (`api`), the data plane (`relay`), and what both stand on.
+//!
+//! `api` and `relay` do not know each other. Neither names a store: the binary chooses one.
+
+pub mod api;
+pub mod app;
+pub mod clock;
+pub mod config;
 pub mod egress;
+pub mod entropy;
+pub mod http;
+pub mod installation;
+pub mod keyring;
+pub mod relay;

@@ -1,0 +1,255 @@
+//! `POST /api/v1/keys`
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use keyway_core::clock::Timestamp;
+use keyway_core::error::{Error, ErrorKind};
+use keyway_core::id::KeyId;
+use keyway_core::key::{KeyKind, KeyRecord, KeySpend, NewKey, Terms};
+use keyway_core::secret::{KeySecret, SALT_BYTES};
+use keyway_core::store::{Idempotency, KeyCreated, KeyCreation};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use super::object::KeyObject;
+use crate::api::fields::{Field, Fields};
+use crate::app::App;
+use crate::entropy::random;
+use crate::http::body::ObjectBody;
+use crate::http::caller::ManagementCaller;
+use crate::http::error::ApiError;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+/// Longest `Idempotency-Key`, in bytes.
+const IDEMPOTENCY_KEY_MAX: usize = 255;
+
+/// What a key is to be.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes the body; `Fields` reads it")]
+pub struct CreateKeyBody {
+    /// 1 to 256 characters, no control characters.
+    name: String,
+    /// USD, at most 1,000,000,000; null or absent is unlimited. Decimals after the ninth are cut.
+    limit: Option<f64>,
+    /// `daily`, `weekly` or `monthly`; null or absent never resets.
+    limit_reset: Option<String>,
+    include_byok_in_limit: Option<bool>,
+    /// RFC 3339 in UTC, in the future.
+    #[schema(format = DateTime)]
+    expires_at: Option<String>,
+    creator_user_id: Option<String>,
+    /// The default workspace where absent.
+    #[schema(format = Uuid)]
+    workspace_id: Option<String>,
+    external: Option<ExternalUser>,
+}
+
+/// Whom of a partner's users the key is for.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes the body; `Fields` reads it")]
+pub struct ExternalUser {
+    user: String,
+}
+
+/// The only answer that carries the key string.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes the answer; `created` writes it")]
+pub struct CreatedKey {
+    data: KeyObject,
+    /// The key string. It is not shown again.
+    key: String,
+}
+
+/// Makes an inference key.
+#[utoipa::path(
+    post,
+    path = "/keys",
+    operation_id = "createKeys",
+    tag = "API keys",
+    params((
+        "Idempotency-Key" = Option<String>, Header,
+        description = "Repeating the creation with it within 24 h answers as the first did"
+    )),
+    request_body = CreateKeyBody,
+    responses(
+        (status = 201, description = "The key, with its string for this once", body = CreatedKey),
+        (status = 400, description = "A field is wrong; the message says which and why"),
+        (status = 401, description = "No valid key"),
+        (status = 403, description = "Not a management key"),
+        (status = 409, description = "The key that this Idempotency-Key made was deleted"),
+        (status = 413, description = "The body is too large"),
+        (status = 422, description = "The Idempotency-Key was used with another body"),
+        (status = 503, description = "The store cannot be written; nothing was made"),
+    ),
+    security(("management_key" = []))
+)]
+pub async fn create_key(
+    State(app): State<Arc<App>>,
+    ManagementCaller(caller): ManagementCaller,
+    headers: HeaderMap,
+    body: ObjectBody,
+) -> Result<Response, ApiError> {
+    let now = app.clock.now();
+    let key = parse(&body.fields, &app, now)?;
+    match idempotency_key(&headers)? {
+        None => create_once(&app, key, now).await,
+        Some(digest) => {
+            let body = Sha256::digest(&body.bytes).into();
+            create_idempotent(&app, key, now, (caller.id, digest, body)).await
+        }
+    }
+}
+
+async fn create_once(app: &App, key: NewKey, now: Timestamp) -> Result<Response, ApiError> {
+    let secret = KeySecret::mint(app.keyring.prefix(), &random());
+    let creation = KeyCreation { key, secret: app.keyring.record(&secret), idempotency: None };
+    match app.store.key_create(creation, now).await? {
+        KeyCreated::Created(key) => Ok(created(&data(&key)?, &secret)),
+        other => Err(Error::internal(format!("a plain creation was answered {other:?}")).into()),
+    }
+}
+
+/// The key string follows from the installation's secret and a salt that the store keeps, so that
+/// a replay can give it again though nobody stored it.
+async fn create_idempotent(
+    app: &App,
+    key: NewKey,
+    now: Timestamp,
+    (actor, digest, body): (KeyId, [u8; 32], [u8; 32]),
+) -> Result<Response, ApiError> {
+    let salt: [u8; SALT_BYTES] = random();
+    let secret = derive(app, &salt);
+    let record = app.keyring.record(&secret);
+    let answer = data(&as_created(&key, &record.label, record.hash, now))?;
+    let idempotency = Idempotency { actor, key: digest, body, salt, answer: answer.clone() };
+    let creation = KeyCreation { key, secret: record, idempotency: Some(idempotency) };
+    match app.store.key_create(creation, now).await? {
+        KeyCreated::Created(_) => Ok(created(&answer, &secret)),
+        KeyCreated::Replayed { salt, answer } => {
+            let mut response = created(&answer, &derive(app, &salt));
+            let replayed = HeaderValue::from_static("true");
+            response.headers_mut().insert(IDEMPOTENT_REPLAYED, replayed);
+            Ok(response)
+        }
+        KeyCreated::BodyDiffers => {
+            let message = "This Idempotency-Key was used with another body; use a new one";
+            Err(Error::new(ErrorKind::Unprocessable, message).into())
+        }
+        KeyCreated::KeyDeleted => {
+            let message = "The key that this Idempotency-Key made was deleted; use a new one";
+            Err(Error::new(ErrorKind::Conflict, message).into())
+        }
+    }
+}
+
+fn derive(app: &App, salt: &[u8; SALT_BYTES]) -> KeySecret {
+    app.keyring.secret().derive_key(app.keyring.prefix(), salt)
+}
+
+fn parse(body: &Map<String, Value>, app: &App, now: Timestamp) -> Result<NewKey, Error> {
+    let fields = Fields(body);
+    let Some(name) = fields.name("name")?.value() else {
+        return Err(Error::invalid("name", "is required"));
+    };
+    Ok(NewKey {
+        kind: KeyKind::Inference,
+        name,
+        workspace: workspace(fields, app)?,
+        terms: Terms {
+            limit: fields.limit("limit")?.value(),
+            reset: fields.reset("limit_reset")?.value(),
+            include_byok_in_limit: fields
+                .boolean("include_byok_in_limit")?
+                .value()
+                .unwrap_or(false),
+        },
+        expires_at: fields.future("expires_at", now)?.value(),
+        creator_user_id: fields.text("creator_user_id")?.value(),
+        external_user: external_user(fields)?,
+    })
+}
+
+/// There is one workspace; any other is unknown.
+pub(super) fn workspace(
+    fields: Fields<'_>,
+    app: &App,
+) -> Result<keyway_core::id::WorkspaceId, Error> {
+    let default = app.store.default_workspace();
+    match fields.workspace("workspace_id")? {
+        Field::Value(named) if named != default => {
+            Err(Error::invalid("workspace_id", format!("there is no such workspace; {default} is")))
+        }
+        _ => Ok(default),
+    }
+}
+
+fn external_user(fields: Fields<'_>) -> Result<Option<String>, Error> {
+    let Some(external) = fields.object("external")?.value() else { return Ok(None) };
+    if external.0.contains_key("api_key") {
+        let why = "a key string cannot be brought along; leave it out and take the one answered";
+        return Err(Error::invalid("external.api_key", why));
+    }
+    match external.text("user") {
+        Ok(Field::Value(user)) => Ok(Some(user)),
+        Ok(_) => Err(Error::invalid("external.user", "is required")),
+        Err(_) => Err(Error::invalid("external.user", "must be a string of 1 to 256 characters")),
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<[u8; 32]>, Error> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let bytes = value.as_bytes();
+    let fits = (1..=IDEMPOTENCY_KEY_MAX).contains(&bytes.len());
+    if !fits || !bytes.iter().all(|byte| (b' '..=b'~').contains(byte)) {
+        let why = "must have 1 to 255 printable ASCII characters";
+        return Err(Error::invalid("Idempotency-Key", why));
+    }
+    Ok(Some(Sha256::digest(bytes).into()))
+}
+
+/// The record of a key in the moment of its creation.
+fn as_created(
+    key: &NewKey,
+    label: &str,
+    hash: keyway_core::id::KeyHash,
+    now: Timestamp,
+) -> KeyRecord {
+    KeyRecord {
+        id: KeyId(0),
+        account: keyway_core::id::AccountId(0),
+        kind: key.kind,
+        workspace: key.workspace,
+        hash,
+        label: label.to_owned(),
+        name: key.name.clone(),
+        disabled: false,
+        terms: key.terms,
+        creator_user_id: key.creator_user_id.clone(),
+        external_user: key.external_user.clone(),
+        created_at: now,
+        updated_at: None,
+        expires_at: key.expires_at,
+        spend: KeySpend::default(),
+    }
+}
+
+/// The key object as JSON text: what an idempotent creation keeps of its answer.
+pub(in crate::api) fn data(key: &KeyRecord) -> Result<String, Error> {
+    let text = serde_json::to_string(&KeyObject::from(key));
+    text.map_err(|error| Error::internal(format!("a key object cannot be written: {error}")))
+}
+
+/// 201 with the key string at the top level, never to be cached.
+pub(in crate::api) fn created(data: &str, secret: &KeySecret) -> Response {
+    let body = format!(r#"{{"data":{data},"key":"{}"}}"#, secret.expose());
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (StatusCode::CREATED, headers, body).into_response()
+}

@@ -1,0 +1,81 @@
+//! `PATCH /api/v1/keys/{hash}`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use keyway_core::error::Error;
+use keyway_core::key::KeyPatch;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::create::workspace;
+use super::object::KeyAnswer;
+use super::{HashPath, put_in_force};
+use crate::api::fields::Fields;
+use crate::app::App;
+use crate::http::body::ObjectBody;
+use crate::http::caller::ManagementCaller;
+use crate::http::error::ApiError;
+
+/// What is to change. What is absent stays as it is.
+#[derive(Debug, ToSchema)]
+#[expect(dead_code, reason = "describes the body; `Fields` reads it")]
+pub struct UpdateKeyBody {
+    name: Option<String>,
+    disabled: Option<bool>,
+    /// USD; null takes the limit away.
+    limit: Option<f64>,
+    /// `daily`, `weekly` or `monthly`; null makes the limit one for all time.
+    limit_reset: Option<String>,
+    include_byok_in_limit: Option<bool>,
+    #[schema(format = Uuid)]
+    workspace_id: Option<String>,
+}
+
+/// Changes a key; in force when it is answered.
+#[utoipa::path(
+    patch,
+    path = "/keys/{hash}",
+    operation_id = "updateKeys",
+    tag = "API keys",
+    params(("hash" = String, Path, description = "Any live hash of the key")),
+    request_body = UpdateKeyBody,
+    responses(
+        (status = 200, description = "The key as it is now", body = KeyAnswer),
+        (status = 400, description = "A field is wrong; the message says which and why"),
+        (status = 401, description = "No valid key"),
+        (status = 403, description = "Not a management key"),
+        (status = 404, description = "No such key"),
+        (status = 413, description = "The body is too large"),
+        (status = 503, description = "The store cannot be written; nothing was changed"),
+    ),
+    security(("management_key" = []))
+)]
+pub async fn update_key(
+    State(app): State<Arc<App>>,
+    ManagementCaller(_): ManagementCaller,
+    HashPath(hash): HashPath,
+    body: ObjectBody,
+) -> Result<Json<KeyAnswer>, ApiError> {
+    let patch = parse(&body.fields, &app)?;
+    let _order = app.key_changes.lock().await;
+    let key = app.store.key_update(hash, patch, app.clock.now()).await?;
+    let key = key.ok_or_else(Error::not_found)?;
+    put_in_force(&app, &key);
+    Ok(Json(KeyAnswer::of(&key)))
+}
+
+/// Null clears `limit` and `limit_reset`; of the other fields it means absent, since some clients
+/// send it for what their caller left out (contract, A.4).
+fn parse(body: &Map<String, Value>, app: &App) -> Result<KeyPatch, Error> {
+    let fields = Fields(body);
+    workspace(fields, app)?;
+    Ok(KeyPatch {
+        name: fields.name("name")?.value(),
+        disabled: fields.boolean("disabled")?.value(),
+        limit: fields.limit("limit")?.change(),
+        reset: fields.reset("limit_reset")?.change(),
+        include_byok_in_limit: fields.boolean("include_byok_in_limit")?.value(),
+    })
+}

@@ -1,0 +1,8 @@
+//! The control plane: one file per endpoint.
+
+pub mod fields;
+pub mod key;
+pub mod keys;
+pub mod management_keys;
+pub mod models;
+pub mod openapi;

@@ -1,0 +1,115 @@
+//! Who calls. A handler that takes one of these as an argument cannot forget to check.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRef, FromRequestParts};
+use http::header;
+use http::request::Parts;
+use keyway_core::error::{Error, ErrorKind};
+use keyway_core::key::{KeyKind, KeyRecord};
+
+use super::error::ApiError;
+use crate::app::App;
+use crate::keyring::AuthError;
+
+/// Longest `Authorization` header that is looked at, in bytes.
+const CREDENTIAL_BYTES_MAX: usize = 1_024;
+
+/// Holds a management key: it manages and never infers.
+#[derive(Debug)]
+pub struct ManagementCaller(pub Arc<KeyRecord>);
+
+/// Holds an inference key: it infers and never manages.
+#[derive(Debug)]
+pub struct InferenceCaller(pub Arc<KeyRecord>);
+
+/// Holds any valid key.
+#[derive(Debug)]
+pub struct AnyCaller(pub Arc<KeyRecord>);
+
+impl<S> FromRequestParts<S> for AnyCaller
+where
+    Arc<App>: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let app = Arc::<App>::from_ref(state);
+        let presented = bearer(parts)?;
+        app.keyring.authenticate(presented, app.clock.now()).await.map(Self).map_err(refused_key)
+    }
+}
+
+impl<S> FromRequestParts<S> for ManagementCaller
+where
+    Arc<App>: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let AnyCaller(key) = AnyCaller::from_request_parts(parts, state).await?;
+        match key.kind {
+            KeyKind::Management => Ok(Self(key)),
+            KeyKind::Inference => Err(forbidden("Only management keys can perform this operation")),
+        }
+    }
+}
+
+impl<S> FromRequestParts<S> for InferenceCaller
+where
+    Arc<App>: FromRef<S>,
+    S: Send + Sync,
+{
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let AnyCaller(key) = AnyCaller::from_request_parts(parts, state).await?;
+        match key.kind {
+            KeyKind::Inference => Ok(Self(key)),
+            KeyKind::Management => Err(forbidden("Management keys cannot be used for inference")),
+        }
+    }
+}
+
+fn bearer(parts: &Parts) -> Result<&str, ApiError> {
+    let Some(value) = parts.headers.get(header::AUTHORIZATION) else {
+        return Err(unauthenticated("Missing Authentication header"));
+    };
+    let scheme_and_key = value.to_str().ok().and_then(|value| value.split_once(' '));
+    match scheme_and_key {
+        Some((scheme, key))
+            if scheme.eq_ignore_ascii_case("bearer") && key.len() <= CREDENTIAL_BYTES_MAX =>
+        {
+            Ok(key.trim())
+        }
+        _ => Err(unauthenticated(
+            "The Authorization header must read `Bearer <key>`, with a key of this gateway",
+        )),
+    }
+}
+
+/// A key that is not accepted, in words.
+pub(crate) fn refused_key(error: AuthError) -> ApiError {
+    match error {
+        AuthError::Malformed => unauthenticated(
+            "This is not an API key of this gateway: its prefix, length or characters are wrong",
+        ),
+        AuthError::Mistyped => unauthenticated(
+            "This API key has a typing error: its check digits do not match. Copy it whole",
+        ),
+        AuthError::Unknown => unauthenticated("User not found."),
+        AuthError::Disabled => unauthenticated("This API key is disabled"),
+        AuthError::Expired => unauthenticated("This API key has expired"),
+        AuthError::Store(error) => error.into(),
+    }
+}
+
+fn unauthenticated(message: &str) -> ApiError {
+    Error::new(ErrorKind::Unauthenticated, message).into()
+}
+
+fn forbidden(message: &str) -> ApiError {
+    Error::new(ErrorKind::Forbidden, message).into()
+}

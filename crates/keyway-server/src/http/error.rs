@@ -1,0 +1,162 @@
+//! Errors on their way out: the only place that knows statuses and OpenRouter's envelope.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use keyway_core::error::{Error, ErrorKind};
+use keyway_core::store::StoreError;
+use serde_json::{Map, Value, json};
+
+/// Seconds after which a caller may try again when the store failed.
+const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// An error with what its answer says beyond the message.
+#[derive(Debug)]
+pub struct ApiError {
+    error: Error,
+    /// Where the kind leaves a choice: a provider's own status, passed on.
+    status: Option<StatusCode>,
+    /// Beside `error_type`.
+    metadata: Map<String, Value>,
+    retry_after_seconds: Option<u32>,
+}
+
+impl ApiError {
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    #[must_use]
+    pub fn with_metadata(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.metadata.insert(name.to_owned(), value.into());
+        self
+    }
+
+    #[must_use]
+    pub fn with_retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    pub fn status(&self) -> StatusCode {
+        self.status.unwrap_or(match self.error.kind {
+            ErrorKind::Invalid => StatusCode::BAD_REQUEST,
+            ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+            ErrorKind::PaymentRequired => StatusCode::PAYMENT_REQUIRED,
+            ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+            ErrorKind::NotFound => StatusCode::NOT_FOUND,
+            ErrorKind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            ErrorKind::Timeout => StatusCode::REQUEST_TIMEOUT,
+            ErrorKind::Conflict => StatusCode::CONFLICT,
+            ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorKind::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
+            ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            ErrorKind::Upstream => StatusCode::BAD_GATEWAY,
+            ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        })
+    }
+
+    pub fn message(&self) -> &str {
+        &self.error.message
+    }
+
+    /// A word of the contract's vocabulary (C.4).
+    pub fn error_type(&self) -> &'static str {
+        error_type(self.error.kind)
+    }
+
+    /// `{"error":{"code":…,"message":…,"metadata":{…}}}`; `code` is the status, a number.
+    pub fn envelope(&self) -> Value {
+        let mut metadata = Map::new();
+        metadata.insert("error_type".into(), self.error_type().into());
+        if let Some(field) = &self.error.field {
+            metadata.insert("field".into(), field.as_str().into());
+        }
+        metadata.extend(self.metadata.clone());
+        json!({"error": {
+            "code": self.status().as_u16(),
+            "message": self.error.message,
+            "metadata": metadata,
+        }})
+    }
+
+    /// A failure is logged once, here, where it is answered. What callers get wrong is theirs; that
+    /// the store cannot be written is logged by the store, once and not per request.
+    fn log(&self) {
+        let detail = self.error.detail.as_deref().unwrap_or_default();
+        match self.error.kind {
+            ErrorKind::Internal => tracing::error!(detail, "a request failed by our own fault"),
+            ErrorKind::Upstream => tracing::warn!(detail, "a provider failed"),
+            _ => tracing::debug!(detail, message = self.error.message, "a request was refused"),
+        }
+    }
+}
+
+const fn error_type(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Invalid | ErrorKind::MethodNotAllowed => "invalid_request",
+        ErrorKind::Unauthenticated => "authentication",
+        ErrorKind::PaymentRequired => "payment_required",
+        ErrorKind::Forbidden => "permission_denied",
+        ErrorKind::NotFound => "not_found",
+        ErrorKind::Timeout => "timeout",
+        ErrorKind::Conflict => "precondition_failed",
+        ErrorKind::TooLarge => "payload_too_large",
+        ErrorKind::Unprocessable => "unprocessable",
+        ErrorKind::RateLimited => "rate_limit_exceeded",
+        ErrorKind::Internal => "server",
+        ErrorKind::Upstream | ErrorKind::Unavailable => "provider_unavailable",
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        let retries = error.kind == ErrorKind::Unavailable;
+        Self {
+            error,
+            status: None,
+            metadata: Map::new(),
+            retry_after_seconds: retries.then_some(RETRY_AFTER_SECONDS),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        self.log();
+        let mut response = (self.status(), Json(self.envelope())).into_response();
+        if let Some(seconds) = self.retry_after_seconds {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if self.error.kind == ErrorKind::Unauthenticated {
+            let challenge = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_is_the_status_and_the_detail_stays_inside() {
+        let error = ApiError::from(Error::invalid("limit", "must not be negative").with_detail("x"));
+        let expected = json!({"error": {
+            "code": 400,
+            "message": "limit: must not be negative",
+            "metadata": {"error_type": "invalid_request", "field": "limit"},
+        }});
+        assert_eq!(error.envelope(), expected);
+    }
+}

@@ -1,0 +1,79 @@
+//! Every route, on one screen.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::FromRef;
+use bytes::Bytes;
+use http::{Method, Uri};
+use keyway_core::error::{Error, ErrorKind};
+use tower::Layer;
+use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::error::ApiError;
+use crate::api::openapi::Description;
+use crate::api::{key, keys, management_keys, models, openapi};
+use crate::app::App;
+use crate::relay::chat;
+
+/// What the routes share.
+#[derive(Clone, Debug, FromRef)]
+pub struct Shared {
+    app: Arc<App>,
+    description: Arc<Description>,
+}
+
+/// Answers with and without a slash at the end, without a redirect.
+pub type Service = NormalizePath<Router>;
+
+fn routes() -> OpenApiRouter<Shared> {
+    let v1 = OpenApiRouter::new()
+        .routes(routes!(keys::list::list_keys, keys::create::create_key))
+        .routes(routes!(keys::get::get_key, keys::update::update_key, keys::delete::delete_key))
+        .routes(routes!(keys::rotate::rotate_key))
+        .routes(routes!(key::get_current_key))
+        .routes(routes!(key::get_current_key_by_old_path))
+        .routes(routes!(
+            management_keys::list::list_management_keys,
+            management_keys::create::create_management_key
+        ))
+        .routes(routes!(management_keys::revoke::revoke_management_key))
+        .routes(routes!(models::list_models))
+        .routes(routes!(chat::chat_completion))
+        .routes(routes!(openapi::get_openapi));
+    OpenApiRouter::with_openapi(openapi::frame()).nest("/api/v1", v1)
+}
+
+/// The description of every route.
+pub fn describe() -> OpenApi {
+    routes().into_openapi()
+}
+
+/// The description as text: what the repository holds and `GET /api/v1/openapi.json` serves.
+pub fn description() -> String {
+    let text = serde_json::to_string_pretty(&describe()).expect("a description is JSON");
+    text + "\n"
+}
+
+pub fn router(app: Arc<App>) -> Service {
+    let description = Arc::new(Description(Bytes::from(description())));
+    let (router, _) = routes().split_for_parts();
+    let router = router
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(Shared { app, description });
+    NormalizePathLayer::trim_trailing_slash().layer(router)
+}
+
+async fn unknown_route(method: Method, uri: Uri) -> ApiError {
+    let message = format!("There is no route {method} {}", uri.path());
+    Error::new(ErrorKind::NotFound, message).into()
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+    let message = format!("{} does not take {method}", uri.path());
+    Error::new(ErrorKind::MethodNotAllowed, message).into()
+}

@@ -1,0 +1,136 @@
+//! The installation's secret: 32 bytes that lie outside of the store.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use keyway_core::secret::InstallationSecret;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::entropy::random;
+
+/// Names a file with the secret, instead of the one in the data directory.
+pub const SECRET_FILE_VARIABLE: &str = "KEYWAY_SECRET_FILE";
+const SECRET_FILE: &str = "secret.key";
+const DATABASE_FILE: &str = "keyway.db";
+/// The file is 64 hex digits; anything much longer is another file.
+const FILE_BYTES_MAX: u64 = 1_024;
+
+/// Why the secret cannot be had.
+#[derive(Debug, Error)]
+pub enum InstallationError {
+    #[error("cannot create the data directory {0}: {1}")]
+    Directory(PathBuf, #[source] io::Error),
+    #[error("cannot read the installation secret {0}: {1}")]
+    Read(PathBuf, #[source] io::Error),
+    #[error("cannot write the installation secret {0}: {1}")]
+    Write(PathBuf, #[source] io::Error),
+    #[error("the installation secret {0} must be 64 hex digits, optionally with a line end")]
+    Form(PathBuf),
+    #[error(
+        "{0} is missing, but the store beside it was made with one: restore the file from your \
+         backup, or name it in KEYWAY_SECRET_FILE"
+    )]
+    Lost(PathBuf),
+}
+
+/// Makes the data directory where there is none, for this user only.
+pub fn create_data_directory(data_dir: &Path) -> Result<(), InstallationError> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data_dir)
+        .map_err(|error| InstallationError::Directory(data_dir.to_owned(), error))
+}
+
+/// Reads the secret from `named` (the value of [`SECRET_FILE_VARIABLE`]) or from the data directory,
+/// where the first start makes it with mode 0600.
+pub fn load_or_create_secret(
+    data_dir: &Path,
+    named: Option<&Path>,
+) -> Result<InstallationSecret, InstallationError> {
+    if let Some(path) = named {
+        return read(path);
+    }
+    let path = data_dir.join(SECRET_FILE);
+    match path.try_exists() {
+        Ok(true) => read(&path),
+        Ok(false) if data_dir.join(DATABASE_FILE).exists() => Err(InstallationError::Lost(path)),
+        Ok(false) => create(&path),
+        Err(error) => Err(InstallationError::Read(path, error)),
+    }
+}
+
+fn read(path: &Path) -> Result<InstallationSecret, InstallationError> {
+    let failed = |error| InstallationError::Read(path.to_owned(), error);
+    let mut text = Zeroizing::new(String::new());
+    let file = File::open(path).map_err(failed)?;
+    file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
+    decode(text.trim()).ok_or_else(|| InstallationError::Form(path.to_owned()))
+}
+
+fn create(path: &Path) -> Result<InstallationSecret, InstallationError> {
+    let secret = Zeroizing::new(random::<32>());
+    let text: Zeroizing<String> =
+        Zeroizing::new(secret.iter().map(|byte| format!("{byte:02x}")).collect());
+    let written = || -> io::Result<()> {
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        writeln!(file, "{}", text.as_str())?;
+        file.sync_all()?;
+        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    };
+    written().map_err(|error| InstallationError::Write(path.to_owned(), error))?;
+    Ok(InstallationSecret::new(&secret))
+}
+
+fn decode(text: &str) -> Option<InstallationSecret> {
+    let digits = text.as_bytes();
+    if digits.len() != 64 {
+        return None;
+    }
+    let mut secret = Zeroizing::new([0; 32]);
+    for (byte, pair) in secret.iter_mut().zip(digits.chunks_exact(2)) {
+        let pair = std::str::from_utf8(pair).ok()?;
+        *byte = u8::from_str_radix(pair, 16).ok()?;
+    }
+    Some(InstallationSecret::new(&secret))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn the_first_start_makes_a_secret_that_the_next_one_reads() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let made = load_or_create_secret(directory.path(), None).expect("made");
+        let read = load_or_create_secret(directory.path(), None).expect("read");
+        assert_eq!(made.fingerprint(), read.fingerprint());
+        let mode = directory.path().join(SECRET_FILE).metadata().expect("it is there").permissions();
+        assert_eq!(mode.mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_store_without_its_secret_is_not_given_another() {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join(DATABASE_FILE), b"").expect("written");
+        let refused = load_or_create_secret(directory.path(), None);
+        assert!(matches!(refused, Err(InstallationError::Lost(_))), "{refused:?}");
+    }
+
+    #[test]
+    fn a_named_file_has_to_hold_a_secret() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("named");
+        std::fs::write(&path, "ab".repeat(31)).expect("written");
+        let refused = load_or_create_secret(directory.path(), Some(&path));
+        assert!(matches!(refused, Err(InstallationError::Form(_))), "{refused:?}");
+        std::fs::write(&path, "AB".repeat(32) + "\n").expect("written");
+        assert!(load_or_create_secret(directory.path(), Some(&path)).is_ok());
+    }
+}

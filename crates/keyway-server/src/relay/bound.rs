@@ -1,0 +1,75 @@
+//! The most that a request may cost, over every endpoint that it may be sent to.
+
+use keyway_core::catalogue::Model;
+use keyway_core::money::Nanos;
+use keyway_core::pricing::{Pricing, Usage};
+use keyway_providers::chat::{ChatRequest, RequestError};
+use keyway_providers::echo::{self, Echo};
+
+/// What a request may use and cost at most, and how to estimate what it did use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bound {
+    pub usage: Usage,
+    pub cost: Nanos,
+    /// The dearest price per side over the endpoints.
+    pub pricing: Pricing,
+    /// UTF-8 bytes of a token, where a provider does not report its count.
+    pub bytes_per_token: u64,
+}
+
+/// Bytes of a token where the provider did not count. English has more; this errs to the side on
+/// which what was delivered is charged.
+const BYTES_PER_TOKEN: u64 = 3;
+
+/// Bounds `request` on `model`.
+pub fn bound(request: &ChatRequest, model: &Model) -> Result<Bound, RequestError> {
+    let (usage, bytes_per_token) = if model.id == echo::MODEL_ID {
+        (Echo::of(request)?.usage(), echo::BYTES_PER_TOKEN)
+    } else {
+        (usage(request, model), BYTES_PER_TOKEN)
+    };
+    let pricing = Pricing {
+        prompt: model.endpoints.iter().map(|e| e.pricing.prompt).max().unwrap_or_default(),
+        completion: model.endpoints.iter().map(|e| e.pricing.completion).max().unwrap_or_default(),
+    };
+    let cost = pricing.cost(usage).total;
+    Ok(Bound { usage, cost, pricing, bytes_per_token })
+}
+
+/// A token is at least a byte, and no prompt is longer than the model's context; so images and
+/// other parts whose tokens nobody can count beforehand are bounded by the context.
+fn usage(request: &ChatRequest, model: &Model) -> Usage {
+    let prompt = request.prompt_tokens_bound().unwrap_or(model.context_length);
+    let each = request.max_tokens.unwrap_or(model.max_completion_tokens);
+    Usage {
+        prompt_tokens: prompt.min(model.context_length),
+        completion_tokens: each.min(model.max_completion_tokens).saturating_mul(request.choices),
+    }
+}
+
+impl Bound {
+    /// The cost of the whole prompt and of `completion_tokens`, at most that of the bound.
+    pub fn cost_up_to(&self, completion_tokens: u64) -> Nanos {
+        let usage = Usage {
+            prompt_tokens: self.usage.prompt_tokens,
+            completion_tokens: completion_tokens.min(self.usage.completion_tokens),
+        };
+        self.pricing.cost(usage).total
+    }
+
+    /// How many completion tokens `budget` affords after the prompt.
+    pub fn affordable_tokens(&self, budget: Nanos) -> u64 {
+        let prompt = self.cost_up_to(0);
+        let left = budget.saturating_sub(prompt);
+        let tokens = self.pricing.completion.affordable(left).unwrap_or(self.usage.completion_tokens);
+        tokens.min(self.usage.completion_tokens)
+    }
+
+    /// Tokens where the provider did not count them, from the bytes of both sides.
+    pub fn estimate(&self, prompt_bytes: u64, completion_bytes: u64) -> Usage {
+        Usage {
+            prompt_tokens: prompt_bytes.div_ceil(self.bytes_per_token).min(self.usage.prompt_tokens),
+            completion_tokens: completion_bytes.div_ceil(self.bytes_per_token),
+        }
+    }
+}

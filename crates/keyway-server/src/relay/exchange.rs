@@ -1,0 +1,72 @@
+//! One admitted request on its way to an answer, and what every way there needs.
+
+use std::sync::Arc;
+
+use keyway_core::ledger::{Ending, Metered, Outcome, Settlement};
+use keyway_core::pricing::{Cost, Pricing, Usage};
+use keyway_core::store::StoreError;
+use keyway_providers::openai::{Envelope, Receipt};
+
+use super::bound::Bound;
+use super::meter::Late;
+use crate::app::App;
+
+#[derive(Debug)]
+pub(super) struct Exchange {
+    pub(super) app: Arc<App>,
+    pub(super) metered: Arc<Metered>,
+    pub(super) envelope: Envelope,
+    pub(super) bound: Bound,
+    /// The price of the endpoint that answers.
+    pub(super) pricing: Pricing,
+    /// UTF-8 bytes of the prompt's text, for estimates.
+    pub(super) prompt_bytes: u64,
+}
+
+/// How an answer ended and what it used.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended {
+    pub(super) ending: Ending,
+    /// As the provider counted; `None` where it did not.
+    pub(super) usage: Option<Usage>,
+    /// UTF-8 bytes of output, for an estimate.
+    pub(super) output_bytes: u64,
+    /// The provider itself ended it, or answered nothing: the key is not charged (contract, C.5).
+    pub(super) free: bool,
+}
+
+impl Exchange {
+    /// Charges what an answer used; durable when it returns.
+    pub(super) async fn settle(&self, ended: Ended, late: Late) -> Result<Receipt, StoreError> {
+        let estimate = || self.bound.estimate(self.prompt_bytes, ended.output_bytes);
+        let usage = ended.usage.unwrap_or_else(estimate);
+        let cost = self.pricing.cost(usage);
+        let outcome = Outcome {
+            usage,
+            cost: cost.total,
+            byok: keyway_core::money::Nanos::ZERO,
+            free: ended.free,
+            ending: ended.ending,
+            estimated: ended.usage.is_none(),
+        };
+        let settlement = self.app.meter.settle(&self.metered, &outcome, late).await?;
+        log(&settlement);
+        let cost = if ended.free { Cost::default() } else { cost };
+        Ok(Receipt { usage, cost, charge: settlement.charge })
+    }
+}
+
+fn log(settlement: &Settlement) {
+    let request = &settlement.request;
+    tracing::info!(
+        id = %request.id,
+        model = request.model,
+        provider = request.provider,
+        ending = settlement.ending.as_str(),
+        prompt_tokens = settlement.usage.prompt_tokens,
+        completion_tokens = settlement.usage.completion_tokens,
+        charge = %settlement.charge,
+        estimated = settlement.estimated,
+        "a request was settled"
+    );
+}

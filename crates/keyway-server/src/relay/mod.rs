@@ -1,0 +1,14 @@
+//! The data plane: from a client's request to its charge.
+//!
+//! A request is admitted against its key's budget, dispatched to an endpoint, pumped to the client
+//! and settled. All of it runs in one tracked task that the client's disappearance cannot cancel.
+
+pub mod bound;
+pub mod catalogue;
+pub mod chat;
+mod dispatch;
+mod exchange;
+pub mod meter;
+mod pump;
+mod refusal;
+pub mod upstream;

@@ -1,0 +1,264 @@
+//! The pump: a streamed answer from its provider to its client.
+//!
+//! Nothing is delivered beyond what is durably authorised, and the usage event waits for the charge.
+//! When the client goes away the pump reads on, within bounds, to learn what the provider bills.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use keyway_core::ledger::Ending;
+use keyway_core::pricing::Usage;
+use keyway_core::store::StoreError;
+use keyway_providers::openai::{self, Chunk, StreamEvent};
+use keyway_providers::sse;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::exchange::{Ended, Exchange};
+use super::meter::Late;
+use super::upstream::{ChunkStream, Failure};
+
+/// Completion tokens that are authorised ahead of delivery, each time. After a crash an answer is
+/// charged at most this much beyond what was delivered.
+const AUTHORISE_TOKENS: u64 = 1_024;
+/// Silence after which the client is told that the answer is still coming.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// How long a client may take to read what is there.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long, and over how many bytes of output, usage is waited for when the client has left.
+const DRAIN_TIME_MAX: Duration = Duration::from_secs(120);
+const DRAIN_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// One streamed answer in motion.
+pub(super) struct Pump<'a> {
+    exchange: &'a Exchange,
+    /// `None` once the client has left.
+    client: Option<mpsc::Sender<Bytes>>,
+    drain_until: Option<Instant>,
+    drained_bytes: u64,
+    /// Completion tokens up to which delivery is durably authorised.
+    authorised_tokens: u64,
+    /// UTF-8 bytes of output that the provider sent, and that the client was given.
+    received_bytes: u64,
+    delivered_bytes: u64,
+    usage: Option<Usage>,
+    finish_reason: Option<String>,
+}
+
+/// What ended the flow, with what the client is to be told.
+struct Break {
+    ending: Ending,
+    status: StatusCode,
+    message: String,
+}
+
+enum Step {
+    Event(Result<Option<StreamEvent>, Failure>),
+    Cut,
+    DrainedEnough,
+}
+
+impl<'a> Pump<'a> {
+    pub(super) fn new(exchange: &'a Exchange, client: mpsc::Sender<Bytes>) -> Self {
+        Self {
+            exchange,
+            client: Some(client),
+            drain_until: None,
+            drained_bytes: 0,
+            authorised_tokens: 0,
+            received_bytes: 0,
+            delivered_bytes: 0,
+            usage: None,
+            finish_reason: None,
+        }
+    }
+
+    /// The first-byte gate: durably marks the request as being answered.
+    pub(super) async fn open(&mut self) -> Result<(), StoreError> {
+        self.authorise(AUTHORISE_TOKENS).await
+    }
+
+    /// Pumps to the end, settles, and gives the last byte.
+    pub(super) async fn run(mut self, first: Chunk, stream: ChunkStream) {
+        let flow = self.flow(first, stream).await;
+        let ending = match &flow {
+            Ok(()) if self.client.is_none() => Ending::ClientLeft,
+            Ok(()) => Ending::Completed,
+            Err(broken) => broken.ending,
+        };
+        let ended = self.ended(ending);
+        let last = match (self.exchange.settle(ended, Late::Charge).await, flow) {
+            (Ok(receipt), Ok(())) => {
+                let mut last = BytesMut::new();
+                last.extend_from_slice(&sse::data(&openai::usage_chunk(&self.exchange.envelope, &receipt)));
+                last.extend_from_slice(&sse::data(sse::DONE));
+                last.freeze()
+            }
+            (_, Err(broken)) => self.error_event(broken.status, &broken.message),
+            (Err(_), Ok(())) => {
+                let message = "The answer's charge could not be recorded in time; it will be.";
+                self.error_event(StatusCode::SERVICE_UNAVAILABLE, message)
+            }
+        };
+        self.give(last).await;
+    }
+
+    async fn flow(&mut self, first: Chunk, mut stream: ChunkStream) -> Result<(), Break> {
+        let mut event = Some(StreamEvent::Chunk(first));
+        loop {
+            match event {
+                Some(StreamEvent::Chunk(chunk)) => self.pass(chunk).await?,
+                Some(StreamEvent::Error { code, message }) => {
+                    let status = code.and_then(|code| StatusCode::from_u16(code).ok());
+                    return Err(Break::provider(status, message));
+                }
+                Some(StreamEvent::Done) => return self.complete(),
+                None if self.finish_reason.is_some() => return self.complete(),
+                None => {
+                    let message = "The provider broke off its answer".to_owned();
+                    return Err(Break::provider(None, message));
+                }
+            }
+            event = match self.step(&mut stream).await {
+                Step::Event(Ok(event)) => event,
+                Step::Event(Err(failure)) => {
+                    return Err(Break::provider(failure.status, failure.message));
+                }
+                Step::Cut => return Err(Break::stopped("The gateway is shutting down")),
+                Step::DrainedEnough => return Ok(()),
+            };
+        }
+    }
+
+    fn complete(&self) -> Result<(), Break> {
+        match self.finish_reason.as_deref() {
+            Some("error") => {
+                Err(Break::provider(None, "The provider ended its answer with an error".to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits for the next event, and tells a waiting client meanwhile that there will be one.
+    async fn step(&mut self, stream: &mut ChunkStream) -> Step {
+        let cut = self.exchange.app.cut.clone();
+        let mut next = pin!(stream.next());
+        loop {
+            let drained = self.drain_until.unwrap_or_else(|| Instant::now() + DRAIN_TIME_MAX);
+            let client = self.client.clone();
+            let gone = async {
+                match &client {
+                    Some(client) => client.closed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                event = &mut next => return Step::Event(event),
+                () = cut.cancelled() => return Step::Cut,
+                () = gone => self.client_left(),
+                () = tokio::time::sleep_until(drained), if self.client.is_none() => {
+                    return Step::DrainedEnough;
+                }
+                () = tokio::time::sleep(KEEP_ALIVE), if self.client.is_some() => {
+                    self.give(sse::keep_alive()).await;
+                }
+            }
+            if self.drained_bytes > DRAIN_BYTES_MAX {
+                return Step::DrainedEnough;
+            }
+        }
+    }
+
+    /// Passes one chunk on, once it is authorised. What it says of usage stays here.
+    async fn pass(&mut self, chunk: Chunk) -> Result<(), Break> {
+        if let Some(usage) = chunk.usage() {
+            self.usage = Some(usage);
+        }
+        if let Some(reason) = chunk.finish_reason() {
+            self.finish_reason = Some(reason.to_owned());
+        }
+        let bytes = chunk.output_bytes();
+        self.received_bytes = self.received_bytes.saturating_add(bytes);
+        if self.client.is_none() {
+            self.drained_bytes = self.drained_bytes.saturating_add(bytes);
+        }
+        if !chunk.carries_choices() || self.client.is_none() {
+            return Ok(());
+        }
+        // A token is at least a byte, so this many tokens cover what will have been delivered.
+        let delivered = self.delivered_bytes.saturating_add(bytes);
+        if delivered > self.authorised_tokens {
+            let authorised = self.authorise(delivered.saturating_add(AUTHORISE_TOKENS)).await;
+            authorised.map_err(|_| Break::stopped("The store cannot be written"))?;
+        }
+        self.give(sse::data(&chunk.render(&self.exchange.envelope))).await;
+        self.delivered_bytes = delivered;
+        Ok(())
+    }
+
+    async fn authorise(&mut self, tokens: u64) -> Result<(), StoreError> {
+        // From the whole bound on there is nothing more to authorise.
+        if self.authorised_tokens < self.exchange.bound.usage.completion_tokens.max(1) {
+            let amount = self.exchange.bound.cost_up_to(tokens);
+            self.exchange.app.meter.authorise(&self.exchange.metered, amount).await?;
+        }
+        self.authorised_tokens = tokens;
+        Ok(())
+    }
+
+    async fn give(&mut self, bytes: Bytes) {
+        let Some(client) = &self.client else { return };
+        let cut = self.exchange.app.cut.clone();
+        let given = tokio::select! {
+            biased;
+            given = client.send_timeout(bytes, CLIENT_TIMEOUT) => given.is_ok(),
+            () = cut.cancelled() => false,
+        };
+        if !given {
+            self.client_left();
+        }
+    }
+
+    fn client_left(&mut self) {
+        self.client = None;
+        self.drain_until = Some(Instant::now() + DRAIN_TIME_MAX);
+    }
+
+    fn ended(&self, ending: Ending) -> Ended {
+        let nothing_said = self.finish_reason.is_none()
+            && self.usage.is_some_and(|usage| usage.completion_tokens == 0);
+        let stopped = ending == Ending::Stopped;
+        Ended {
+            ending,
+            usage: self.usage,
+            output_bytes: if stopped { self.delivered_bytes } else { self.received_bytes },
+            free: ending == Ending::ProviderFailed || nothing_said,
+        }
+    }
+
+    fn error_event(&self, status: StatusCode, message: &str) -> Bytes {
+        let error_type = match status.as_u16() {
+            429 => "rate_limit_exceeded",
+            503 => "provider_overloaded",
+            504 => "timeout",
+            _ => "provider_unavailable",
+        };
+        let envelope = &self.exchange.envelope;
+        sse::data(&openai::error_chunk(envelope, status.as_u16(), message, error_type))
+    }
+}
+
+impl Break {
+    fn provider(status: Option<StatusCode>, message: String) -> Self {
+        let status = status.unwrap_or(StatusCode::BAD_GATEWAY);
+        Self { ending: Ending::ProviderFailed, status, message }
+    }
+
+    fn stopped(message: &str) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Self { ending: Ending::Stopped, status, message: message.to_owned() }
+    }
+}

@@ -1,0 +1,66 @@
+//! Refusals for money, in the words that clients match and with figures that explain them.
+
+use http::StatusCode;
+use keyway_core::budget::ResetInterval;
+use keyway_core::error::{Error, ErrorKind};
+use keyway_core::key::KeyRecord;
+use keyway_core::ledger::{Refusal, RefusalReason};
+use keyway_core::money::Nanos;
+
+use super::bound::Bound;
+use crate::http::error::ApiError;
+use crate::http::usd::Usd;
+
+/// Nothing left under the key's own limit is a 403, too little a 402 with the affordable number of
+/// tokens (contract, F.2).
+pub fn refusal(refusal: &Refusal, bound: &Bound, key: &KeyRecord, public_url: &str) -> ApiError {
+    let manage = format!("{public_url}/api/v1/keys/{}", key.hash);
+    let available = refusal.available();
+    let error = match refusal.reason {
+        RefusalReason::Closed => {
+            return Error::new(ErrorKind::Unauthenticated, "This API key is disabled").into();
+        }
+        RefusalReason::Exhausted => Error::new(
+            ErrorKind::PaymentRequired,
+            format!(
+                "Key limit exceeded ({} limit). Manage it using PATCH {manage}",
+                limit_name(refusal.reset)
+            ),
+        ),
+        RefusalReason::TooLittle | RefusalReason::Held => Error::new(
+            ErrorKind::PaymentRequired,
+            format!(
+                "This request requires more credits, or fewer max_tokens. You requested up to {} \
+                 tokens, but can only afford {}. {}To increase, use PATCH {manage}",
+                bound.usage.completion_tokens,
+                bound.affordable_tokens(available),
+                waiting(refusal),
+            ),
+        ),
+    };
+    let status = match refusal.reason {
+        RefusalReason::Exhausted => StatusCode::FORBIDDEN,
+        _ => StatusCode::PAYMENT_REQUIRED,
+    };
+    ApiError::from(error)
+        .with_status(status)
+        .with_metadata("limit_source", "key_limit")
+        .with_metadata("limit", Usd(refusal.limit).to_json())
+        .with_metadata("limit_reset", refusal.reset.map(ResetInterval::as_str))
+        .with_metadata("resets_at", refusal.resets_at.map(|at| at.to_string()))
+        .with_metadata("spent", Usd(refusal.spent).to_json())
+        .with_metadata("held", Usd(refusal.held).to_json())
+        .with_metadata("requested", Usd(refusal.bound).to_json())
+}
+
+fn limit_name(reset: Option<ResetInterval>) -> &'static str {
+    reset.map_or("total", ResetInterval::as_str)
+}
+
+/// Money that is held is not spent; saying so tells a caller that trying again may work.
+fn waiting(refusal: &Refusal) -> String {
+    if refusal.held == Nanos::ZERO {
+        return String::new();
+    }
+    format!("${} are held by requests in flight. ", refusal.held)
+}

@@ -1,0 +1,70 @@
+//! The built-in model, in time: `keyway_providers::echo` says what, this says when.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use http::StatusCode;
+use keyway_providers::chat::ChatRequest;
+use keyway_providers::echo::Echo;
+use keyway_providers::openai::{Answer, Chunk, StreamEvent};
+
+use super::Failure;
+
+/// A streamed echo.
+#[derive(Debug)]
+pub struct EchoStream {
+    chunks: VecDeque<Chunk>,
+    /// Before the next chunk.
+    pause: Duration,
+    each: Duration,
+    /// Chunks until it breaks off.
+    cut_after: Option<u64>,
+}
+
+/// The whole answer, after the time that its stream would take.
+pub async fn answer(request: &ChatRequest) -> Result<Answer, Failure> {
+    let echo = open(request)?;
+    let tokens = echo.usage().completion_tokens;
+    let spoken = echo.cut_after().map_or(tokens, |cut| cut.min(tokens));
+    let millis = echo.first_ms().saturating_add(echo.each_ms().saturating_mul(spoken));
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+    if echo.cut_after().is_some() { Err(cut()) } else { Ok(echo.answer()) }
+}
+
+impl EchoStream {
+    pub fn open(request: &ChatRequest) -> Result<Self, Failure> {
+        let echo = open(request)?;
+        Ok(Self {
+            chunks: echo.chunks().collect(),
+            pause: Duration::from_millis(echo.first_ms()),
+            each: Duration::from_millis(echo.each_ms()),
+            cut_after: echo.cut_after(),
+        })
+    }
+
+    pub async fn next(&mut self) -> Result<Option<StreamEvent>, Failure> {
+        if let Some(left) = &mut self.cut_after {
+            *left = left.checked_sub(1).ok_or_else(cut)?;
+        }
+        if !self.pause.is_zero() {
+            tokio::time::sleep(self.pause).await;
+        }
+        self.pause = self.each;
+        Ok(self.chunks.pop_front().map(StreamEvent::Chunk))
+    }
+}
+
+fn open(request: &ChatRequest) -> Result<Echo, Failure> {
+    let echo = Echo::of(request).map_err(|error| Failure::new(error.message))?;
+    match echo.fail().and_then(|status| StatusCode::from_u16(status).ok()) {
+        Some(status) => Err(Failure {
+            status: Some(status),
+            ..Failure::new("The echo was told to fail")
+        }),
+        None => Ok(echo),
+    }
+}
+
+fn cut() -> Failure {
+    Failure::new("The echo was told to break off")
+}

@@ -1,0 +1,117 @@
+//! Where a request is sent: a provider over HTTP, or the built-in model.
+
+mod echo;
+mod openai;
+
+use std::collections::HashMap;
+
+use http::StatusCode;
+use keyway_core::catalogue::Endpoint;
+use keyway_providers::chat::ChatRequest;
+use keyway_providers::openai::{Answer, Chunk, StreamEvent};
+
+use self::echo::EchoStream;
+use self::openai::{OpenAi, OpenAiStream};
+use super::catalogue::BUILT_IN_PROVIDER;
+use crate::config::{Config, Dialect};
+use crate::egress::Egress;
+
+/// A provider that requests can be sent to.
+#[derive(Debug)]
+pub struct Upstream {
+    /// For people, as answers name it.
+    pub name: String,
+    dialect: Connection,
+}
+
+#[derive(Debug)]
+enum Connection {
+    Echo,
+    OpenAi(OpenAi),
+}
+
+/// What a provider said.
+#[derive(Debug)]
+pub enum Reply {
+    Whole(Answer),
+    /// It began to answer: the first chunk is there.
+    Stream(Chunk, ChunkStream),
+}
+
+/// The rest of a streamed answer.
+#[derive(Debug)]
+pub enum ChunkStream {
+    Echo(EchoStream),
+    OpenAi(OpenAiStream),
+}
+
+/// A provider's failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What it answered, where it did.
+    pub status: Option<StatusCode>,
+    /// For the caller; credentials are masked.
+    pub message: String,
+    pub retry_after_seconds: Option<u32>,
+}
+
+impl Failure {
+    fn new(message: impl Into<String>) -> Self {
+        Self { status: None, message: message.into(), retry_after_seconds: None }
+    }
+}
+
+/// Every provider of the configuration, by slug, and the built-in one.
+pub fn connect(config: &Config) -> HashMap<String, Upstream> {
+    let egress = Egress::new();
+    let configured = config.providers.iter().map(|provider| {
+        let dialect = match provider.dialect {
+            Dialect::OpenAi => Connection::OpenAi(OpenAi::new(provider, egress.clone())),
+        };
+        (provider.slug.clone(), Upstream { name: provider.name.clone(), dialect })
+    });
+    let built_in = Upstream { name: "Keyway".to_owned(), dialect: Connection::Echo };
+    configured.chain([(BUILT_IN_PROVIDER.to_owned(), built_in)]).collect()
+}
+
+impl Upstream {
+    /// Sends `request` and answers when there is something to give to the client: the whole answer,
+    /// or the first chunk of a stream.
+    pub async fn send(
+        &self,
+        request: &ChatRequest,
+        endpoint: &Endpoint,
+    ) -> Result<Reply, Failure> {
+        if !request.stream {
+            return match &self.dialect {
+                Connection::Echo => echo::answer(request).await,
+                Connection::OpenAi(provider) => provider.answer(request, endpoint).await,
+            }
+            .map(Reply::Whole);
+        }
+        let mut stream = match &self.dialect {
+            Connection::Echo => ChunkStream::Echo(EchoStream::open(request)?),
+            Connection::OpenAi(provider) => {
+                ChunkStream::OpenAi(provider.stream(request, endpoint).await?)
+            }
+        };
+        match stream.next().await? {
+            Some(StreamEvent::Chunk(first)) => Ok(Reply::Stream(first, stream)),
+            Some(StreamEvent::Error { code, message }) => Err(Failure {
+                status: code.and_then(|code| StatusCode::from_u16(code).ok()),
+                ..Failure::new(message)
+            }),
+            Some(StreamEvent::Done) | None => Err(Failure::new("The provider answered nothing")),
+        }
+    }
+}
+
+impl ChunkStream {
+    /// The next event; `None` when the provider closed the stream.
+    pub async fn next(&mut self) -> Result<Option<StreamEvent>, Failure> {
+        match self {
+            Self::Echo(stream) => stream.next().await,
+            Self::OpenAi(stream) => stream.next().await,
+        }
+    }
+}

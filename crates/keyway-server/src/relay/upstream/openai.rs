@@ -1,0 +1,162 @@
+//! A provider that speaks OpenAI's API, over HTTP.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use keyway_core::catalogue::Endpoint;
+use keyway_core::secret::KeySecret;
+use keyway_providers::chat::ChatRequest;
+use keyway_providers::openai::{self, Answer, StreamEvent};
+use keyway_providers::sse::Decoder;
+
+use super::Failure;
+use crate::config::ProviderConfig;
+use crate::egress::{Egress, EgressError};
+
+/// How long a provider may take for a whole answer, or for the head of a streamed one.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
+/// How long a stream may stay silent.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+const ERROR_BYTES_MAX: usize = 64 * 1024;
+const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+#[derive(Debug)]
+pub struct OpenAi {
+    url: String,
+    authorization: Option<HeaderValue>,
+    api_key: Option<KeySecret>,
+    egress: Egress,
+}
+
+#[derive(Debug)]
+pub struct OpenAiStream {
+    body: Incoming,
+    decoder: Decoder,
+    ended: bool,
+}
+
+impl OpenAi {
+    pub fn new(provider: &ProviderConfig, egress: Egress) -> Self {
+        let authorization = provider.api_key.as_ref().map(|key| {
+            let text = format!("Bearer {}", key.expose());
+            let mut value = HeaderValue::from_str(&text).expect("the configuration was checked");
+            value.set_sensitive(true);
+            value
+        });
+        Self {
+            url: format!("{}/chat/completions", provider.base_url),
+            authorization,
+            api_key: provider.api_key.clone(),
+            egress,
+        }
+    }
+
+    pub async fn answer(
+        &self,
+        request: &ChatRequest,
+        endpoint: &Endpoint,
+    ) -> Result<Answer, Failure> {
+        let answered = async {
+            let response = self.send(request, endpoint).await?;
+            read(response.into_body(), ANSWER_BYTES_MAX).await
+        };
+        let body = tokio::time::timeout(ANSWER_TIMEOUT, answered).await.map_err(|_| timed_out())??;
+        Answer::parse(&body).map_err(|error| Failure::new(error.to_string()))
+    }
+
+    pub async fn stream(
+        &self,
+        request: &ChatRequest,
+        endpoint: &Endpoint,
+    ) -> Result<OpenAiStream, Failure> {
+        let sent = tokio::time::timeout(ANSWER_TIMEOUT, self.send(request, endpoint)).await;
+        let response = sent.map_err(|_| timed_out())??;
+        let content_type = response.headers().get(header::CONTENT_TYPE);
+        let streams = content_type.is_some_and(|it| it.as_bytes().starts_with(b"text/event-stream"));
+        if !streams {
+            return Err(Failure::new("The provider answered with something else than a stream"));
+        }
+        let decoder = Decoder::new(EVENT_BYTES_MAX);
+        Ok(OpenAiStream { body: response.into_body(), decoder, ended: false })
+    }
+
+    async fn send(
+        &self,
+        request: &ChatRequest,
+        endpoint: &Endpoint,
+    ) -> Result<Response<Incoming>, Failure> {
+        let body = openai::request_body(request, &endpoint.upstream_model);
+        let mut call = Request::post(&self.url)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::ACCEPT, "application/json, text/event-stream");
+        if let Some(authorization) = &self.authorization {
+            call = call.header(header::AUTHORIZATION, authorization);
+        }
+        let call = call
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| Failure::new(format!("The request could not be built: {error}")))?;
+        let response = self.egress.send(call).await.map_err(|error| match error {
+            EgressError::Connect(_) => Failure::new("The provider cannot be reached"),
+            EgressError::Broken(_) => Failure::new("The provider broke the connection"),
+        })?;
+        if response.status().is_success() { Ok(response) } else { Err(self.failure(response).await) }
+    }
+
+    async fn failure(&self, response: Response<Incoming>) -> Failure {
+        let status = response.status();
+        let retry_after = response.headers().get(header::RETRY_AFTER);
+        let retry_after_seconds = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
+        let body = tokio::time::timeout(IDLE_TIMEOUT, read(response.into_body(), ERROR_BYTES_MAX));
+        let body = body.await.ok().and_then(Result::ok).unwrap_or_default();
+        let secret = self.api_key.as_ref().map(KeySecret::expose);
+        let message = openai::error_message(&body, secret);
+        Failure {
+            status: Some(status),
+            message: message.unwrap_or_else(|| format!("The provider answered {status}")),
+            retry_after_seconds,
+        }
+    }
+}
+
+impl OpenAiStream {
+    pub async fn next(&mut self) -> Result<Option<StreamEvent>, Failure> {
+        loop {
+            let event = self.decoder.next().map_err(|error| Failure::new(error.to_string()))?;
+            if let Some(event) = event {
+                let event = openai::stream_event(&event.data);
+                return event.map(Some).map_err(|error| Failure::new(error.to_string()));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            let frame = tokio::time::timeout(IDLE_TIMEOUT, self.body.frame()).await;
+            match frame.map_err(|_| timed_out())? {
+                Some(Ok(frame)) => {
+                    if let Some(bytes) = frame.data_ref() {
+                        self.decoder.feed(bytes);
+                    }
+                }
+                Some(Err(_)) => return Err(Failure::new("The provider broke the connection")),
+                None => self.ended = true,
+            }
+        }
+    }
+}
+
+async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Failure> {
+    let collected = Limited::new(body, bytes_max).collect().await;
+    collected.map(http_body_util::Collected::to_bytes).map_err(|_| {
+        Failure::new("The provider's answer broke off or was too large")
+    })
+}
+
+fn timed_out() -> Failure {
+    Failure {
+        status: Some(StatusCode::GATEWAY_TIMEOUT),
+        ..Failure::new("The provider did not answer in time")
+    }
+}
