@@ -1,1 +1,40 @@
+//! What Keyway's tests stand on: the real binary on a real socket, a plain client, and a provider
+//! that does what a test tells it. Never shipped.
 
+mod client;
+mod gateway;
+mod provider;
+
+pub use client::{Client, Reply, Streamed};
+pub use gateway::{Gateway, Setup, Stopped};
+pub use provider::{Provider, Received, Script};
+
+use std::future::Future;
+use std::time::Duration;
+
+/// How long a test waits for a condition before it fails.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until `condition` answers something; asks again and again, bounded by [`PATIENCE`].
+///
+/// # Panics
+/// When it takes longer; `what` says what was waited for.
+pub async fn eventually<T, F, Fut>(what: &str, mut condition: F) -> T
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Option<T>>,
+{
+    let mut ticks = tokio::time::interval(Duration::from_millis(5));
+    let waiting = async {
+        loop {
+            if let Some(met) = condition().await {
+                return met;
+            }
+            ticks.tick().await;
+        }
+    };
+    match tokio::time::timeout(PATIENCE, waiting).await {
+        Ok(met) => met,
+        Err(_) => panic!("waited in vain: {what}"),
+    }
+}

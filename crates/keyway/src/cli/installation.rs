@@ -40,6 +40,6 @@ pub(crate) fn open(
         new_workspace: WorkspaceId::from_random(random()),
         now,
     };
-    let store = SqliteStore::open(options).map_err(|error| CliError::failed(error.to_string()))?;
+    let store = SqliteStore::open(&options).map_err(|error| CliError::failed(error.to_string()))?;
     Ok(Installation { secret, store })
 }

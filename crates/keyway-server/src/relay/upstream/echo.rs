@@ -12,7 +12,7 @@ use super::Failure;
 
 /// A streamed echo.
 #[derive(Debug)]
-pub struct EchoStream {
+pub(super) struct EchoStream {
     chunks: VecDeque<Chunk>,
     /// Before the next chunk.
     pause: Duration,
@@ -22,7 +22,7 @@ pub struct EchoStream {
 }
 
 /// The whole answer, after the time that its stream would take.
-pub async fn answer(request: &ChatRequest) -> Result<Answer, Failure> {
+pub(super) async fn answer(request: &ChatRequest) -> Result<Answer, Failure> {
     let echo = open(request)?;
     let tokens = echo.usage().completion_tokens;
     let spoken = echo.cut_after().map_or(tokens, |cut| cut.min(tokens));
@@ -32,7 +32,7 @@ pub async fn answer(request: &ChatRequest) -> Result<Answer, Failure> {
 }
 
 impl EchoStream {
-    pub fn open(request: &ChatRequest) -> Result<Self, Failure> {
+    pub(super) fn open(request: &ChatRequest) -> Result<Self, Failure> {
         let echo = open(request)?;
         Ok(Self {
             chunks: echo.chunks().collect(),
@@ -42,7 +42,7 @@ impl EchoStream {
         })
     }
 
-    pub async fn next(&mut self) -> Result<Option<StreamEvent>, Failure> {
+    pub(super) async fn next(&mut self) -> Result<Option<StreamEvent>, Failure> {
         if let Some(left) = &mut self.cut_after {
             *left = left.checked_sub(1).ok_or_else(cut)?;
         }

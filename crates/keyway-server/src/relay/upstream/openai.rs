@@ -25,7 +25,7 @@ const ERROR_BYTES_MAX: usize = 64 * 1024;
 const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 #[derive(Debug)]
-pub struct OpenAi {
+pub(super) struct OpenAi {
     url: String,
     authorization: Option<HeaderValue>,
     api_key: Option<KeySecret>,
@@ -33,14 +33,14 @@ pub struct OpenAi {
 }
 
 #[derive(Debug)]
-pub struct OpenAiStream {
+pub(super) struct OpenAiStream {
     body: Incoming,
     decoder: Decoder,
     ended: bool,
 }
 
 impl OpenAi {
-    pub fn new(provider: &ProviderConfig, egress: Egress) -> Self {
+    pub(super) fn new(provider: &ProviderConfig, egress: Egress) -> Self {
         let authorization = provider.api_key.as_ref().map(|key| {
             let text = format!("Bearer {}", key.expose());
             let mut value = HeaderValue::from_str(&text).expect("the configuration was checked");
@@ -55,7 +55,7 @@ impl OpenAi {
         }
     }
 
-    pub async fn answer(
+    pub(super) async fn answer(
         &self,
         request: &ChatRequest,
         endpoint: &Endpoint,
@@ -68,7 +68,7 @@ impl OpenAi {
         Answer::parse(&body).map_err(|error| Failure::new(error.to_string()))
     }
 
-    pub async fn stream(
+    pub(super) async fn stream(
         &self,
         request: &ChatRequest,
         endpoint: &Endpoint,
@@ -123,7 +123,7 @@ impl OpenAi {
 }
 
 impl OpenAiStream {
-    pub async fn next(&mut self) -> Result<Option<StreamEvent>, Failure> {
+    pub(super) async fn next(&mut self) -> Result<Option<StreamEvent>, Failure> {
         loop {
             let event = self.decoder.next().map_err(|error| Failure::new(error.to_string()))?;
             if let Some(event) = event {

@@ -1,0 +1,140 @@
+//! Pages of keys.
+
+use keyway_core::clock::Timestamp;
+use keyway_core::id::KeyHash;
+use keyway_core::key::KeyRecord;
+use keyway_core::store::{KeyPage, KeyQuery, KeySort, PageStart};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Error, OptionalExtension, params, params_from_iter};
+
+use super::find::with_spend;
+use crate::rows::{self, KEY_COLUMNS, kind_name};
+
+/// All-time spend of a key, by which a list may be ordered.
+const SPENT: &str = "coalesce((SELECT w.spent_nanos FROM account_window AS w
+    WHERE w.account_id = k.account_id AND w.kind = 0), 0)";
+
+/// One page. The rows that are skipped are looked at in the index alone; the page itself is read
+/// from the table.
+pub(crate) fn list(
+    connection: &Connection,
+    query: &KeyQuery,
+    now: Timestamp,
+) -> Result<KeyPage, Error> {
+    let mut select = Select::new(query, now);
+    match query.start {
+        PageStart::Offset(offset) => select.page(query.limit, offset),
+        PageStart::After(hash) => {
+            let Some(cursor) = cursor(connection, hash)? else { return Ok(KeyPage::UnknownCursor) };
+            select.after(query.sort, cursor);
+            select.page(query.limit, 0);
+        }
+    }
+    let mut statement = connection.prepare_cached(&select.sql(query.sort))?;
+    let ids = statement.query_map(params_from_iter(select.parameters), |row| row.get(0))?;
+    let keys: Result<Vec<KeyRecord>, Error> = ids.map(|id| read(connection, id?, now)).collect();
+    Ok(KeyPage::Keys(keys?))
+}
+
+fn read(connection: &Connection, id: i64, now: Timestamp) -> Result<KeyRecord, Error> {
+    let sql = format!("SELECT {KEY_COLUMNS} FROM api_key AS k WHERE k.id = ?1");
+    let key = connection.prepare_cached(&sql)?.query_row([id], rows::key)?;
+    with_spend(connection, key, now)
+}
+
+/// Where a key stands in every order.
+struct Cursor {
+    id: i64,
+    name: String,
+    spent: i64,
+}
+
+/// Deleted keys keep their place.
+fn cursor(connection: &Connection, hash: KeyHash) -> Result<Option<Cursor>, Error> {
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT k.id, k.name, {SPENT} FROM key_secret AS s JOIN api_key AS k ON k.id = s.key_id
+         WHERE s.hash = ?1"
+    ))?;
+    let place = |row: &rusqlite::Row<'_>| {
+        Ok(Cursor { id: row.get(0)?, name: row.get(1)?, spent: row.get(2)? })
+    };
+    statement.query_row(params![hash.as_bytes()], place).optional()
+}
+
+/// The ids of a page, as SQL. Every piece of text is a constant; what callers say is a parameter.
+struct Select {
+    conditions: String,
+    limit: String,
+    parameters: Vec<Value>,
+}
+
+impl Select {
+    fn new(query: &KeyQuery, now: Timestamp) -> Self {
+        let mut select =
+            Self { conditions: String::new(), limit: String::new(), parameters: Vec::new() };
+        select.conditions.push_str("k.deleted_at IS NULL");
+        select.and("k.kind = ?", kind_name(query.kind).to_owned().into());
+        select.and("k.workspace = ?", query.workspace.0.as_bytes().to_vec().into());
+        if !query.include_disabled {
+            select.conditions.push_str(" AND k.disabled = 0");
+        }
+        if !query.include_expired {
+            select.and("(k.expires_at IS NULL OR k.expires_at > ?)", now.as_micros().into());
+        }
+        if let Some(text) = &query.contains {
+            // SQLite's `lower` knows ASCII only, and `instr` no wildcards.
+            let text = text.to_ascii_lowercase();
+            select.and("(instr(lower(k.name), ?)", text.clone().into());
+            select.conditions.push_str(" OR instr(lower(k.label), ?))");
+            select.parameters.push(text.into());
+        }
+        select
+    }
+
+    fn and(&mut self, condition: &str, parameter: Value) {
+        self.conditions.push_str(" AND ");
+        self.conditions.push_str(condition);
+        self.parameters.push(parameter);
+    }
+
+    /// Keys that are equal in the order stand newest first, so the id decides among them.
+    fn after(&mut self, sort: KeySort, cursor: Cursor) {
+        let id = Value::from(cursor.id);
+        match sort {
+            KeySort::Newest => self.and("k.id < ?", id),
+            KeySort::Oldest => self.and("k.id > ?", id),
+            KeySort::Name => self.after_pair("(k.name > ?", "k.name", cursor.name.into(), id),
+            KeySort::NameDescending => {
+                self.after_pair("(k.name < ?", "k.name", cursor.name.into(), id);
+            }
+            KeySort::UsageDescending => {
+                let less = format!("({SPENT} < ?");
+                self.after_pair(&less, SPENT, cursor.spent.into(), id);
+            }
+        }
+    }
+
+    fn after_pair(&mut self, beyond: &str, column: &str, place: Value, id: Value) {
+        self.and(beyond, place.clone());
+        self.conditions.push_str(&format!(" OR ({column} = ? AND k.id < ?))"));
+        self.parameters.extend([place, id]);
+    }
+
+    fn page(&mut self, limit: u32, offset: u64) {
+        self.limit.push_str("LIMIT ? OFFSET ?");
+        let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+        self.parameters.extend([Value::from(i64::from(limit)), Value::from(offset)]);
+    }
+
+    fn sql(&self, sort: KeySort) -> String {
+        let order = match sort {
+            KeySort::Newest => "k.id DESC".to_owned(),
+            KeySort::Oldest => "k.id".to_owned(),
+            KeySort::Name => "k.name, k.id DESC".to_owned(),
+            KeySort::NameDescending => "k.name DESC, k.id DESC".to_owned(),
+            KeySort::UsageDescending => format!("{SPENT} DESC, k.id DESC"),
+        };
+        let Self { conditions, limit, .. } = self;
+        format!("SELECT k.id FROM api_key AS k WHERE {conditions} ORDER BY {order} {limit}")
+    }
+}

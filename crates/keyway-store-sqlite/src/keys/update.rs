@@ -1,0 +1,42 @@
+//! Changes to a key.
+
+use keyway_core::budget::ResetInterval;
+use keyway_core::clock::Timestamp;
+use keyway_core::id::KeyHash;
+use keyway_core::key::{KeyKind, KeyPatch, KeyRecord};
+use keyway_core::money::Nanos;
+use rusqlite::{Connection, Error, params};
+
+use super::find::find;
+
+/// Applies `patch`: of each pair the first says whether, the second what.
+pub(crate) fn update(
+    connection: &Connection,
+    hash: KeyHash,
+    patch: &KeyPatch,
+    now: Timestamp,
+) -> Result<Option<KeyRecord>, Error> {
+    let Some(key) = find(connection, KeyKind::Inference, hash, now)? else { return Ok(None) };
+    let mut statement = connection.prepare_cached(
+        "UPDATE api_key SET
+           name = coalesce(?2, name),
+           disabled = coalesce(?3, disabled),
+           limit_nanos = CASE WHEN ?4 THEN ?5 ELSE limit_nanos END,
+           reset = CASE WHEN ?6 THEN ?7 ELSE reset END,
+           include_byok_in_limit = coalesce(?8, include_byok_in_limit),
+           updated_at = ?9
+         WHERE id = ?1",
+    )?;
+    statement.execute(params![
+        key.id.0,
+        patch.name.as_ref().map(|name| name.as_str()),
+        patch.disabled,
+        patch.limit.is_some(),
+        patch.limit.flatten().map(Nanos::get),
+        patch.reset.is_some(),
+        patch.reset.flatten().map(ResetInterval::as_str),
+        patch.include_byok_in_limit,
+        now.as_micros(),
+    ])?;
+    find(connection, KeyKind::Inference, hash, now)
+}

@@ -1,0 +1,192 @@
+//! Marks, settlements and what an unclean end leaves behind.
+
+use std::sync::Arc;
+
+use keyway_core::budget::{WindowKind, Windows};
+use keyway_core::clock::Timestamp;
+use keyway_core::id::{AccountId, GenerationId, KeyId};
+use keyway_core::ledger::{AnswerMark, Ending, GenerationRecord, Metered, Settlement};
+use keyway_core::money::Nanos;
+use keyway_core::pricing::Usage;
+use keyway_core::store::Settled;
+use rusqlite::{Connection, Error, OptionalExtension, Row, params};
+
+use crate::rows::{broken, moment, optional_moment, window_number};
+
+/// What [`generation`] reads, in its order.
+const COLUMNS: &str = "id, key_id, accounts, window_day, window_week, window_month, model, provider, \
+     streamed, admitted_at, authorised_nanos, charge_nanos, byok_nanos, overrun_nanos, \
+     absorbed_nanos, prompt_tokens, completion_tokens, ending, estimated, settled_at";
+
+/// Writes a mark, or raises one. What is settled stays as it is.
+pub(crate) fn mark(connection: &Connection, mark: &AnswerMark) -> Result<(), Error> {
+    insert(connection, &mark.request, mark.authorised)?;
+    let mut statement = connection.prepare_cached(
+        "UPDATE generation SET authorised_nanos = ?2
+         WHERE id = ?1 AND charge_nanos IS NULL AND authorised_nanos < ?2",
+    )?;
+    statement.execute(params![mark.request.id.as_bytes(), mark.authorised.get()])?;
+    Ok(())
+}
+
+/// Writes a charge once, into its row and into the windows of its admission.
+pub(crate) fn settle(connection: &Connection, settlement: &Settlement) -> Result<Settled, Error> {
+    let request = &settlement.request;
+    insert(connection, request, Nanos::ZERO)?;
+    let mut known =
+        connection.prepare_cached("SELECT charge_nanos FROM generation WHERE id = ?1")?;
+    let known: Option<i64> = known.query_row([request.id.as_bytes()], |row| row.get(0))?;
+    match known {
+        Some(charge) if charge == settlement.charge.get() => return Ok(Settled::Repeated),
+        Some(_) => return Ok(Settled::Differs),
+        None => {}
+    }
+    let mut statement = connection.prepare_cached(
+        "UPDATE generation SET charge_nanos = ?2, byok_nanos = ?3, overrun_nanos = ?4,
+           absorbed_nanos = ?5, prompt_tokens = ?6, completion_tokens = ?7, ending = ?8,
+           estimated = ?9, settled_at = ?10, provider = ?11
+         WHERE id = ?1",
+    )?;
+    statement.execute(params![
+        request.id.as_bytes(),
+        settlement.charge.get(),
+        settlement.byok.get(),
+        settlement.overrun.get(),
+        settlement.absorbed.get(),
+        tokens(settlement.usage.prompt_tokens),
+        tokens(settlement.usage.completion_tokens),
+        settlement.ending.as_str(),
+        settlement.estimated,
+        settlement.settled_at.as_micros(),
+        request.provider,
+    ])?;
+    charge(connection, settlement)?;
+    Ok(Settled::Applied)
+}
+
+/// Settles every row that is only marked: what was authorised is charged.
+pub(crate) fn recover(connection: &Connection, now: Timestamp) -> Result<u64, Error> {
+    let mut statement = connection
+        .prepare(&format!("SELECT {COLUMNS} FROM generation WHERE charge_nanos IS NULL"))?;
+    let left: Result<Vec<GenerationRecord>, Error> = statement.query_map([], generation)?.collect();
+    let mut recovered = 0;
+    for record in left? {
+        let settlement = Settlement {
+            request: Arc::new(record.request),
+            charge: record.authorised,
+            byok: Nanos::ZERO,
+            overrun: Nanos::ZERO,
+            absorbed: Nanos::ZERO,
+            usage: Usage::default(),
+            ending: Ending::Crashed,
+            estimated: true,
+            settled_at: now,
+        };
+        settle(connection, &settlement)?;
+        recovered += 1;
+    }
+    Ok(recovered)
+}
+
+/// One metered request.
+pub(crate) fn find(
+    connection: &Connection,
+    id: GenerationId,
+) -> Result<Option<GenerationRecord>, Error> {
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM generation WHERE id = ?1"))?;
+    statement.query_row([id.as_bytes()], generation).optional()
+}
+
+fn insert(connection: &Connection, request: &Metered, authorised: Nanos) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO generation (id, key_id, accounts, window_day, window_week, window_month, model,
+                                 provider, streamed, admitted_at, authorised_nanos)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO NOTHING",
+    )?;
+    let accounts: Vec<u8> = request.accounts.iter().flat_map(|id| id.0.to_be_bytes()).collect();
+    statement.execute(params![
+        request.id.as_bytes(),
+        request.key.0,
+        accounts,
+        request.windows.start_of(WindowKind::Day).as_micros(),
+        request.windows.start_of(WindowKind::Week).as_micros(),
+        request.windows.start_of(WindowKind::Month).as_micros(),
+        request.model,
+        request.provider,
+        request.streamed,
+        request.admitted_at.as_micros(),
+        authorised.get(),
+    ])?;
+    Ok(())
+}
+
+fn charge(connection: &Connection, settlement: &Settlement) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO account_window (account_id, kind, starts_at, spent_nanos, byok_nanos, last_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (account_id, kind, starts_at) DO UPDATE SET
+           spent_nanos = spent_nanos + excluded.spent_nanos,
+           byok_nanos = byok_nanos + excluded.byok_nanos,
+           last_at = max(last_at, excluded.last_at)",
+    )?;
+    let request = &settlement.request;
+    for account in &request.accounts {
+        for kind in WindowKind::ALL {
+            statement.execute(params![
+                account.0,
+                window_number(kind),
+                request.windows.start_of(kind).as_micros(),
+                settlement.charge.get(),
+                settlement.byok.get(),
+                settlement.settled_at.as_micros(),
+            ])?;
+        }
+    }
+    Ok(())
+}
+
+fn generation(row: &Row<'_>) -> Result<GenerationRecord, Error> {
+    let request = Metered {
+        id: GenerationId::from_bytes(row.get(0)?),
+        key: KeyId(row.get(1)?),
+        accounts: accounts(row)?,
+        windows: Windows([Timestamp::default(), moment(row, 3)?, moment(row, 4)?, moment(row, 5)?]),
+        model: row.get(6)?,
+        provider: row.get(7)?,
+        streamed: row.get(8)?,
+        admitted_at: moment(row, 9)?,
+    };
+    let authorised = Nanos::new(row.get(10)?);
+    let Some(settled_at) = optional_moment(row, 19)? else {
+        return Ok(GenerationRecord { request, authorised, settlement: None });
+    };
+    let ending: String = row.get(17)?;
+    let ending = Ending::ALL.into_iter().find(|known| known.as_str() == ending);
+    let settlement = Settlement {
+        request: Arc::new(request.clone()),
+        charge: Nanos::new(row.get(11)?),
+        byok: Nanos::new(row.get(12)?),
+        overrun: Nanos::new(row.get(13)?),
+        absorbed: Nanos::new(row.get(14)?),
+        usage: Usage {
+            prompt_tokens: u64::try_from(row.get::<_, i64>(15)?).unwrap_or(0),
+            completion_tokens: u64::try_from(row.get::<_, i64>(16)?).unwrap_or(0),
+        },
+        ending: ending.ok_or_else(|| broken(17, "ending"))?,
+        estimated: row.get(18)?,
+        settled_at,
+    };
+    Ok(GenerationRecord { request, authorised, settlement: Some(settlement) })
+}
+
+fn accounts(row: &Row<'_>) -> Result<Vec<AccountId>, Error> {
+    let bytes = row.get_ref(2)?.as_blob().map_err(|_| broken(2, "list of accounts"))?;
+    let ids = bytes.chunks_exact(8).map(|id| id.try_into().map(i64::from_be_bytes));
+    ids.map(|id| id.map(AccountId).map_err(|_| broken(2, "list of accounts"))).collect()
+}
+
+/// Providers count no more tokens than an integer of the store holds.
+fn tokens(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

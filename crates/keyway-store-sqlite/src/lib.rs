@@ -1,0 +1,17 @@
+//! Keyway's embedded store: SQLite in WAL mode, one writer thread with group commit, readers apart.
+
+mod error;
+mod health;
+mod integrity;
+mod keys;
+mod ledger;
+mod lock;
+mod migrate;
+mod open;
+mod readers;
+mod rows;
+mod store;
+mod writer;
+
+pub use open::{Durability, OpenError, SqliteOptions};
+pub use store::SqliteStore;

@@ -1,0 +1,137 @@
+//! Rows and domain values.
+
+use keyway_core::budget::{ResetInterval, WindowKind};
+use keyway_core::clock::Timestamp;
+use keyway_core::id::{AccountId, KeyHash, KeyId, WorkspaceId};
+use keyway_core::key::{KeyKind, KeyName, KeyRecord, KeySpend, SecretRecord, Terms, WindowSpend};
+use keyway_core::money::Nanos;
+use keyway_core::secret::Tag;
+use keyway_core::store::WindowBalance;
+use rusqlite::types::Type;
+use rusqlite::{Connection, Error, Row, params};
+use uuid::Uuid;
+
+/// What [`key`] reads, in its order, from a table that is called `k`.
+pub(crate) const KEY_COLUMNS: &str = "k.id, k.account_id, k.kind, k.workspace, k.hash, k.label, k.name, \
+     k.disabled, k.limit_nanos, k.reset, k.include_byok_in_limit, k.creator_user_id, \
+     k.external_user, k.created_at, k.updated_at, k.expires_at";
+
+/// What [`secret`] reads, in its order.
+pub(crate) const SECRET_COLUMNS: &str = "hash, tag, label, minted, valid_until";
+
+pub(crate) const fn kind_name(kind: KeyKind) -> &'static str {
+    match kind {
+        KeyKind::Management => "management",
+        KeyKind::Inference => "inference",
+    }
+}
+
+/// What the schema calls a kind of window.
+pub(crate) const fn window_number(kind: WindowKind) -> i64 {
+    match kind {
+        WindowKind::Total => 0,
+        WindowKind::Day => 1,
+        WindowKind::Week => 2,
+        WindowKind::Month => 3,
+    }
+}
+
+/// A key without its spend, which [`spend`] adds.
+pub(crate) fn key(row: &Row<'_>) -> Result<KeyRecord, Error> {
+    let kind = match row.get_ref(2)?.as_str().map_err(|_| broken(2, "kind"))? {
+        "management" => KeyKind::Management,
+        "inference" => KeyKind::Inference,
+        _ => return Err(broken(2, "kind")),
+    };
+    let name: String = row.get(6)?;
+    let reset: Option<String> = row.get(9)?;
+    let reset = reset.map(|text| ResetInterval::parse(&text).ok_or_else(|| broken(9, "reset")));
+    Ok(KeyRecord {
+        id: KeyId(row.get(0)?),
+        account: AccountId(row.get(1)?),
+        kind,
+        workspace: WorkspaceId(Uuid::from_bytes(row.get(3)?)),
+        hash: KeyHash::from_bytes(row.get(4)?),
+        label: row.get(5)?,
+        name: KeyName::new(&name).map_err(|_| broken(6, "name"))?,
+        disabled: row.get(7)?,
+        terms: Terms {
+            limit: row.get::<_, Option<i64>>(8)?.map(Nanos::new),
+            reset: reset.transpose()?,
+            include_byok_in_limit: row.get(10)?,
+        },
+        creator_user_id: row.get(11)?,
+        external_user: row.get(12)?,
+        created_at: moment(row, 13)?,
+        updated_at: optional_moment(row, 14)?,
+        expires_at: optional_moment(row, 15)?,
+        spend: KeySpend::default(),
+    })
+}
+
+pub(crate) fn secret(row: &Row<'_>) -> Result<SecretRecord, Error> {
+    Ok(SecretRecord {
+        hash: KeyHash::from_bytes(row.get(0)?),
+        tag: Tag::from_bytes(row.get(1)?),
+        label: row.get(2)?,
+        minted: row.get(3)?,
+        valid_until: optional_moment(row, 4)?,
+    })
+}
+
+pub(crate) fn moment(row: &Row<'_>, column: usize) -> Result<Timestamp, Error> {
+    row.get(column).map(Timestamp::from_micros)
+}
+
+pub(crate) fn optional_moment(row: &Row<'_>, column: usize) -> Result<Option<Timestamp>, Error> {
+    Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_micros))
+}
+
+/// The newest window of each kind that the account has a charge in, and when the last was made.
+pub(crate) fn newest_windows(
+    connection: &Connection,
+    account: AccountId,
+) -> Result<([WindowBalance; 4], Option<Timestamp>), Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT starts_at, spent_nanos, byok_nanos, last_at FROM account_window
+         WHERE account_id = ?1 AND kind = ?2 ORDER BY starts_at DESC LIMIT 1",
+    )?;
+    let mut windows = [WindowBalance::default(); 4];
+    let mut last_at = None;
+    for kind in WindowKind::ALL {
+        let mut rows = statement.query(params![account.0, window_number(kind)])?;
+        if let Some(row) = rows.next()? {
+            windows[kind.index()] = WindowBalance {
+                starts_at: moment(row, 0)?,
+                spend: WindowSpend { spent: Nanos::new(row.get(1)?), byok: Nanos::new(row.get(2)?) },
+            };
+            if kind == WindowKind::Total {
+                last_at = Some(moment(row, 3)?);
+            }
+        }
+    }
+    Ok((windows, last_at))
+}
+
+/// What was spent in the windows that are open at `now`. One that began later is open still: the
+/// clock went back, and a window that ended never opens again.
+pub(crate) fn spend(
+    connection: &Connection,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<KeySpend, Error> {
+    let (newest, last_used_at) = newest_windows(connection, account)?;
+    let mut windows = [WindowSpend::default(); 4];
+    for kind in WindowKind::ALL {
+        let window = newest[kind.index()];
+        if window.starts_at >= kind.starts_at(now) {
+            windows[kind.index()] = window.spend;
+        }
+    }
+    Ok(KeySpend { windows, last_used_at })
+}
+
+/// A value that the schema's checks do not let in.
+pub(crate) fn broken(column: usize, what: &str) -> Error {
+    Error::FromSqlConversionFailure(column, Type::Text, format!("a broken {what}").into())
+}

@@ -1,0 +1,175 @@
+//! The store: each verb handed to the writer or to a reader.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use keyway_core::clock::Timestamp;
+use keyway_core::id::{AccountId, GenerationId, KeyHash, WorkspaceId};
+use keyway_core::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord};
+use keyway_core::ledger::{AnswerMark, GenerationRecord, Settlement};
+use keyway_core::store::{
+    Balance, Credential, KeyCreated, KeyCreation, KeyDeleted, KeyPage, KeyQuery, Settled, Store,
+    StoreError,
+};
+
+use crate::health::Health;
+use crate::lock::DirectoryLock;
+use crate::open::{self, OpenError, Opened, SqliteOptions};
+use crate::readers::Readers;
+use crate::writer::Writer;
+use crate::{integrity, keys, ledger, rows};
+
+/// An open installation. Close it with [`SqliteStore::close`]; one that is dropped instead is checked
+/// at the next start.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: Writer,
+    readers: Readers,
+    default_workspace: WorkspaceId,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    lock: Mutex<Option<DirectoryLock>>,
+}
+
+impl SqliteStore {
+    /// Opens the installation in a directory, or makes one there.
+    pub fn open(options: &SqliteOptions) -> Result<Self, OpenError> {
+        let Opened { lock, connection, database, default_workspace, was_clean } =
+            open::open(options)?;
+        let readers = Readers::open(&database)?;
+        let started = Writer::start(connection, Arc::new(Health::default()));
+        let (writer, thread) = started.map_err(OpenError::Thread)?;
+        if !was_clean {
+            integrity::check_in_background(&database);
+        }
+        Ok(Self {
+            writer,
+            readers,
+            default_workspace,
+            thread: Mutex::new(Some(thread)),
+            lock: Mutex::new(Some(lock)),
+        })
+    }
+
+    /// Writes what is queued, closes the files and gives the directory back. Every later call is
+    /// answered that the store is unavailable.
+    pub async fn close(&self) {
+        self.readers.close();
+        self.writer.close().await;
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the store's writer panicked");
+        }
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// Transactions committed since it was opened; calls that wait share one.
+    pub fn commits(&self) -> u64 {
+        self.writer.commits()
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn default_workspace(&self) -> WorkspaceId {
+        self.default_workspace
+    }
+
+    async fn key_bootstrap(
+        &self,
+        creation: KeyCreation,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.writer.write(move |db| keys::create::bootstrap(db, &creation, now)).await
+    }
+
+    async fn key_create(
+        &self,
+        creation: KeyCreation,
+        now: Timestamp,
+    ) -> Result<KeyCreated, StoreError> {
+        self.writer.write(move |db| keys::create::create(db, &creation, now)).await
+    }
+
+    async fn key_get(
+        &self,
+        kind: KeyKind,
+        hash: KeyHash,
+        now: Timestamp,
+    ) -> Result<Option<KeyRecord>, StoreError> {
+        self.readers.read(move |db| keys::find::find(db, kind, hash, now)).await
+    }
+
+    async fn key_list(&self, query: KeyQuery, now: Timestamp) -> Result<KeyPage, StoreError> {
+        self.readers.read(move |db| keys::list::list(db, &query, now)).await
+    }
+
+    async fn key_update(
+        &self,
+        hash: KeyHash,
+        patch: KeyPatch,
+        now: Timestamp,
+    ) -> Result<Option<KeyRecord>, StoreError> {
+        self.writer.write(move |db| keys::update::update(db, hash, &patch, now)).await
+    }
+
+    async fn key_rotate(
+        &self,
+        hash: KeyHash,
+        secret: SecretRecord,
+        grace_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<KeyRecord>, StoreError> {
+        self.writer.write(move |db| keys::rotate::rotate(db, hash, &secret, grace_until, now)).await
+    }
+
+    async fn key_delete(
+        &self,
+        kind: KeyKind,
+        hash: KeyHash,
+        now: Timestamp,
+    ) -> Result<KeyDeleted, StoreError> {
+        self.writer.write(move |db| keys::delete::delete(db, kind, hash, now)).await
+    }
+
+    async fn credential_find(
+        &self,
+        hash: KeyHash,
+        now: Timestamp,
+    ) -> Result<Option<Credential>, StoreError> {
+        self.readers.read(move |db| keys::credential::find(db, hash, now)).await
+    }
+
+    async fn secrets_brought(&self) -> Result<Vec<SecretRecord>, StoreError> {
+        self.readers.read(keys::credential::brought).await
+    }
+
+    async fn balance(&self, account: AccountId) -> Result<Balance, StoreError> {
+        let (balance, _) =
+            self.readers.read(move |db| rows::newest_windows(db, account)).await?;
+        Ok(balance)
+    }
+
+    async fn mark(&self, mark: AnswerMark) -> Result<(), StoreError> {
+        self.writer.write(move |db| ledger::mark(db, &mark)).await
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
+        self.writer.write(move |db| ledger::settle(db, &settlement)).await
+    }
+
+    async fn recover(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.writer.write(move |db| ledger::recover(db, now)).await
+    }
+
+    async fn generation(&self, id: GenerationId) -> Result<Option<GenerationRecord>, StoreError> {
+        self.readers.read(move |db| ledger::find(db, id)).await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        let write = |db: &rusqlite::Connection| {
+            db.execute("UPDATE installation SET probes = probes + 1", []).map(drop)
+        };
+        self.writer.write(write).await
+    }
+}

@@ -1,0 +1,242 @@
+//! The writer: one thread, one connection, one commit for all that is waiting.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+
+use keyway_core::store::StoreError;
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::error::{closed, is_failed_flush, store_error};
+use crate::health::Health;
+
+/// Calls that may wait to be written; further ones wait to be queued.
+const QUEUE_MAX: usize = 4_096;
+/// Calls in one transaction.
+const BATCH_MAX: usize = 512;
+/// Transactions after which what the WAL holds is moved into the database.
+const CHECKPOINT_EVERY: u32 = 256;
+/// Pages in the WAL (64 MiB) from which on readers have to wait until it is emptied.
+const WAL_PAGES_MAX: i64 = 16_384;
+
+/// Hands calls to the writer's thread.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    queue: mpsc::Sender<Message>,
+    commits: Arc<AtomicU64>,
+}
+
+enum Message {
+    Call(Box<dyn Call>),
+    /// Write what is queued, then end.
+    Close(oneshot::Sender<()>),
+}
+
+/// One call on its way through a transaction.
+trait Call: Send {
+    /// Does the work; an error undoes this call alone.
+    fn run(&mut self, connection: &Connection) -> Result<(), rusqlite::Error>;
+    /// Answers, now that it is known what became of the transaction.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Work<F, T> {
+    work: Option<F>,
+    outcome: Option<Result<T, StoreError>>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<F, T> Call for Work<F, T>
+where
+    F: FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send,
+    T: Send,
+{
+    fn run(&mut self, connection: &Connection) -> Result<(), rusqlite::Error> {
+        let Some(work) = self.work.take() else { return Ok(()) };
+        match work(connection) {
+            Ok(value) => {
+                self.outcome = Some(Ok(value));
+                Ok(())
+            }
+            Err(error) => {
+                self.outcome = Some(Err(store_error(&error)));
+                Err(error)
+            }
+        }
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let unanswered = || StoreError::Unavailable("the transaction did not get this far".to_owned());
+        let outcome = match committed {
+            Ok(()) => self.outcome.unwrap_or_else(|| Err(unanswered())),
+            Err(error) => Err(error),
+        };
+        // Who asked may be gone; what is written stays written.
+        let _ = self.answer.send(outcome);
+    }
+}
+
+impl Writer {
+    pub(crate) fn start(
+        connection: Connection,
+        health: Arc<Health>,
+    ) -> Result<(Self, JoinHandle<()>), std::io::Error> {
+        let (queue, calls) = mpsc::channel(QUEUE_MAX);
+        let commits = Arc::new(AtomicU64::new(0));
+        let thread = Thread { connection, calls, health, commits: Arc::clone(&commits), since_checkpoint: 0 };
+        let handle = thread::Builder::new()
+            .name("keyway-writer".to_owned())
+            .spawn(move || thread.run())?;
+        Ok((Self { queue, commits }, handle))
+    }
+
+    /// Runs `work` in a transaction, together with whatever else is waiting. Durable when answered.
+    pub(crate) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let call = Work { work: Some(work), outcome: None, answer };
+        self.queue.send(Message::Call(Box::new(call))).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+
+    /// Transactions committed so far.
+    pub(crate) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+
+    /// Writes what is queued and ends the thread.
+    pub(crate) async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.queue.send(Message::Close(done)).await.is_ok() {
+            let _ = closed.await;
+        }
+    }
+}
+
+struct Thread {
+    connection: Connection,
+    calls: mpsc::Receiver<Message>,
+    health: Arc<Health>,
+    commits: Arc<AtomicU64>,
+    since_checkpoint: u32,
+}
+
+impl Thread {
+    fn run(mut self) {
+        let mut batch: Vec<Box<dyn Call>> = Vec::new();
+        while let Some(message) = self.calls.blocking_recv() {
+            let mut closing = self.take(message, &mut batch);
+            while closing.is_none() && batch.len() < BATCH_MAX {
+                let Ok(message) = self.calls.try_recv() else { break };
+                closing = self.take(message, &mut batch);
+            }
+            if !batch.is_empty() {
+                self.write(&mut batch);
+            }
+            if let Some(done) = closing {
+                self.end();
+                // The connection is closed, and its lock on the file with it, before anybody is told.
+                drop(self.connection);
+                let _ = done.send(());
+                return;
+            }
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "reads as what the thread does with a message")]
+    fn take(&self, message: Message, batch: &mut Vec<Box<dyn Call>>) -> Option<oneshot::Sender<()>> {
+        match message {
+            Message::Call(call) => {
+                batch.push(call);
+                None
+            }
+            Message::Close(done) => Some(done),
+        }
+    }
+
+    fn write(&mut self, batch: &mut Vec<Box<dyn Call>>) {
+        let committed = self.transact(batch);
+        match &committed {
+            Ok(()) => {
+                self.commits.fetch_add(1, Ordering::Relaxed);
+                self.health.succeeded();
+            }
+            Err(error) => self.give_up(error),
+        }
+        let committed = committed.map_err(|error| match store_error(&error) {
+            // Whatever it was, nothing of the transaction is there, and it may be tried again.
+            StoreError::Broken(why) | StoreError::Unavailable(why) => StoreError::Unavailable(why),
+        });
+        for call in batch.drain(..) {
+            call.answer(committed.clone());
+        }
+        self.since_checkpoint += 1;
+        if self.since_checkpoint >= CHECKPOINT_EVERY {
+            self.checkpoint();
+        }
+    }
+
+    fn transact(&self, batch: &mut [Box<dyn Call>]) -> Result<(), rusqlite::Error> {
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        for call in batch {
+            self.connection.execute_batch("SAVEPOINT call")?;
+            if let Err(error) = call.run(&self.connection) {
+                if self.connection.is_autocommit() || is_failed_flush(&error) {
+                    // The whole transaction is gone already.
+                    return Err(error);
+                }
+                if store_error(&error) == StoreError::Unavailable(error.to_string()) {
+                    return Err(error);
+                }
+                self.connection.execute_batch("ROLLBACK TO call")?;
+            }
+            self.connection.execute_batch("RELEASE call")?;
+        }
+        self.connection.execute_batch("COMMIT")
+    }
+
+    fn give_up(&self, error: &rusqlite::Error) {
+        if is_failed_flush(error) {
+            tracing::error!(%error, "the disk failed to flush: what it has is unknown. Ending; start again");
+            std::process::abort();
+        }
+        self.health.failed(error);
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%error, "a failed transaction could not be rolled back");
+        }
+    }
+
+    /// Moves pages from the WAL into the database; all of them, and with readers waiting, where the
+    /// WAL has grown past its bound.
+    fn checkpoint(&mut self) {
+        self.since_checkpoint = 0;
+        let run = |mode: &str| {
+            let sql = format!("PRAGMA wal_checkpoint({mode})");
+            self.connection.query_row(&sql, [], |row| row.get::<_, i64>(1))
+        };
+        let pages = run("PASSIVE").and_then(|pages| {
+            if pages > WAL_PAGES_MAX { run("TRUNCATE") } else { Ok(pages) }
+        });
+        if let Err(error) = pages {
+            if is_failed_flush(&error) {
+                self.give_up(&error);
+            }
+            tracing::debug!(%error, "the WAL could not be moved into the database; it will be later");
+        }
+    }
+
+    fn end(&self) {
+        let ended = self.connection.execute_batch(
+            "UPDATE installation SET clean = 1; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA optimize;",
+        );
+        if let Err(error) = ended {
+            tracing::warn!(%error, "the store could not be closed cleanly; the next start checks it");
+        }
+    }
+}

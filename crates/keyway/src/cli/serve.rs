@@ -1,0 +1,102 @@
+//! `keyway serve`: from an empty directory to a running gateway.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use keyway_core::clock::Clock;
+use keyway_core::secret::InstallationSecret;
+use keyway_core::store::Store;
+use keyway_server::app::App;
+use keyway_server::clock::SystemClock;
+use keyway_server::config::Config;
+use keyway_server::http::serve::serve;
+use keyway_store_sqlite::SqliteStore;
+use rustix::process::{Resource, Rlimit, setrlimit};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use super::bootstrap::{self, FirstKey};
+use super::installation::{self, Installation};
+use super::{CliError, ServeArgs, config, output};
+
+/// What the log shows: a level, or levels by module as `tracing` writes them.
+const LOG_VARIABLE: &str = "KEYWAY_LOG";
+
+/// Runs the gateway until it is told to stop.
+pub(crate) async fn run(args: ServeArgs) -> Result<(), CliError> {
+    start_log();
+    forbid_core_dumps();
+    let config = config::load(args.config.as_deref())?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let Installation { secret, store } =
+        installation::open(&args.data_dir, config.store.durability, clock.now())?;
+    let store = Arc::new(store);
+    let served = serve_on(args.listen, &config, &store, secret, clock).await;
+    store.close().await;
+    served
+}
+
+async fn serve_on(
+    listen: SocketAddr,
+    config: &Config,
+    store: &Arc<SqliteStore>,
+    secret: InstallationSecret,
+    clock: Arc<dyn Clock>,
+) -> Result<(), CliError> {
+    let cannot_listen = |error| CliError::failed(format!("cannot listen on {listen}: {error}"));
+    let listener = TcpListener::bind(listen).await.map_err(cannot_listen)?;
+    let url = format!("http://{}", listener.local_addr().map_err(cannot_listen)?);
+    let stop = stop_on_signals()?;
+    let shared: Arc<dyn Store> = Arc::clone(store) as Arc<dyn Store>;
+    let prefix = &config.keys.prefix;
+    let first = bootstrap::first_key(shared.as_ref(), prefix, &secret, clock.now()).await?;
+    let app = App::start(config, shared, secret, clock, url.clone());
+    let app = app.await.map_err(|error| CliError::failed(error.to_string()))?;
+    if let FirstKey::Made(key) = first {
+        output::block(&bootstrap::welcome(&key, &url));
+    }
+    output::line(&format!("listening on {url}"));
+    serve(app, listener, stop, config.server.shutdown_grace).await;
+    Ok(())
+}
+
+/// One token for SIGTERM and SIGINT: both ask for an orderly end.
+fn stop_on_signals() -> Result<CancellationToken, CliError> {
+    let failed = |error| CliError::failed(format!("cannot wait for signals: {error}"));
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    #[expect(clippy::disallowed_methods, reason = "it lives as long as the process does")]
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stopping.cancel();
+    });
+    Ok(stop)
+}
+
+fn start_log() {
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .init();
+}
+
+/// A core dump would hold every key in memory.
+fn forbid_core_dumps() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "core dumps cannot be switched off");
+    }
+}

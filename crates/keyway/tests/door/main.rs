@@ -1,0 +1,25 @@
+//! Keyway through its public door: the real binary, a real socket, a directory of its own per test.
+
+mod bad_input;
+mod completions;
+mod crash;
+mod disk;
+mod idempotency;
+mod keys;
+mod limits;
+mod providers;
+mod rotation;
+mod routes;
+mod secrets;
+mod start;
+mod stop;
+
+use keyway_testkit::{Gateway, Setup};
+
+fn setup() -> Setup {
+    Setup::new(env!("CARGO_BIN_EXE_keyway"))
+}
+
+async fn gateway() -> Gateway {
+    setup().start().await
+}
