@@ -6,6 +6,7 @@
 //! outside of the store, so that who can write the store still cannot make a key.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use crc::{CRC_32_ISO_HDLC, Crc};
 use hkdf::Hkdf;
@@ -116,7 +117,7 @@ pub enum KeyFormError {
 }
 
 /// What a presented key is checked against: HMAC-SHA-256 of the string under the installation's secret.
-#[derive(Clone, Copy, Hash)]
+#[derive(Clone, Copy)]
 pub struct Tag([u8; 32]);
 
 impl Tag {
@@ -137,6 +138,12 @@ impl PartialEq for Tag {
 }
 
 impl Eq for Tag {}
+
+impl Hash for Tag {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
 
 impl fmt::Debug for Tag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,6 +3,8 @@
 //! It goes where the configuration says and nowhere else: no redirects are followed, no proxy is
 //! taken from the environment, and nothing of a client's request chooses the address.
 
+#![expect(clippy::disallowed_types, reason = "this is where the ban on other clients points to")]
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +18,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use thiserror::Error;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 const POOL_IDLE_PER_HOST_MAX: usize = 256;
 
 /// An HTTP client with a pool of warm connections. Cloning shares the pool.

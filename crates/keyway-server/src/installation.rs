@@ -1,5 +1,6 @@
 //! The installation's secret: 32 bytes that lie outside of the store.
 
+use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -73,11 +74,12 @@ fn read(path: &Path) -> Result<InstallationSecret, InstallationError> {
 
 fn create(path: &Path) -> Result<InstallationSecret, InstallationError> {
     let secret = Zeroizing::new(random::<32>());
-    let text: Zeroizing<String> =
-        Zeroizing::new(secret.iter().map(|byte| format!("{byte:02x}")).collect());
+    let mut text = Zeroizing::new(String::with_capacity(2 * secret.len()));
+    for byte in secret.iter() {
+        write!(text, "{byte:02x}").expect("a string takes all text");
+    }
     let written = || -> io::Result<()> {
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
         writeln!(file, "{}", text.as_str())?;
         file.sync_all()?;
         File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
@@ -111,8 +113,9 @@ mod tests {
         let made = load_or_create_secret(directory.path(), None).expect("made");
         let read = load_or_create_secret(directory.path(), None).expect("read");
         assert_eq!(made.fingerprint(), read.fingerprint());
-        let mode = directory.path().join(SECRET_FILE).metadata().expect("it is there").permissions();
-        assert_eq!(mode.mode() & 0o777, 0o600);
+        let file_mode =
+            directory.path().join(SECRET_FILE).metadata().expect("it is there").permissions();
+        assert_eq!(file_mode.mode() & 0o777, 0o600);
     }
 
     #[test]

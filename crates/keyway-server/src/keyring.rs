@@ -124,8 +124,8 @@ impl Keyring {
         now: Timestamp,
     ) -> Result<Arc<Entry>, AuthError> {
         // All tags are compared, whichever matches: the time tells nothing.
-        let brought = self.brought.iter().fold(false, |found, known| found | (*known == tag));
-        if !brought {
+        let brought = self.brought.iter().filter(|known| **known == tag).count();
+        if brought == 0 {
             let form = KeySecret::from_presented(presented).check_form(&self.prefix);
             form.map_err(|error| match error {
                 KeyFormError::Shape => AuthError::Malformed,

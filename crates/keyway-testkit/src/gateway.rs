@@ -62,7 +62,11 @@ impl Setup {
     }
 
     async fn start_on(self, home: Option<TempDir>, data_dir: &Path) -> Gateway {
-        let place = Place { home, data_dir: data_dir.to_owned(), files: tempfile::tempdir().expect("a directory") };
+        let place = Place {
+            home,
+            data_dir: data_dir.to_owned(),
+            files: tempfile::tempdir().expect("a directory"),
+        };
         Gateway::spawn(self, place).await
     }
 

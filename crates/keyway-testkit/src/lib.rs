@@ -33,8 +33,6 @@ where
             ticks.tick().await;
         }
     };
-    match tokio::time::timeout(PATIENCE, waiting).await {
-        Ok(met) => met,
-        Err(_) => panic!("waited in vain: {what}"),
-    }
+    let met = tokio::time::timeout(PATIENCE, waiting).await;
+    met.unwrap_or_else(|_| panic!("waited in vain: {what}"))
 }

@@ -79,9 +79,8 @@ impl Provider {
                 let service = service_fn(move |request| answer(Arc::clone(&state), request));
                 #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
                 tokio::spawn(async move {
-                    let _ = http1::Builder::new()
-                        .serve_connection(TokioIo::new(socket), service)
-                        .await;
+                    let _ =
+                        http1::Builder::new().serve_connection(TokioIo::new(socket), service).await;
                 });
             }
         });

@@ -374,8 +374,8 @@ fn an_evicted_account_is_not_opened_with_an_old_balance() {
 fn the_queue_at_an_account_is_bounded() {
     let mut world = World::new();
     world.reserve(false, Nanos::new(300));
-    for number in 0..=WAITING_MAX {
-        let id = GenerationId::new(Timestamp::from_micros(1_000 * (1 + number as i64)), [0; 10]);
+    for (number, millis) in (0..=WAITING_MAX).zip(1..) {
+        let id = GenerationId::new(Timestamp::from_micros(1_000 * millis), [0; 10]);
         let admission = world.ledger.reserve(id, &ACCOUNTS[..1], Nanos::new(1), world.now);
         let waits = admission == Admission::Waiting;
         assert_eq!(waits, number < WAITING_MAX, "{number}");

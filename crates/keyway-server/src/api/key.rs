@@ -23,6 +23,7 @@ pub struct CurrentKeyAnswer {
 
 /// The key that asks. Fields that have no meaning here keep the neutral value that clients expect.
 #[derive(Debug, Serialize, ToSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "the contract's fields")]
 struct CurrentKey {
     label: String,
     #[schema(value_type = Option<f64>)]

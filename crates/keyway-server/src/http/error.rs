@@ -12,7 +12,10 @@ const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// An error with what its answer says beyond the message.
 #[derive(Debug)]
-pub struct ApiError {
+pub struct ApiError(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     error: Error,
     /// Where the kind leaves a choice: a provider's own status, passed on.
     status: Option<StatusCode>,
@@ -24,24 +27,24 @@ pub struct ApiError {
 impl ApiError {
     #[must_use]
     pub fn with_status(mut self, status: StatusCode) -> Self {
-        self.status = Some(status);
+        self.0.status = Some(status);
         self
     }
 
     #[must_use]
     pub fn with_metadata(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.metadata.insert(name.to_owned(), value.into());
+        self.0.metadata.insert(name.to_owned(), value.into());
         self
     }
 
     #[must_use]
     pub fn with_retry_after(mut self, seconds: u32) -> Self {
-        self.retry_after_seconds = Some(seconds);
+        self.0.retry_after_seconds = Some(seconds);
         self
     }
 
     pub fn status(&self) -> StatusCode {
-        self.status.unwrap_or(match self.error.kind {
+        self.0.status.unwrap_or(match self.0.error.kind {
             ErrorKind::Invalid => StatusCode::BAD_REQUEST,
             ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
             ErrorKind::PaymentRequired => StatusCode::PAYMENT_REQUIRED,
@@ -60,25 +63,25 @@ impl ApiError {
     }
 
     pub fn message(&self) -> &str {
-        &self.error.message
+        &self.0.error.message
     }
 
     /// A word of the contract's vocabulary (C.4).
     pub fn error_type(&self) -> &'static str {
-        error_type(self.error.kind)
+        error_type(self.0.error.kind)
     }
 
     /// `{"error":{"code":…,"message":…,"metadata":{…}}}`; `code` is the status, a number.
     pub fn envelope(&self) -> Value {
         let mut metadata = Map::new();
         metadata.insert("error_type".into(), self.error_type().into());
-        if let Some(field) = &self.error.field {
+        if let Some(field) = &self.0.error.field {
             metadata.insert("field".into(), field.as_str().into());
         }
-        metadata.extend(self.metadata.clone());
+        metadata.extend(self.0.metadata.clone());
         json!({"error": {
             "code": self.status().as_u16(),
-            "message": self.error.message,
+            "message": self.0.error.message,
             "metadata": metadata,
         }})
     }
@@ -86,11 +89,11 @@ impl ApiError {
     /// A failure is logged once, here, where it is answered. What callers get wrong is theirs; that
     /// the store cannot be written is logged by the store, once and not per request.
     fn log(&self) {
-        let detail = self.error.detail.as_deref().unwrap_or_default();
-        match self.error.kind {
+        let detail = self.0.error.detail.as_deref().unwrap_or_default();
+        match self.0.error.kind {
             ErrorKind::Internal => tracing::error!(detail, "a request failed by our own fault"),
             ErrorKind::Upstream => tracing::warn!(detail, "a provider failed"),
-            _ => tracing::debug!(detail, message = self.error.message, "a request was refused"),
+            _ => tracing::debug!(detail, message = self.message(), "a request was refused"),
         }
     }
 }
@@ -115,12 +118,12 @@ const fn error_type(kind: ErrorKind) -> &'static str {
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         let retries = error.kind == ErrorKind::Unavailable;
-        Self {
+        Self(Box::new(Parts {
             error,
             status: None,
             metadata: Map::new(),
             retry_after_seconds: retries.then_some(RETRY_AFTER_SECONDS),
-        }
+        }))
     }
 }
 
@@ -134,10 +137,10 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.log();
         let mut response = (self.status(), Json(self.envelope())).into_response();
-        if let Some(seconds) = self.retry_after_seconds {
+        if let Some(seconds) = self.0.retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }
-        if self.error.kind == ErrorKind::Unauthenticated {
+        if self.0.error.kind == ErrorKind::Unauthenticated {
             let challenge = HeaderValue::from_static("Bearer");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
@@ -151,7 +154,8 @@ mod tests {
 
     #[test]
     fn the_code_is_the_status_and_the_detail_stays_inside() {
-        let error = ApiError::from(Error::invalid("limit", "must not be negative").with_detail("x"));
+        let error =
+            ApiError::from(Error::invalid("limit", "must not be negative").with_detail("x"));
         let expected = json!({"error": {
             "code": 400,
             "message": "limit: must not be negative",

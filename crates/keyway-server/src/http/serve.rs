@@ -25,12 +25,7 @@ const CUT_GRACE: Duration = Duration::from_secs(5);
 
 /// Serves until `stop` is cancelled; then takes no new work, lets what runs finish within `grace`,
 /// and cuts what is left. Returns when every charge is settled, or left to the next start.
-pub async fn serve(
-    app: Arc<App>,
-    listener: TcpListener,
-    stop: CancellationToken,
-    grace: Duration,
-) {
+pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken, grace: Duration) {
     let service = router::router(Arc::clone(&app));
     let connections = GracefulShutdown::new();
     accept(listener, service, &connections, &stop).await;

@@ -32,7 +32,9 @@ mod tests {
 
     #[test]
     fn amounts_keep_every_digit() {
-        for (nanos, text) in [(0, "0"), (1, "0.000000001"), (10_000_000_000, "10"), (140_000, "0.00014")] {
+        for (nanos, text) in
+            [(0, "0"), (1, "0.000000001"), (10_000_000_000, "10"), (140_000, "0.00014")]
+        {
             let json = serde_json::to_string(&Usd(Nanos::new(nanos))).expect("serializable");
             assert_eq!(json, text);
         }

@@ -61,14 +61,17 @@ impl Bound {
     pub fn affordable_tokens(&self, budget: Nanos) -> u64 {
         let prompt = self.cost_up_to(0);
         let left = budget.saturating_sub(prompt);
-        let tokens = self.pricing.completion.affordable(left).unwrap_or(self.usage.completion_tokens);
+        let tokens =
+            self.pricing.completion.affordable(left).unwrap_or(self.usage.completion_tokens);
         tokens.min(self.usage.completion_tokens)
     }
 
     /// Tokens where the provider did not count them, from the bytes of both sides.
     pub fn estimate(&self, prompt_bytes: u64, completion_bytes: u64) -> Usage {
         Usage {
-            prompt_tokens: prompt_bytes.div_ceil(self.bytes_per_token).min(self.usage.prompt_tokens),
+            prompt_tokens: prompt_bytes
+                .div_ceil(self.bytes_per_token)
+                .min(self.usage.prompt_tokens),
             completion_tokens: completion_bytes.div_ceil(self.bytes_per_token),
         }
     }

@@ -40,7 +40,8 @@ fn exhausted(mut failures: Vec<(&str, Failure)>) -> ApiError {
     let Some((provider, last)) = failures.pop() else {
         return Error::internal("a model without endpoints passed the configuration").into();
     };
-    let previous: Vec<Value> = failures.iter().map(|(name, failure)| attempt(name, failure)).collect();
+    let previous: Vec<Value> =
+        failures.iter().map(|(name, failure)| attempt(name, failure)).collect();
     let mut error = provider_error(provider, &last);
     if !previous.is_empty() {
         error = error.with_metadata("previous_errors", previous);
@@ -73,9 +74,7 @@ pub(super) fn provider_error(provider: &str, failure: &Failure) -> ApiError {
         .with_metadata("provider_name", provider)
         .with_metadata("is_byok", false);
     if let Some(seconds) = failure.retry_after_seconds {
-        error = error
-            .with_retry_after(seconds)
-            .with_metadata("retry_after_seconds", seconds);
+        error = error.with_retry_after(seconds).with_metadata("retry_after_seconds", seconds);
     }
     error
 }

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use keyway_core::budget::Windows;
 use keyway_core::clock::Clock;
 use keyway_core::id::{AccountId, GenerationId};
 use keyway_core::key::KeyRecord;
@@ -14,7 +15,6 @@ use keyway_core::ledger::{
     AccountState, Admission, AnswerMark, Decision, Ledger, Metered, Outcome, Refusal, Settlement,
     Void,
 };
-use keyway_core::budget::Windows;
 use keyway_core::money::Nanos;
 use keyway_core::store::{Balance, Settled, Store, StoreError};
 use tokio::sync::oneshot;
@@ -91,8 +91,7 @@ impl Meter {
                     Some(Admission::Waiting | Admission::Unopened(_)) | None => {}
                 },
                 Admission::Unopened(account) => {
-                    let balance =
-                        self.store.balance(account).await.map_err(ReserveError::Store)?;
+                    let balance = self.store.balance(account).await.map_err(ReserveError::Store)?;
                     if !self.open(&key, keyring, &balance, evictions) {
                         let renewed = keyring.renew(&key, self.clock.now()).await;
                         key = renewed.map_err(ReserveError::Key)?;
@@ -160,11 +159,7 @@ impl Meter {
     }
 
     /// Authorises delivery up to a cost of `amount`; durable when it returns.
-    pub async fn authorise(
-        &self,
-        request: &Arc<Metered>,
-        amount: Nanos,
-    ) -> Result<(), StoreError> {
+    pub async fn authorise(&self, request: &Arc<Metered>, amount: Nanos) -> Result<(), StoreError> {
         let authorised = self.lock().ledger.authorise(request.id, amount);
         let Some(authorised) = authorised else {
             return Err(StoreError::Broken(format!("{} is not open to be answered", request.id)));

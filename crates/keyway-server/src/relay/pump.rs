@@ -26,9 +26,9 @@ const AUTHORISE_TOKENS: u64 = 1_024;
 /// Silence after which the client is told that the answer is still coming.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// How long a client may take to read what is there.
-const CLIENT_TIMEOUT: Duration = Duration::from_secs(60);
+const CLIENT_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long, and over how many bytes of output, usage is waited for when the client has left.
-const DRAIN_TIME_MAX: Duration = Duration::from_secs(120);
+const DRAIN_TIME_MAX: Duration = Duration::from_mins(2);
 const DRAIN_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// One streamed answer in motion.
@@ -92,7 +92,10 @@ impl<'a> Pump<'a> {
         let last = match (self.exchange.settle(ended, Late::Charge).await, flow) {
             (Ok(receipt), Ok(())) => {
                 let mut last = BytesMut::new();
-                last.extend_from_slice(&sse::data(&openai::usage_chunk(&self.exchange.envelope, &receipt)));
+                last.extend_from_slice(&sse::data(&openai::usage_chunk(
+                    &self.exchange.envelope,
+                    &receipt,
+                )));
                 last.extend_from_slice(&sse::data(sse::DONE));
                 last.freeze()
             }

@@ -13,7 +13,12 @@ use crate::http::usd::Usd;
 
 /// Nothing left under the key's own limit is a 403, too little a 402 with the affordable number of
 /// tokens (contract, F.2).
-pub(super) fn refusal(refusal: &Refusal, bound: &Bound, key: &KeyRecord, public_url: &str) -> ApiError {
+pub(super) fn refusal(
+    refusal: &Refusal,
+    bound: &Bound,
+    key: &KeyRecord,
+    public_url: &str,
+) -> ApiError {
     let manage = format!("{public_url}/api/v1/keys/{}", key.hash);
     let available = refusal.available();
     let error = match refusal.reason {

@@ -11,7 +11,7 @@ async fn bad_creations_name_their_field_and_make_nothing() {
     let manager = gateway.manager();
     let long = "x".repeat(257);
     let cases: Vec<(String, &str)> = vec![
-        ("".into(), "not valid JSON"),
+        (String::new(), "not valid JSON"),
         ("{".into(), "not valid JSON"),
         ("[]".into(), "JSON object"),
         ("{\"name\":\"a\"} x".into(), "not valid JSON"),
@@ -28,7 +28,7 @@ async fn bad_creations_name_their_field_and_make_nothing() {
         ("{\"name\":\"a\",\"limit\":1000000001}".into(), "limit"),
         ("{\"name\":\"a\",\"limit\":1e999}".into(), "limit"),
         ("{\"name\":\"a\",\"limit\":NaN}".into(), "not valid JSON"),
-        ("{\"name\":\"a\",\"limit\":{\"$serde_json::private::Number\":\"1\"}}".into(), "limit"),
+        ("{\"name\":\"a\",\"limit\":{\"$serde_json::private::Number\":\"1\"}}".into(), "reserved"),
         ("{\"name\":\"a\",\"limit_reset\":\"hourly\"}".into(), "limit_reset"),
         ("{\"name\":\"a\",\"limit_reset\":1}".into(), "limit_reset"),
         ("{\"name\":\"a\",\"include_byok_in_limit\":\"yes\"}".into(), "include_byok_in_limit"),
@@ -37,10 +37,16 @@ async fn bad_creations_name_their_field_and_make_nothing() {
         ("{\"name\":\"a\",\"expires_at\":\"2099-01-01\"}".into(), "expires_at"),
         ("{\"name\":\"a\",\"expires_at\":4070908800}".into(), "expires_at"),
         ("{\"name\":\"a\",\"workspace_id\":\"default\"}".into(), "workspace_id"),
-        ("{\"name\":\"a\",\"workspace_id\":\"0df9e665-d932-5740-b2c7-b52af166bc11\"}".into(), "workspace_id"),
+        (
+            "{\"name\":\"a\",\"workspace_id\":\"0df9e665-d932-5740-b2c7-b52af166bc11\"}".into(),
+            "workspace_id",
+        ),
         ("{\"name\":\"a\",\"creator_user_id\":\"\"}".into(), "creator_user_id"),
         ("{\"name\":\"a\",\"external\":{}}".into(), "external.user"),
-        ("{\"name\":\"a\",\"external\":{\"user\":\"u\",\"api_key\":\"x\"}}".into(), "external.api_key"),
+        (
+            "{\"name\":\"a\",\"external\":{\"user\":\"u\",\"api_key\":\"x\"}}".into(),
+            "external.api_key",
+        ),
     ];
     for (body, field) in cases {
         let reply = manager.send(Method::POST, "/api/v1/keys", body.clone()).await;
@@ -48,7 +54,8 @@ async fn bad_creations_name_their_field_and_make_nothing() {
         let message = reply.error();
         assert!(message.contains(field), "{body}: {message}");
     }
-    let invalid_utf8 = manager.send(Method::POST, "/api/v1/keys", &b"{\"name\":\"\xff\"}"[..]).await;
+    let invalid_utf8 =
+        manager.send(Method::POST, "/api/v1/keys", &b"{\"name\":\"\xff\"}"[..]).await;
     assert_eq!(invalid_utf8.status, StatusCode::BAD_REQUEST);
     assert_eq!(manager.get("/api/v1/keys").await.json(), json!({"data": []}));
 }
@@ -56,7 +63,9 @@ async fn bad_creations_name_their_field_and_make_nothing() {
 #[tokio::test]
 async fn decimals_after_the_ninth_are_cut() {
     let gateway = gateway().await;
-    for (sent, kept) in [("0.30000000000000004", "0.3"), ("1e-7", "0.0000001"), ("10.0", "10"), ("0", "0")] {
+    for (sent, kept) in
+        [("0.30000000000000004", "0.3"), ("1e-7", "0.0000001"), ("10.0", "10"), ("0", "0")]
+    {
         let body = format!("{{\"name\":\"a\",\"limit\":{sent}}}");
         let reply = gateway.manager().send(Method::POST, "/api/v1/keys", body).await;
         assert_eq!(reply.status, StatusCode::CREATED);
@@ -87,7 +96,10 @@ async fn bad_changes_change_nothing() {
     for path in [unknown.as_str(), "/api/v1/keys/short", "/api/v1/keys/%FF"] {
         for method in [Method::GET, Method::PATCH, Method::DELETE] {
             let reply = manager.send(method.clone(), path, "{}").await;
-            assert_eq!((reply.status, reply.error().as_str()), (StatusCode::NOT_FOUND, "Resource not found"));
+            assert_eq!(
+                (reply.status, reply.error().as_str()),
+                (StatusCode::NOT_FOUND, "Resource not found")
+            );
         }
     }
 }
@@ -121,7 +133,10 @@ async fn bad_queries_name_their_parameter() {
 async fn wrong_routes_methods_and_sizes_are_answered_in_the_envelope() {
     let gateway = gateway().await;
     let manager = gateway.manager();
-    assert_eq!(manager.get("/api/v1/unknown").await.error(), "There is no route GET /api/v1/unknown");
+    assert_eq!(
+        manager.get("/api/v1/unknown").await.error(),
+        "There is no route GET /api/v1/unknown"
+    );
     assert_eq!(manager.get("/").await.status, StatusCode::NOT_FOUND);
     let wrong = manager.send(Method::PUT, "/api/v1/keys", "{}").await;
     assert_eq!(wrong.status, StatusCode::METHOD_NOT_ALLOWED);
@@ -146,11 +161,20 @@ async fn bad_completions_name_their_field_and_cost_nothing() {
     let cases: Vec<(Value, &str)> = vec![
         (json!({"messages": user}), "model"),
         (json!({"model": 5, "messages": user}), "model"),
-        (json!({"model": "nobody/nothing", "messages": user}), "nobody/nothing is not a valid model ID"),
+        (
+            json!({"model": "nobody/nothing", "messages": user}),
+            "nobody/nothing is not a valid model ID",
+        ),
         (json!({"model": "keyway/echo"}), "messages"),
         (json!({"model": "keyway/echo", "messages": []}), "messages"),
-        (json!({"model": "keyway/echo", "messages": [{"role": "owner", "content": "x"}]}), "messages[0].role"),
-        (json!({"model": "keyway/echo", "messages": [{"role": "user", "content": 5}]}), "messages[0].content"),
+        (
+            json!({"model": "keyway/echo", "messages": [{"role": "owner", "content": "x"}]}),
+            "messages[0].role",
+        ),
+        (
+            json!({"model": "keyway/echo", "messages": [{"role": "user", "content": 5}]}),
+            "messages[0].content",
+        ),
         (json!({"model": "keyway/echo", "messages": user, "max_tokens": 0}), "max_tokens"),
         (json!({"model": "keyway/echo", "messages": user, "max_tokens": "9"}), "max_tokens"),
         (json!({"model": "keyway/echo", "messages": user, "stream": "yes"}), "stream"),

@@ -50,8 +50,10 @@ async fn a_stream_ends_with_its_cost() {
     let (last, deltas) = chunks.split_last().expect("chunks");
     assert_eq!(last["choices"], json!([]));
     assert_eq!(last["usage"]["cost"].to_string(), "0.000009");
-    let said: String =
-        deltas.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str()).collect();
+    let said: String = deltas
+        .iter()
+        .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str())
+        .collect();
     assert_eq!(said, "hello world");
     assert!(deltas.iter().all(|chunk| chunk.get("usage").is_none()), "usage is on its own");
     assert_eq!(deltas.last().expect("a chunk")["choices"][0]["finish_reason"], "stop");
@@ -72,7 +74,8 @@ async fn max_tokens_cuts_and_directives_direct() {
 
     let long = client.chat("keyway/echo", "#echo tokens=500\nhi").await.json();
     assert_eq!(long["usage"]["completion_tokens"], 500);
-    let before = gateway.manager().key(key["hash"].as_str().expect("a hash")).await["usage"].clone();
+    let before =
+        gateway.manager().key(key["hash"].as_str().expect("a hash")).await["usage"].clone();
 
     let failed = client.chat("keyway/echo", "#echo fail=503\nhi").await;
     assert_eq!(failed.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -97,7 +100,10 @@ async fn an_unlimited_key_is_charged_too() {
     let (key, string) = gateway.manager().create_key(&json!({"name": "a"})).await;
     gateway.client(&string).chat("keyway/echo", "hello world").await;
     let key = gateway.manager().key(key["hash"].as_str().expect("a hash")).await;
-    assert_eq!((key["usage"].to_string().as_str(), &key["limit_remaining"]), ("0.000009", &Value::Null));
+    assert_eq!(
+        (key["usage"].to_string().as_str(), &key["limit_remaining"]),
+        ("0.000009", &Value::Null)
+    );
 }
 
 #[tokio::test]
@@ -105,7 +111,8 @@ async fn a_client_that_leaves_gets_no_discount() {
     let gateway = gateway().await;
     let (key, string) = gateway.manager().create_key(&json!({"name": "a", "limit": 1})).await;
     let content = "#echo each_ms=5 tokens=40\nhi";
-    let mut stream = gateway.client(&string).chat_stream("keyway/echo", content).await.expect("a head");
+    let mut stream =
+        gateway.client(&string).chat_stream("keyway/echo", content).await.expect("a head");
     stream.next().await.expect("an event");
     drop(stream);
     let hash = key["hash"].as_str().expect("a hash").to_owned();

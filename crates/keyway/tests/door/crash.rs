@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::setup;
 
-const KILLS: u64 = 50;
+const KILLS: usize = 50;
 const CLIENTS: usize = 8;
 const LIMIT: Nanos = Nanos::new(200_000_000);
 
@@ -60,7 +60,7 @@ async fn kill_after(gateway: Gateway, moment: Duration) -> keyway_testkit::Stopp
 async fn run(client: Client, told: Ledger, number: usize) {
     let content = format!("#echo tokens={} each_ms=1\n{}", 5 + number * 3, "x".repeat(100));
     loop {
-        let alive = if number % 2 == 0 {
+        let alive = if number.is_multiple_of(2) {
             plain(&client, &content, &told).await
         } else {
             streamed(&client, &content, &told).await
@@ -113,9 +113,9 @@ fn cost(answer: &Value) -> Nanos {
 /// Joins what the clients were told with the books.
 fn check(told: &Told, usage: Nanos, data_dir: &std::path::Path) {
     let books = Connection::open(data_dir.join("keyway.db")).expect("the store");
-    let mut rows = books.prepare(
-        "SELECT id, charge_nanos, estimated, ending FROM generation",
-    ).expect("a statement");
+    let mut rows = books
+        .prepare("SELECT id, charge_nanos, estimated, ending FROM generation")
+        .expect("a statement");
     let mut charges: BTreeMap<String, (Nanos, bool, String)> = BTreeMap::new();
     let mut read = rows.query([]).expect("rows");
     while let Some(row) = read.next().expect("a row") {
@@ -132,7 +132,7 @@ fn check(told: &Told, usage: Nanos, data_dir: &std::path::Path) {
         let (charge, ..) = charges.get(id).expect("what was begun is in the books");
         assert!(charge.get() >= tokens * 2_000, "{id}: {charge} for {tokens} tokens");
     }
-    let mut beyond = 0;
+    let mut beyond = 0_usize;
     for (id, (charge, estimated, ending)) in &charges {
         if !told.complete.contains_key(id) && *charge > Nanos::ZERO {
             beyond += 1;
@@ -147,7 +147,7 @@ fn check(told: &Told, usage: Nanos, data_dir: &std::path::Path) {
     let said: i64 = told.complete.values().map(|cost| cost.get()).sum();
     assert_eq!(usage.get(), sum, "the key's usage is the sum of its charges");
     assert!(said <= sum && usage <= LIMIT, "{said} <= {sum} <= {}", LIMIT.get());
-    assert!(beyond as u64 <= KILLS * CLIENTS as u64, "only what was in flight: {beyond}");
+    assert!(beyond <= KILLS * CLIENTS, "only what was in flight: {beyond}");
     println!(
         "{KILLS} kills: {} answers told, {beyond} more charged that were in flight, usage {usage}",
         told.complete.len()

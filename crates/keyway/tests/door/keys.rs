@@ -50,7 +50,10 @@ async fn a_new_key_has_every_field_and_its_string_once() {
     assert_eq!(key["limit_remaining"].to_string(), "1000");
     assert_eq!(key["expires_at"], "2099-12-31T23:59:59Z");
     assert_eq!((&key["updated_at"], &key["usage"]), (&Value::Null, &json!(0)));
-    assert_eq!((&key["external_user"], &key["creator_user_id"]), (&json!("theirs"), &json!("user_1")));
+    assert_eq!(
+        (&key["external_user"], &key["creator_user_id"]),
+        (&json!("theirs"), &json!("user_1"))
+    );
 
     let hash = key["hash"].as_str().expect("a hash");
     let shown = manager.get(&format!("/api/v1/keys/{hash}")).await;
@@ -63,11 +66,15 @@ async fn a_new_key_has_every_field_and_its_string_once() {
 async fn a_patch_tells_absent_from_null() {
     let gateway = gateway().await;
     let manager = gateway.manager();
-    let (key, string) = manager.create_key(&json!({"name": "one", "limit": 75, "limit_reset": "daily"})).await;
+    let (key, string) =
+        manager.create_key(&json!({"name": "one", "limit": 75, "limit_reset": "daily"})).await;
     let path = format!("/api/v1/keys/{}", key["hash"].as_str().expect("a hash"));
 
     let unchanged = manager.patch(&path, &json!({})).await.json();
-    assert_eq!((&unchanged["data"]["limit"], &unchanged["data"]["limit_reset"]), (&json!(75), &json!("daily")));
+    assert_eq!(
+        (&unchanged["data"]["limit"], &unchanged["data"]["limit_reset"]),
+        (&json!(75), &json!("daily"))
+    );
     assert!(unchanged["data"]["updated_at"].is_string());
 
     let nulls = json!({"name": null, "disabled": null, "include_byok_in_limit": null});
@@ -75,7 +82,8 @@ async fn a_patch_tells_absent_from_null() {
     assert_eq!((&same["data"]["name"], &same["data"]["disabled"]), (&json!("one"), &json!(false)));
 
     let cleared = manager.patch(&path, &json!({"limit": null, "limit_reset": null})).await.json();
-    let fields = ["limit", "limit_remaining", "limit_reset"].map(|field| cleared["data"][field].clone());
+    let fields =
+        ["limit", "limit_remaining", "limit_reset"].map(|field| cleared["data"][field].clone());
     assert_eq!(fields, [Value::Null, Value::Null, Value::Null]);
 
     let owner = gateway.client(&string);
@@ -168,15 +176,19 @@ async fn management_keys_are_made_listed_and_revoked() {
     let manager = gateway.manager();
     let list = manager.get("/api/v1/management-keys").await.json();
     let first = list["data"][0]["hash"].as_str().expect("the one of the start").to_owned();
-    let last = manager.delete(&format!("/api/v1/management-keys/{first}")).await;
-    assert_eq!(last.status, StatusCode::CONFLICT, "nobody could manage any more");
+    let refused = manager.delete(&format!("/api/v1/management-keys/{first}")).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT, "nobody could manage any more");
 
     let made = manager.post("/api/v1/management-keys", &json!({"name": "second"})).await.json();
     let second = gateway.client(made["key"].as_str().expect("a key string"));
     let revoked = second.delete(&format!("/api/v1/management-keys/{first}")).await;
     assert_eq!(revoked.status, StatusCode::OK);
     assert_eq!(manager.get("/api/v1/keys").await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(second.get("/api/v1/keys").await.json(), json!({"data": []}), "they are not listed here");
+    assert_eq!(
+        second.get("/api/v1/keys").await.json(),
+        json!({"data": []}),
+        "they are not listed here"
+    );
     let hash = made["data"]["hash"].as_str().expect("a hash");
     let as_inference = second.get(&format!("/api/v1/keys/{hash}")).await;
     assert_eq!(as_inference.status, StatusCode::NOT_FOUND);

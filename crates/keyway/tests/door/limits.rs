@@ -44,7 +44,11 @@ async fn flood(client: &Client, content: &str) -> Vec<Told> {
     let workers = (0..CONCURRENCY).map(|worker| async move {
         let mut told = Vec::new();
         for number in (worker..REQUESTS).step_by(CONCURRENCY) {
-            told.push(if number % 2 == 0 { plain(client, content).await } else { streamed(client, content).await });
+            told.push(if number % 2 == 0 {
+                plain(client, content).await
+            } else {
+                streamed(client, content).await
+            });
         }
         told
     });
@@ -78,20 +82,31 @@ async fn usage(gateway: &Gateway, key: &Value) -> String {
 async fn refusals_say_what_is_left() {
     let gateway = gateway().await;
     let manager = gateway.manager();
-    let (key, string) = manager.create_key(&json!({"name": "a", "limit": 0.00001})).await;
+    let (key, string) = manager.create_key(&json!({"name": "a", "limit": 0.000_01})).await;
     let client = gateway.client(&string);
     // 8 tokens of prompt, 500 of completion are wanted; 10 − 8 micro-dollars afford one token.
     let too_much = client.chat("keyway/echo", "#echo tokens=500\nhello, world").await;
     assert_eq!(too_much.status, StatusCode::PAYMENT_REQUIRED);
     let said = too_much.error();
     let affordable = "You requested up to 500 tokens, but can only afford 1.";
-    assert!(said.starts_with("This request requires more credits, or fewer max_tokens. "), "{said}");
+    assert!(
+        said.starts_with("This request requires more credits, or fewer max_tokens. "),
+        "{said}"
+    );
     assert!(said.contains(affordable), "{said}");
     let metadata = too_much.json()["error"]["metadata"].clone();
-    assert_eq!((metadata["limit"].to_string().as_str(), metadata["spent"].to_string().as_str()), ("0.00001", "0"));
+    assert_eq!(
+        (metadata["limit"].to_string().as_str(), metadata["spent"].to_string().as_str()),
+        ("0.00001", "0")
+    );
 
     let path = format!("/api/v1/keys/{}", key["hash"].as_str().expect("a hash"));
-    for (reset, name) in [(json!(null), "total"), (json!("daily"), "daily"), (json!("weekly"), "weekly"), (json!("monthly"), "monthly")] {
+    for (reset, name) in [
+        (json!(null), "total"),
+        (json!("daily"), "daily"),
+        (json!("weekly"), "weekly"),
+        (json!("monthly"), "monthly"),
+    ] {
         manager.patch(&path, &json!({"limit": 0, "limit_reset": reset})).await;
         let nothing_left = client.chat("keyway/echo", "hello").await;
         assert_eq!(nothing_left.status, StatusCode::FORBIDDEN);
@@ -105,27 +120,31 @@ async fn refusals_say_what_is_left() {
 async fn what_others_hold_is_waited_for() {
     let gateway = gateway().await;
     // Each asks for $0.000119 at most and costs that; two fit into the limit, one after the other.
-    let (_, string) = gateway.manager().create_key(&json!({"name": "a", "limit": 0.00024})).await;
+    let (_, string) = gateway.manager().create_key(&json!({"name": "a", "limit": 0.000_24})).await;
     let client = gateway.client(&string);
     let content = format!("#echo tokens=50 each_ms=2\n{}", "x".repeat(76 - 26));
     let answers = join_all((0..3).map(|_| client.chat("keyway/echo", &content))).await;
     let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
     statuses.sort_unstable();
-    assert_eq!(statuses, [200, 200, 402], "two are answered, the third learns that too little is left");
+    assert_eq!(
+        statuses,
+        [200, 200, 402],
+        "two are answered, the third learns that too little is left"
+    );
 }
 
 #[tokio::test]
 async fn a_changed_limit_is_in_force_when_the_change_is_answered() {
     let gateway = gateway().await;
     let manager = gateway.manager();
-    let (key, string) = manager.create_key(&json!({"name": "a", "limit": 0.000009})).await;
+    let (key, string) = manager.create_key(&json!({"name": "a", "limit": 0.000_009})).await;
     let client = gateway.client(&string);
     let path = format!("/api/v1/keys/{}", key["hash"].as_str().expect("a hash"));
     assert_eq!(client.chat("keyway/echo", "hello world").await.status, StatusCode::OK);
     assert_eq!(client.chat("keyway/echo", "hello world").await.status, StatusCode::FORBIDDEN);
-    manager.patch(&path, &json!({"limit": 0.000018})).await;
+    manager.patch(&path, &json!({"limit": 0.000_018})).await;
     assert_eq!(client.chat("keyway/echo", "hello world").await.status, StatusCode::OK);
-    let lowered = manager.patch(&path, &json!({"limit": 0.000001})).await.json();
+    let lowered = manager.patch(&path, &json!({"limit": 0.000_001})).await.json();
     assert_eq!(lowered["data"]["limit_remaining"].to_string(), "0", "never below zero");
     assert_eq!(client.chat("keyway/echo", "hello world").await.status, StatusCode::FORBIDDEN);
     manager.patch(&path, &json!({"limit": null})).await;

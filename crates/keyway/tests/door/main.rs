@@ -1,5 +1,7 @@
 //! Keyway through its public door: the real binary, a real socket, a directory of its own per test.
 
+#![expect(clippy::print_stdout, reason = "figures and skipped tests are told")]
+
 mod bad_input;
 mod completions;
 mod crash;

@@ -14,18 +14,21 @@ const SECRET: &str = "sk-provider-secret-0123456789";
 async fn gateway(providers: &[&Provider]) -> Gateway {
     let mut toml = String::new();
     for (number, provider) in providers.iter().enumerate() {
-        toml += &format!(
+        let table = format!(
             "[[providers]]\nslug = \"p{number}\"\nname = \"Provider {number}\"\ndialect = \"openai\"\n\
              base_url = \"{}\"\napi_key = \"env:PROVIDER_KEY\"\n\n",
             provider.base_url
         );
+        toml.push_str(&table);
     }
-    toml += "[[models]]\nid = \"acme/fast\"\ncontext_length = 8000\nmax_completion_tokens = 100\n\n";
+    toml +=
+        "[[models]]\nid = \"acme/fast\"\ncontext_length = 8000\nmax_completion_tokens = 100\n\n";
     for number in 0..providers.len() {
-        toml += &format!(
+        let table = format!(
             "[[models.endpoints]]\nprovider = \"p{number}\"\nupstream_model = \"mock-model\"\n\
              pricing = {{ prompt = \"0.000001\", completion = \"0.000002\" }}\n\n"
         );
+        toml.push_str(&table);
     }
     setup().config(&toml).variable("PROVIDER_KEY", SECRET).start().await
 }
@@ -140,7 +143,10 @@ async fn the_next_endpoint_answers_for_one_that_fails() {
     let reply = gateway.client(&string).chat("acme/fast", "hi").await;
     assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS);
     let metadata = reply.json()["error"]["metadata"].clone();
-    assert_eq!((&metadata["raw"], &metadata["provider_name"]), (&json!("slow down"), &json!("Provider 1")));
+    assert_eq!(
+        (&metadata["raw"], &metadata["provider_name"]),
+        (&json!("slow down"), &json!("Provider 1"))
+    );
     assert_eq!(metadata["previous_errors"][0]["message"], "out of order");
     assert_eq!(spent(&gateway, &hash).await, "0.000018", "what failed everywhere is free");
 }
@@ -161,7 +167,11 @@ async fn a_provider_that_refuses_the_operators_key_does_not_leak_it() {
 #[tokio::test]
 async fn a_stream_that_breaks_off_ends_with_an_error_and_is_free() {
     let provider = Provider::start().await;
-    let pieces = vec![(Duration::ZERO, format!("data: {}\n\n", delta("Hel")))];
+    // The pause lets the first piece out before the connection breaks.
+    let pieces = vec![
+        (Duration::ZERO, format!("data: {}\n\n", delta("Hel"))),
+        (Duration::from_millis(50), ": still here\n\n".to_owned()),
+    ];
     provider.always(Script::Stream { pieces, breaks: true });
     let gateway = gateway(&[&provider]).await;
     let (hash, string) = key(&gateway).await;

@@ -25,7 +25,10 @@ async fn a_rotated_key_keeps_its_account_and_its_old_secret_for_the_grace_period
     assert_eq!(rotated["data"]["usage"], used);
 
     for string in [old.as_str(), new] {
-        assert_eq!(gateway.client(string).chat("keyway/echo", "hello").await.status, StatusCode::OK);
+        assert_eq!(
+            gateway.client(string).chat("keyway/echo", "hello").await.status,
+            StatusCode::OK
+        );
     }
     assert_eq!(manager.get(&old_path).await.json(), manager.get(&new_path).await.json());
     let list = manager.get("/api/v1/keys").await.json();

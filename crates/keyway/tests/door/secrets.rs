@@ -1,5 +1,6 @@
 //! A key string appears nowhere but in the answer to its creation.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use serde_json::json;
@@ -11,18 +12,16 @@ const BROUGHT: &str = "planted-bootstrap-key-ABCDEFGHIJKLMNOP";
 
 #[tokio::test]
 async fn planted_secrets_are_found_nowhere() {
-    let config = format!(
-        "[[providers]]\nslug = \"p\"\ndialect = \"openai\"\nbase_url = \"http://127.0.0.1:9/v1\"\n\
+    let config = "[[providers]]\nslug = \"p\"\ndialect = \"openai\"\nbase_url = \"http://127.0.0.1:9/v1\"\n\
          api_key = \"env:PLANTED\"\n[[models]]\nid = \"p/m\"\ncontext_length = 100\n\
          [[models.endpoints]]\nprovider = \"p\"\nupstream_model = \"m\"\n\
-         pricing = {{ prompt = \"0.000001\", completion = \"0.000002\" }}\n"
-    );
+         pricing = { prompt = \"0.000001\", completion = \"0.000002\" }\n";
     let gateway = setup()
         .makes_its_own_key()
         .variable("KEYWAY_BOOTSTRAP_MANAGEMENT_KEY", BROUGHT)
         .variable("KEYWAY_LOG", "trace")
         .variable("PLANTED", PROVIDER_SECRET)
-        .config(&config)
+        .config(config)
         .start()
         .await;
     let manager = gateway.client(BROUGHT);
@@ -35,7 +34,8 @@ async fn planted_secrets_are_found_nowhere() {
     let idempotent = repeating.post("/api/v1/keys", &json!({"name": "idempotent"})).await.json();
     secrets.push(idempotent["key"].as_str().expect("a key string").to_owned());
     let path = format!("/api/v1/keys/{}", key["hash"].as_str().expect("a hash"));
-    let rotated = manager.post(&format!("{path}/rotate"), &json!({"grace_period_seconds": 60})).await;
+    let rotated =
+        manager.post(&format!("{path}/rotate"), &json!({"grace_period_seconds": 60})).await;
     secrets.push(rotated.json()["key"].as_str().expect("a key string").to_owned());
     let made = manager.post("/api/v1/management-keys", &json!({"name": "another"})).await.json();
     secrets.push(made["key"].as_str().expect("a key string").to_owned());
@@ -50,7 +50,8 @@ async fn planted_secrets_are_found_nowhere() {
             client.post("/api/v1/keys", &json!({"name": ""})).await,
             gateway.client(&format!("{secret}0")).get("/api/v1/key").await,
         ] {
-            said += &format!("{:?} {}\n", reply.headers, String::from_utf8_lossy(&reply.body));
+            let body = String::from_utf8_lossy(&reply.body);
+            writeln!(said, "{:?} {body}", reply.headers).expect("a string takes all text");
         }
     }
     let running = files(gateway.data_dir());
@@ -88,7 +89,10 @@ fn files(directory: &Path) -> Vec<u8> {
 
 /// The secret as it is, and as somebody might have written it.
 fn forms(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
-    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let mut hex = String::new();
+    for byte in secret.bytes() {
+        write!(hex, "{byte:02x}").expect("a string takes all text");
+    }
     let reversed: String = secret.chars().rev().collect();
     // The digits alone, which are what matters of a key that Keyway made.
     let digits = secret.strip_prefix("sk-or-v1-").unwrap_or(secret);

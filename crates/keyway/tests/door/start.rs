@@ -33,10 +33,12 @@ async fn a_brought_management_key_is_taken_once_and_never_printed() {
     assert_eq!(list.status, StatusCode::OK);
 
     let directory = tempfile::tempdir().expect("a directory");
-    let one = setup().makes_its_own_key().variable(variable, brought).start_in(directory.path()).await;
+    let one =
+        setup().makes_its_own_key().variable(variable, brought).start_in(directory.path()).await;
     one.terminate().await;
     let other = "another-key-that-comes-too-late-0123456789";
-    let again = setup().makes_its_own_key().variable(variable, other).start_in(directory.path()).await;
+    let again =
+        setup().makes_its_own_key().variable(variable, other).start_in(directory.path()).await;
     assert_eq!(again.client(other).get("/api/v1/keys").await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(again.client(brought).get("/api/v1/keys").await.status, StatusCode::OK);
 }
@@ -44,10 +46,11 @@ async fn a_brought_management_key_is_taken_once_and_never_printed() {
 #[test]
 fn a_brought_management_key_that_is_too_short_is_refused() {
     let directory = tempfile::tempdir().expect("a directory");
-    let output = keyway(directory.path(), &["serve", "--listen", "127.0.0.1:0"], &[(
-        "KEYWAY_BOOTSTRAP_MANAGEMENT_KEY",
-        "short-secret",
-    )]);
+    let output = keyway(
+        directory.path(),
+        &["serve", "--listen", "127.0.0.1:0"],
+        &[("KEYWAY_BOOTSTRAP_MANAGEMENT_KEY", "short-secret")],
+    );
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("32 to 256 printable ASCII characters"), "{said}");

@@ -16,7 +16,8 @@ async fn streams_in_flight_finish_within_the_grace() {
     let gateway = gateway().await;
     let (hash, string) = key(&gateway).await;
     let content = "#echo tokens=100 each_ms=10\nhi";
-    let mut stream = gateway.client(&string).chat_stream("keyway/echo", content).await.expect("a head");
+    let mut stream =
+        gateway.client(&string).chat_stream("keyway/echo", content).await.expect("a head");
     stream.next().await.expect("an event");
     gateway.signal(Signal::TERM);
     let latecomer = gateway.anonymous();
@@ -41,7 +42,8 @@ async fn streams_beyond_the_grace_are_cut_and_charged_what_was_delivered() {
     let gateway = setup().config("[server]\nshutdown_grace = \"200ms\"\n").start().await;
     let (hash, string) = key(&gateway).await;
     let content = "#echo tokens=5000 each_ms=20\nhi";
-    let mut stream = gateway.client(&string).chat_stream("keyway/echo", content).await.expect("a head");
+    let mut stream =
+        gateway.client(&string).chat_stream("keyway/echo", content).await.expect("a head");
     stream.next().await.expect("an event");
     gateway.signal(Signal::TERM);
     let events = stream.rest().await;

@@ -8,13 +8,13 @@ pub mod object;
 pub mod rotate;
 pub mod update;
 
-use std::str::FromStr;
 use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
 use keyway_core::error::Error;
 use keyway_core::id::KeyHash;
 use keyway_core::key::KeyRecord;
 use keyway_core::ledger::AccountState;
+use std::str::FromStr;
 
 use crate::app::App;
 use crate::http::error::ApiError;

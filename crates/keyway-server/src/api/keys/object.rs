@@ -107,4 +107,3 @@ impl KeyAnswer {
 fn text(moment: Option<Timestamp>) -> Option<String> {
     moment.map(|moment| moment.to_string())
 }
-

@@ -12,7 +12,7 @@ use super::Failure;
 
 /// A streamed echo.
 #[derive(Debug)]
-pub(super) struct EchoStream {
+pub(in crate::relay) struct EchoStream {
     chunks: VecDeque<Chunk>,
     /// Before the next chunk.
     pause: Duration,
@@ -57,10 +57,9 @@ impl EchoStream {
 fn open(request: &ChatRequest) -> Result<Echo, Failure> {
     let echo = Echo::of(request).map_err(|error| Failure::new(error.message))?;
     match echo.fail().and_then(|status| StatusCode::from_u16(status).ok()) {
-        Some(status) => Err(Failure {
-            status: Some(status),
-            ..Failure::new("The echo was told to fail")
-        }),
+        Some(status) => {
+            Err(Failure { status: Some(status), ..Failure::new("The echo was told to fail") })
+        }
         None => Ok(echo),
     }
 }

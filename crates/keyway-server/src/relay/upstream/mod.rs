@@ -27,12 +27,12 @@ pub struct Upstream {
 #[derive(Debug)]
 enum Connection {
     Echo,
-    OpenAi(OpenAi),
+    OpenAi(Box<OpenAi>),
 }
 
 /// What a provider said.
 #[derive(Debug)]
-pub enum Reply {
+pub(super) enum Reply {
     Whole(Answer),
     /// It began to answer: the first chunk is there.
     Stream(Chunk, ChunkStream),
@@ -40,19 +40,19 @@ pub enum Reply {
 
 /// The rest of a streamed answer.
 #[derive(Debug)]
-pub enum ChunkStream {
+pub(super) enum ChunkStream {
     Echo(EchoStream),
-    OpenAi(OpenAiStream),
+    OpenAi(Box<OpenAiStream>),
 }
 
 /// A provider's failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub(super) struct Failure {
     /// What it answered, where it did.
-    pub status: Option<StatusCode>,
+    pub(super) status: Option<StatusCode>,
     /// For the caller; credentials are masked.
-    pub message: String,
-    pub retry_after_seconds: Option<u32>,
+    pub(super) message: String,
+    pub(super) retry_after_seconds: Option<u32>,
 }
 
 impl Failure {
@@ -66,7 +66,7 @@ pub fn connect(config: &Config) -> HashMap<String, Upstream> {
     let egress = Egress::new();
     let configured = config.providers.iter().map(|provider| {
         let dialect = match provider.dialect {
-            Dialect::OpenAi => Connection::OpenAi(OpenAi::new(provider, egress.clone())),
+            Dialect::OpenAi => Connection::OpenAi(Box::new(OpenAi::new(provider, egress.clone()))),
         };
         (provider.slug.clone(), Upstream { name: provider.name.clone(), dialect })
     });
@@ -77,7 +77,7 @@ pub fn connect(config: &Config) -> HashMap<String, Upstream> {
 impl Upstream {
     /// Sends `request` and answers when there is something to give to the client: the whole answer,
     /// or the first chunk of a stream.
-    pub async fn send(
+    pub(super) async fn send(
         &self,
         request: &ChatRequest,
         endpoint: &Endpoint,
@@ -92,7 +92,7 @@ impl Upstream {
         let mut stream = match &self.dialect {
             Connection::Echo => ChunkStream::Echo(EchoStream::open(request)?),
             Connection::OpenAi(provider) => {
-                ChunkStream::OpenAi(provider.stream(request, endpoint).await?)
+                ChunkStream::OpenAi(Box::new(provider.stream(request, endpoint).await?))
             }
         };
         match stream.next().await? {
@@ -108,7 +108,7 @@ impl Upstream {
 
 impl ChunkStream {
     /// The next event; `None` when the provider closed the stream.
-    pub async fn next(&mut self) -> Result<Option<StreamEvent>, Failure> {
+    pub(super) async fn next(&mut self) -> Result<Option<StreamEvent>, Failure> {
         match self {
             Self::Echo(stream) => stream.next().await,
             Self::OpenAi(stream) => stream.next().await,

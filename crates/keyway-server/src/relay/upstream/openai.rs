@@ -17,9 +17,9 @@ use crate::config::ProviderConfig;
 use crate::egress::{Egress, EgressError};
 
 /// How long a provider may take for a whole answer, or for the head of a streamed one.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(10);
 /// How long a stream may stay silent.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -33,7 +33,7 @@ pub(super) struct OpenAi {
 }
 
 #[derive(Debug)]
-pub(super) struct OpenAiStream {
+pub(in crate::relay) struct OpenAiStream {
     body: Incoming,
     decoder: Decoder,
     ended: bool,
@@ -64,7 +64,8 @@ impl OpenAi {
             let response = self.send(request, endpoint).await?;
             read(response.into_body(), ANSWER_BYTES_MAX).await
         };
-        let body = tokio::time::timeout(ANSWER_TIMEOUT, answered).await.map_err(|_| timed_out())??;
+        let body =
+            tokio::time::timeout(ANSWER_TIMEOUT, answered).await.map_err(|_| timed_out())??;
         Answer::parse(&body).map_err(|error| Failure::new(error.to_string()))
     }
 
@@ -76,7 +77,8 @@ impl OpenAi {
         let sent = tokio::time::timeout(ANSWER_TIMEOUT, self.send(request, endpoint)).await;
         let response = sent.map_err(|_| timed_out())??;
         let content_type = response.headers().get(header::CONTENT_TYPE);
-        let streams = content_type.is_some_and(|it| it.as_bytes().starts_with(b"text/event-stream"));
+        let streams =
+            content_type.is_some_and(|it| it.as_bytes().starts_with(b"text/event-stream"));
         if !streams {
             return Err(Failure::new("The provider answered with something else than a stream"));
         }
@@ -103,7 +105,11 @@ impl OpenAi {
             EgressError::Connect(_) => Failure::new("The provider cannot be reached"),
             EgressError::Broken(_) => Failure::new("The provider broke the connection"),
         })?;
-        if response.status().is_success() { Ok(response) } else { Err(self.failure(response).await) }
+        if response.status().is_success() {
+            Ok(response)
+        } else {
+            Err(self.failure(response).await)
+        }
     }
 
     async fn failure(&self, response: Response<Incoming>) -> Failure {
@@ -149,9 +155,9 @@ impl OpenAiStream {
 
 async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Failure> {
     let collected = Limited::new(body, bytes_max).collect().await;
-    collected.map(http_body_util::Collected::to_bytes).map_err(|_| {
-        Failure::new("The provider's answer broke off or was too large")
-    })
+    collected
+        .map(http_body_util::Collected::to_bytes)
+        .map_err(|_| Failure::new("The provider's answer broke off or was too large"))
 }
 
 fn timed_out() -> Failure {
