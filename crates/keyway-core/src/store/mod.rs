@@ -50,7 +50,7 @@ pub trait Store: Send + Sync + 'static {
 
     async fn key_list(&self, query: KeyQuery, now: Timestamp) -> Result<KeyPage, StoreError>;
 
-    /// Applies `patch` and sets `updated_at`; `None` where there is no such key.
+    /// Applies `patch` to the inference key and sets `updated_at`; `None` where there is none.
     async fn key_update(
         &self,
         hash: KeyHash,
@@ -58,7 +58,8 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Option<KeyRecord>, StoreError>;
 
-    /// Gives the inference key a new secret; the live ones stay valid until `grace_until` at most.
+    /// Gives the inference key a new secret and sets `updated_at`; the live ones stay valid until
+    /// `grace_until` at most.
     async fn key_rotate(
         &self,
         hash: KeyHash,
@@ -76,14 +77,14 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<KeyDeleted, StoreError>;
 
     /// What authentication needs to know of the key that `hash` is or was a secret of, with all its
-    /// secrets, live or not; `None` when there is none or it was deleted.
+    /// secrets, live or not, by hash; `None` when there is none or it was deleted.
     async fn credential_find(
         &self,
         hash: KeyHash,
         now: Timestamp,
     ) -> Result<Option<Credential>, StoreError>;
 
-    /// The secrets that Keyway did not make, of keys that are not deleted. They are few.
+    /// The secrets that Keyway did not make, of keys that are not deleted, by hash. They are few.
     async fn secrets_brought(&self) -> Result<Vec<SecretRecord>, StoreError>;
 
     /// The newest window of each kind that `account` has a charge in.
@@ -130,6 +131,7 @@ pub struct Idempotency {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "it is the usual answer, and moved once")]
 pub enum KeyCreated {
     Created(KeyRecord),
     /// The same creation was answered within the last 24 h, like this.
@@ -147,7 +149,7 @@ pub enum KeyCreated {
 pub enum KeyDeleted {
     Deleted(KeyId, AccountId),
     NotFound,
-    /// It is the only management key that is left; without it nobody could manage.
+    /// No other management key is left that is neither disabled nor expired: nobody could manage.
     LastManagementKey,
 }
 

@@ -1,0 +1,272 @@
+//! A store in memory, simple enough to be right at sight; what the real ones are compared with.
+
+mod state;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use self::state::{Key, State};
+use super::{
+    Balance, Credential, KeyCreated, KeyCreation, KeyDeleted, KeyPage, KeyQuery, KeySort,
+    PageStart, Settled, Store, StoreError,
+};
+use crate::budget::WindowKind;
+use crate::clock::Timestamp;
+use crate::id::{AccountId, GenerationId, KeyHash, WorkspaceId};
+use crate::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord};
+use crate::ledger::{AnswerMark, Ending, GenerationRecord, Settlement};
+use crate::money::Nanos;
+use crate::pricing::Usage;
+
+/// Keeps everything in plain collections behind one lock and looks through them from end to end.
+#[derive(Debug)]
+pub struct MemoryStore {
+    default_workspace: WorkspaceId,
+    state: Mutex<State>,
+}
+
+impl MemoryStore {
+    pub fn new(default_workspace: WorkspaceId) -> Self {
+        Self { default_workspace, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    fn default_workspace(&self) -> WorkspaceId {
+        self.default_workspace
+    }
+
+    async fn key_bootstrap(
+        &self,
+        creation: KeyCreation,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        if state.keys.iter().any(|key| key.record.kind == KeyKind::Management) {
+            return Ok(false);
+        }
+        state.add_key(creation.key, creation.secret, now)?;
+        Ok(true)
+    }
+
+    async fn key_create(
+        &self,
+        creation: KeyCreation,
+        now: Timestamp,
+    ) -> Result<KeyCreated, StoreError> {
+        let mut state = self.state();
+        let Some(request) = creation.idempotency else {
+            return state.add_key(creation.key, creation.secret, now).map(KeyCreated::Created);
+        };
+        if let Some(answered) = state.answered(&request, now) {
+            state.forget(now);
+            return Ok(answered);
+        }
+        let record = state.add_key(creation.key, creation.secret, now)?;
+        state.forget(now);
+        state.remember(request, record.id, now);
+        Ok(KeyCreated::Created(record))
+    }
+
+    async fn key_get(
+        &self,
+        kind: KeyKind,
+        hash: KeyHash,
+        now: Timestamp,
+    ) -> Result<Option<KeyRecord>, StoreError> {
+        let state = self.state();
+        Ok(state.live(kind, hash, now).map(|at| state.shown(&state.keys[at], now)))
+    }
+
+    async fn key_list(&self, query: KeyQuery, now: Timestamp) -> Result<KeyPage, StoreError> {
+        let state = self.state();
+        let mut keys: Vec<(KeyRecord, bool)> = state
+            .keys
+            .iter()
+            .filter(|key| key.record.kind == query.kind && key.record.workspace == query.workspace)
+            .map(|key| (state.shown(key, now), !key.deleted && is_listed(&key.record, &query, now)))
+            .collect();
+        keys.sort_by(|(one, _), (other, _)| order(query.sort, one, other));
+        // The cursor's key has its place in the order even where the list does not show it.
+        let (behind, skipped) = match query.start {
+            PageStart::Offset(rows) => (0, usize::try_from(rows).unwrap_or(usize::MAX)),
+            PageStart::After(hash) => {
+                let cursor = state.keys.iter().find(|key| key.has(hash)).map(|key| key.record.id);
+                match keys.iter().position(|(key, _)| Some(key.id) == cursor) {
+                    Some(position) => (position + 1, 0),
+                    None => return Ok(KeyPage::UnknownCursor),
+                }
+            }
+        };
+        let listed = keys.into_iter().skip(behind).filter(|(_, listed)| *listed);
+        let page = listed.skip(skipped).take(query.limit as usize);
+        Ok(KeyPage::Keys(page.map(|(key, _)| key).collect()))
+    }
+
+    async fn key_update(
+        &self,
+        hash: KeyHash,
+        patch: KeyPatch,
+        now: Timestamp,
+    ) -> Result<Option<KeyRecord>, StoreError> {
+        let mut state = self.state();
+        let Some(at) = state.live(KeyKind::Inference, hash, now) else { return Ok(None) };
+        let record = &mut state.keys[at].record;
+        record.name = patch.name.unwrap_or(record.name.clone());
+        record.disabled = patch.disabled.unwrap_or(record.disabled);
+        record.terms.limit = patch.limit.unwrap_or(record.terms.limit);
+        record.terms.reset = patch.reset.unwrap_or(record.terms.reset);
+        record.terms.include_byok_in_limit =
+            patch.include_byok_in_limit.unwrap_or(record.terms.include_byok_in_limit);
+        record.updated_at = Some(now);
+        Ok(Some(state.shown(&state.keys[at], now)))
+    }
+
+    async fn key_rotate(
+        &self,
+        hash: KeyHash,
+        secret: SecretRecord,
+        grace_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<KeyRecord>, StoreError> {
+        let mut state = self.state();
+        let Some(at) = state.live(KeyKind::Inference, hash, now) else { return Ok(None) };
+        state.check_free(secret.hash)?;
+        let key = &mut state.keys[at];
+        for old in &mut key.secrets {
+            old.valid_until = Some(old.valid_until.map_or(grace_until, |at| at.min(grace_until)));
+        }
+        key.record.hash = secret.hash;
+        key.record.label.clone_from(&secret.label);
+        key.record.updated_at = Some(now);
+        key.secrets.insert(0, secret);
+        Ok(Some(state.shown(&state.keys[at], now)))
+    }
+
+    async fn key_delete(
+        &self,
+        kind: KeyKind,
+        hash: KeyHash,
+        now: Timestamp,
+    ) -> Result<KeyDeleted, StoreError> {
+        let mut state = self.state();
+        let Some(at) = state.live(kind, hash, now) else { return Ok(KeyDeleted::NotFound) };
+        let manages = |(other, key): (usize, &Key)| {
+            let usable = !key.deleted && !key.record.disabled && !key.record.is_expired(now);
+            other != at && usable && key.record.kind == KeyKind::Management
+        };
+        if kind == KeyKind::Management && !state.keys.iter().enumerate().any(manages) {
+            return Ok(KeyDeleted::LastManagementKey);
+        }
+        let key = &mut state.keys[at];
+        key.deleted = true;
+        Ok(KeyDeleted::Deleted(key.record.id, key.record.account))
+    }
+
+    async fn credential_find(
+        &self,
+        hash: KeyHash,
+        now: Timestamp,
+    ) -> Result<Option<Credential>, StoreError> {
+        let state = self.state();
+        let key = state.keys.iter().find(|key| key.has(hash) && !key.deleted);
+        Ok(key.map(|key| {
+            let mut secrets = key.secrets.clone();
+            secrets.sort_by_key(|secret| secret.hash);
+            Credential { key: state.shown(key, now), secrets }
+        }))
+    }
+
+    async fn secrets_brought(&self) -> Result<Vec<SecretRecord>, StoreError> {
+        let state = self.state();
+        let secrets = state.keys.iter().filter(|key| !key.deleted).flat_map(|key| &key.secrets);
+        let mut brought: Vec<_> = secrets.filter(|secret| !secret.minted).cloned().collect();
+        brought.sort_by_key(|secret| secret.hash);
+        Ok(brought)
+    }
+
+    async fn balance(&self, account: AccountId) -> Result<Balance, StoreError> {
+        Ok(self.state().balance(account))
+    }
+
+    async fn mark(&self, mark: AnswerMark) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.check_key(&mark.request)?;
+        let generation = state.generation(&mark.request);
+        if generation.settlement.is_none() {
+            generation.authorised = generation.authorised.max(mark.authorised);
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
+        let mut state = self.state();
+        state.check_key(&settlement.request)?;
+        state.check_accounts(&settlement.request)?;
+        if let Some(written) = &state.generation(&settlement.request).settlement {
+            let same = written.charge == settlement.charge && written.byok == settlement.byok;
+            return Ok(if same { Settled::Repeated } else { Settled::Differs });
+        }
+        state.book(settlement);
+        Ok(Settled::Applied)
+    }
+
+    async fn recover(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let mut state = self.state();
+        let open = |generation: &&GenerationRecord| generation.settlement.is_none();
+        let cut: Vec<_> = state.generations.values().filter(open).cloned().collect();
+        let recovered = cut.len() as u64;
+        for generation in cut {
+            state.book(Settlement {
+                charge: generation.authorised,
+                request: Arc::new(generation.request),
+                byok: Nanos::ZERO,
+                overrun: Nanos::ZERO,
+                absorbed: Nanos::ZERO,
+                usage: Usage::default(),
+                ending: Ending::Crashed,
+                estimated: true,
+                settled_at: now,
+            });
+        }
+        Ok(recovered)
+    }
+
+    async fn generation(&self, id: GenerationId) -> Result<Option<GenerationRecord>, StoreError> {
+        Ok(self.state().generations.get(&id).cloned())
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+fn is_listed(key: &KeyRecord, query: &KeyQuery, now: Timestamp) -> bool {
+    let contains = |needle: &String| {
+        let needle = needle.to_ascii_lowercase();
+        let texts = [key.name.as_str(), &key.label];
+        texts.iter().any(|text| text.to_ascii_lowercase().contains(&needle))
+    };
+    (query.include_disabled || !key.disabled)
+        && (query.include_expired || !key.is_expired(now))
+        && query.contains.as_ref().is_none_or(contains)
+}
+
+fn order(sort: KeySort, one: &KeyRecord, other: &KeyRecord) -> std::cmp::Ordering {
+    let name = |key: &KeyRecord| key.name.as_str().to_owned();
+    let spent = |key: &KeyRecord| key.spend.windows[WindowKind::Total.index()].spent;
+    let by = match sort {
+        KeySort::Newest => std::cmp::Ordering::Equal,
+        KeySort::Oldest => one.id.cmp(&other.id),
+        KeySort::Name => name(one).cmp(&name(other)),
+        KeySort::NameDescending => name(other).cmp(&name(one)),
+        KeySort::UsageDescending => spent(other).cmp(&spent(one)),
+    };
+    by.then(other.id.cmp(&one.id))
+}

@@ -1,0 +1,200 @@
+//! What the model knows, and how it is looked up.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::budget::WindowKind;
+use crate::clock::Timestamp;
+use crate::id::{AccountId, GenerationId, KeyHash, KeyId};
+use crate::key::{KeyKind, KeyRecord, KeySpend, NewKey, SecretRecord, WindowSpend};
+use crate::ledger::{GenerationRecord, Metered, Settlement};
+use crate::money::Nanos;
+use crate::store::{
+    Balance, IDEMPOTENCY_SECONDS, Idempotency, KeyCreated, StoreError, WindowBalance,
+};
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// In the order of their creation; deleted ones stay.
+    pub(super) keys: Vec<Key>,
+    idempotency: BTreeMap<(KeyId, [u8; 32]), Remembered>,
+    windows: BTreeMap<(AccountId, WindowKind, Timestamp), Window>,
+    pub(super) generations: BTreeMap<GenerationId, GenerationRecord>,
+}
+
+#[derive(Debug)]
+pub(super) struct Key {
+    /// Without its spend, which is worked out when it is shown.
+    pub(super) record: KeyRecord,
+    pub(super) deleted: bool,
+    /// Newest first.
+    pub(super) secrets: Vec<SecretRecord>,
+}
+
+impl Key {
+    pub(super) fn has(&self, hash: KeyHash) -> bool {
+        self.secrets.iter().any(|secret| secret.hash == hash)
+    }
+}
+
+#[derive(Debug)]
+struct Remembered {
+    request: Idempotency,
+    made: KeyId,
+    at: Timestamp,
+}
+
+impl Remembered {
+    fn is_outlived(&self, now: Timestamp) -> bool {
+        now >= self.at.plus_seconds(IDEMPOTENCY_SECONDS)
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Window {
+    spend: WindowSpend,
+    last_at: Timestamp,
+}
+
+impl State {
+    pub(super) fn add_key(
+        &mut self,
+        key: NewKey,
+        secret: SecretRecord,
+        now: Timestamp,
+    ) -> Result<KeyRecord, StoreError> {
+        self.check_free(secret.hash)?;
+        let number = i64::try_from(self.keys.len() + 1).expect("memory holds fewer keys");
+        let record = KeyRecord {
+            id: KeyId(number),
+            account: AccountId(number),
+            kind: key.kind,
+            workspace: key.workspace,
+            hash: secret.hash,
+            label: secret.label.clone(),
+            name: key.name,
+            disabled: false,
+            terms: key.terms,
+            creator_user_id: key.creator_user_id,
+            external_user: key.external_user,
+            created_at: now,
+            updated_at: None,
+            expires_at: key.expires_at,
+            spend: KeySpend::default(),
+        };
+        self.keys.push(Key { record: record.clone(), deleted: false, secrets: vec![secret] });
+        Ok(record)
+    }
+
+    /// A hash belongs to one key for ever.
+    pub(super) fn check_free(&self, hash: KeyHash) -> Result<(), StoreError> {
+        if self.keys.iter().any(|key| key.has(hash)) {
+            return Err(StoreError::Broken(format!("{hash} is taken")));
+        }
+        Ok(())
+    }
+
+    /// Nothing is metered for nobody.
+    pub(super) fn check_key(&self, request: &Metered) -> Result<(), StoreError> {
+        if !self.keys.iter().any(|key| key.record.id == request.key) {
+            return Err(StoreError::Broken(format!("{} is no key's", request.id)));
+        }
+        Ok(())
+    }
+
+    /// Nothing is charged to nobody.
+    pub(super) fn check_accounts(&self, request: &Metered) -> Result<(), StoreError> {
+        let known = |id: &AccountId| self.keys.iter().any(|key| key.record.account == *id);
+        if !request.accounts.iter().all(known) {
+            return Err(StoreError::Broken(format!("{} is charged to nobody", request.id)));
+        }
+        Ok(())
+    }
+
+    pub(super) fn answered(&self, request: &Idempotency, now: Timestamp) -> Option<KeyCreated> {
+        let known = self.idempotency.get(&(request.actor, request.key))?;
+        if known.is_outlived(now) {
+            return None;
+        }
+        let deleted = self.keys.iter().any(|key| key.record.id == known.made && key.deleted);
+        Some(if known.request.body != request.body {
+            KeyCreated::BodyDiffers
+        } else if deleted {
+            KeyCreated::KeyDeleted
+        } else {
+            KeyCreated::Replayed { salt: known.request.salt, answer: known.request.answer.clone() }
+        })
+    }
+
+    pub(super) fn remember(&mut self, request: Idempotency, made: KeyId, now: Timestamp) {
+        let answered = (request.actor, request.key);
+        self.idempotency.insert(answered, Remembered { request, made, at: now });
+    }
+
+    /// What outlived its day is gone, even if the clock goes back.
+    pub(super) fn forget(&mut self, now: Timestamp) {
+        self.idempotency.retain(|_, known| !known.is_outlived(now));
+    }
+
+    pub(super) fn live(&self, kind: KeyKind, hash: KeyHash, now: Timestamp) -> Option<usize> {
+        let live = |secret: &SecretRecord| secret.hash == hash && secret.is_live(now);
+        self.keys
+            .iter()
+            .position(|key| key.record.kind == kind && !key.deleted && key.secrets.iter().any(live))
+    }
+
+    pub(super) fn shown(&self, key: &Key, now: Timestamp) -> KeyRecord {
+        let balance = self.balance(key.record.account);
+        let windows = WindowKind::ALL.map(|kind| {
+            // A window never opens again: where the clock stepped back, a later one stays open.
+            let newest = balance[kind.index()];
+            if newest.starts_at >= kind.starts_at(now) {
+                newest.spend
+            } else {
+                WindowSpend::default()
+            }
+        });
+        let total = (key.record.account, WindowKind::Total, Timestamp::default());
+        let last_used_at = self.windows.get(&total).map(|window| window.last_at);
+        KeyRecord { spend: KeySpend { windows, last_used_at }, ..key.record.clone() }
+    }
+
+    pub(super) fn balance(&self, account: AccountId) -> Balance {
+        WindowKind::ALL.map(|kind| {
+            let bounds = |at: i64| (account, kind, Timestamp::from_micros(at));
+            let mut windows = self.windows.range(bounds(i64::MIN)..=bounds(i64::MAX));
+            windows.next_back().map_or_else(
+                WindowBalance::default,
+                |((_, _, starts_at), window)| WindowBalance {
+                    starts_at: *starts_at,
+                    spend: window.spend,
+                },
+            )
+        })
+    }
+
+    pub(super) fn generation(&mut self, request: &Metered) -> &mut GenerationRecord {
+        self.generations.entry(request.id).or_insert_with(|| GenerationRecord {
+            request: request.clone(),
+            authorised: Nanos::ZERO,
+            settlement: None,
+        })
+    }
+
+    pub(super) fn book(&mut self, settlement: Settlement) {
+        for account in &settlement.request.accounts {
+            for kind in WindowKind::ALL {
+                let starts_at = settlement.request.windows.start_of(kind);
+                let window = self.windows.entry((*account, kind, starts_at)).or_default();
+                window.spend.spent = window.spend.spent.saturating_add(settlement.charge);
+                window.spend.byok = window.spend.byok.saturating_add(settlement.byok);
+                window.last_at = window.last_at.max(settlement.settled_at);
+            }
+        }
+        let request = Arc::clone(&settlement.request);
+        let generation = self.generation(&request);
+        // Which endpoint answered is known for sure only now.
+        generation.request.provider.clone_from(&request.provider);
+        generation.settlement = Some(settlement);
+    }
+}
