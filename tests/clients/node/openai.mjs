@@ -1,0 +1,15 @@
+// npm openai, with nothing but its base URL changed.
+
+import OpenAI from 'openai';
+
+import { collected } from './values.mjs';
+
+function open({ baseURL, apiKey }) {
+  return new OpenAI({ apiKey, baseURL, maxRetries: 0 });
+}
+
+export const chat = (door, request) => open(door).chat.completions.create(request);
+
+export const stream = (door, request) => collected(open(door).chat.completions.create({ ...request, stream: true }));
+
+export const models = (door) => collected(open(door).models.list());
