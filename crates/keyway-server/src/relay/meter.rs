@@ -4,6 +4,7 @@
 //! its lock for decisions only, never across a wait.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct Meter {
     clock: Arc<dyn Clock>,
     tasks: TaskTracker,
     state: Mutex<State>,
+    /// Whether the last write failed: then a request is not sent to a provider before one succeeds.
+    failing: AtomicBool,
 }
 
 struct State {
@@ -65,7 +68,7 @@ pub enum Late {
 impl Meter {
     pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, tasks: TaskTracker) -> Self {
         let state = State { ledger: Ledger::new(ACCOUNTS_MAX), waiting: HashMap::new() };
-        Self { store, clock, tasks, state: Mutex::new(state) }
+        Self { store, clock, tasks, state: Mutex::new(state), failing: AtomicBool::new(false) }
     }
 
     /// Reserves `bound` on the key's account; waits, bounded, where only others' reservations stand
@@ -77,6 +80,7 @@ impl Meter {
         key: &Arc<KeyRecord>,
         bound: Nanos,
     ) -> Result<Windows, ReserveError> {
+        self.check_store().await.map_err(ReserveError::Store)?;
         let mut key = Arc::clone(key);
         loop {
             let (admission, decided, evictions) = self.ask(id, key.account, bound);
@@ -98,6 +102,21 @@ impl Meter {
                     }
                 }
             }
+        }
+    }
+
+    /// Asks the store whether it can be written, but only after it could not.
+    async fn check_store(&self) -> Result<(), StoreError> {
+        if self.failing.load(Ordering::Relaxed) {
+            self.store.probe().await?;
+            self.failing.store(false, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn note<T>(&self, written: &Result<T, StoreError>) {
+        if written.is_err() {
+            self.failing.store(true, Ordering::Relaxed);
         }
     }
 
@@ -164,7 +183,10 @@ impl Meter {
         let Some(authorised) = authorised else {
             return Err(StoreError::Broken(format!("{} is not open to be answered", request.id)));
         };
-        self.store.mark(AnswerMark { request: Arc::clone(request), authorised }).await
+        let mark = AnswerMark { request: Arc::clone(request), authorised };
+        let written = self.store.mark(mark).await;
+        self.note(&written);
+        written
     }
 
     /// Gives a reservation back that nothing was marked of.
@@ -227,7 +249,9 @@ impl Meter {
     ) -> Result<(), StoreError> {
         let mut pause = RETRY_MIN;
         loop {
-            match self.store.settle(settlement.clone()).await {
+            let settled = self.store.settle(settlement.clone()).await;
+            self.note(&settled);
+            match settled {
                 Ok(written) => {
                     if written == Settled::Differs {
                         let id = settlement.request.id;
