@@ -1,1 +1,0 @@
-//! One behavioural contract for every store.

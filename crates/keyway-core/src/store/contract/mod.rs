@@ -1,0 +1,101 @@
+//! One behavioural contract for every store.
+//!
+//! A behaviour is an async function over a store that is new. [`store_behaviours`] is the table of
+//! them; one that is missing there is dead code, and the compiler says so. A store runs all of them
+//! with one line, in a crate that has tokio:
+//!
+//! ```ignore
+//! store_contract_suite!(Box::new(MemoryStore::new(WORKSPACE)));
+//! ```
+//!
+//! The expression makes a store, or something that dereferences to one, anew for each test.
+
+mod fixture;
+mod idempotency;
+mod keys;
+mod ledger;
+mod listing;
+mod rotation;
+
+/// Calls a macro with every behaviour, as `theme::name`, behind what was handed on.
+#[macro_export]
+macro_rules! store_behaviours {
+    ([$($callback:tt)+] $($handed_on:tt)*) => {
+        $($callback)+! { $($handed_on)*
+            keys::a_new_key_is_answered_found_and_listed_alike
+            keys::a_key_is_found_by_its_kind_only
+            keys::a_hash_belongs_to_one_key
+            keys::a_patch_changes_what_it_names
+            keys::an_expired_or_disabled_key_is_found
+            keys::a_deleted_key_is_gone_with_its_charges_kept
+            keys::the_last_key_that_can_manage_stays
+            keys::the_first_management_key_is_made_once
+            keys::secrets_that_were_brought_are_told
+            rotation::both_secrets_work_until_the_grace_ends
+            rotation::no_grace_ends_the_old_secret_at_once
+            rotation::a_later_rotation_shortens_a_grace_and_never_extends_it
+            rotation::a_rotated_key_is_one_key
+            rotation::a_secret_that_was_used_before_is_refused
+            idempotency::a_creation_is_replayed_for_a_day
+            idempotency::another_body_is_told_apart
+            idempotency::a_deleted_keys_creation_is_not_replayed
+            idempotency::each_actor_has_its_own
+            idempotency::a_failed_creation_is_not_remembered
+            listing::each_order_is_total
+            listing::pages_by_offset_and_by_cursor_hold_the_same
+            listing::filters_hide_what_they_name
+            listing::a_key_is_expired_from_its_moment_on
+            listing::a_workspace_and_a_kind_are_lists_of_their_own
+            listing::a_search_takes_every_character_as_it_is
+            listing::a_cursor_keeps_its_place_when_its_key_is_gone
+            listing::a_cursor_of_another_list_is_unknown
+            ledger::a_charge_is_written_once
+            ledger::another_charge_does_not_replace_the_first
+            ledger::a_mark_is_raised_and_never_lowered
+            ledger::a_mark_after_the_charge_changes_nothing
+            ledger::a_charge_needs_no_mark
+            ledger::a_charge_falls_into_the_windows_of_its_admission
+            ledger::a_window_that_ended_counts_no_more_and_keeps_its_sum
+            ledger::a_clock_that_goes_back_opens_no_window_again
+            ledger::every_account_on_the_path_is_charged
+            ledger::nothing_is_charged_to_nobody
+            ledger::what_a_crash_left_marked_is_charged_once
+            ledger::the_last_use_is_the_latest
+        }
+    };
+}
+
+/// Makes a test of every behaviour, each with a store of its own.
+#[macro_export]
+macro_rules! store_contract_suite {
+    ($make:expr) => {
+        $crate::store_behaviours! { [$crate::store_contract_tests] ($make) }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! store_contract_tests {
+    (($make:expr) $($theme:ident::$behaviour:ident)*) => {$(
+        #[tokio::test]
+        async fn $behaviour() {
+            let store = $make;
+            $crate::store::contract::behaviours::$behaviour(&*store).await;
+        }
+    )*};
+}
+
+macro_rules! reach {
+    ($($theme:ident::$behaviour:ident)*) => {
+        /// Every behaviour by its name.
+        pub mod behaviours {
+            use crate::store::Store;
+            $(
+                pub async fn $behaviour(store: &dyn Store) {
+                    super::$theme::$behaviour(store).await;
+                }
+            )*
+        }
+    };
+}
+store_behaviours! { [reach] }
