@@ -8,12 +8,13 @@ use keyway_core::money::Rate;
 use keyway_core::pricing::{Pricing, Usage};
 use serde_json::{Value, json};
 
-use crate::chat::{ChatRequest, RequestError, text_of};
+use crate::chat::{ChatRequest, RequestError, text_bytes, text_of};
 use crate::openai::{Answer, Chunk};
 
 pub const MODEL_ID: &str = "keyway/echo";
 /// UTF-8 bytes of a token.
-pub const BYTES_PER_TOKEN: u64 = 4;
+pub const BYTES_PER_TOKEN: u64 = TOKEN_BYTES as u64;
+const TOKEN_BYTES: usize = 4;
 
 const DIRECTIVE: &str = "#echo";
 const ALLOWED: &str = "the first line may be `#echo` with first_ms and each_ms (0 to 60000), tokens \
@@ -57,13 +58,17 @@ impl Echo {
         let (directive, text) = split(&said)
             .map_err(|message| RequestError::new(field(last.unwrap_or_default()), message))?;
         let (text, finish_reason) = cut(lengthen(text, directive.tokens), request.max_tokens);
-        let prompt_tokens = messages.iter().map(|message| tokens_of(&text_of(message))).sum();
+        let prompt_tokens =
+            messages.iter().map(|message| text_bytes(message).div_ceil(BYTES_PER_TOKEN)).sum();
         Ok(Self { text, finish_reason, prompt_tokens, directive })
     }
 
     /// What it uses, exactly: its bound is its cost.
     pub fn usage(&self) -> Usage {
-        Usage { prompt_tokens: self.prompt_tokens, completion_tokens: tokens_of(&self.text) }
+        Usage {
+            prompt_tokens: self.prompt_tokens,
+            completion_tokens: (self.text.len() as u64).div_ceil(BYTES_PER_TOKEN),
+        }
     }
 
     /// Milliseconds before the first token.
@@ -87,28 +92,45 @@ impl Echo {
     }
 
     pub fn answer(&self) -> Answer {
-        Answer::new(
-            json!({
-                "object": "chat.completion",
-                "choices": [{
-                    "index": 0,
-                    "message": {"role": "assistant", "content": self.text},
-                    "finish_reason": self.finish_reason,
-                }],
-            }),
-            self.usage(),
-        )
+        let message = json!({"role": "assistant", "content": self.text});
+        let choice = json!({"index": 0, "message": message, "finish_reason": self.finish_reason});
+        Answer::new(json!([choice]), self.usage())
     }
 
     /// One chunk a token, then one that says why it ended, with the usage.
-    pub fn chunks(&self) -> impl Iterator<Item = Chunk> {
-        let pieces = pieces(&self.text);
-        let spoken = pieces.into_iter().map(|piece| {
-            let delta = json!({"role": "assistant", "content": piece});
-            Chunk::new(json!([{"index": 0, "delta": delta, "finish_reason": null}]), None)
-        });
-        let end = json!([{"index": 0, "delta": {}, "finish_reason": self.finish_reason}]);
-        spoken.chain([Chunk::new(end, Some(self.usage()))])
+    pub fn chunks(&self) -> Chunks {
+        let end = Some((self.finish_reason, self.usage()));
+        Chunks { text: self.text.clone(), said: 0, end }
+    }
+}
+
+/// The answer, token by token; each chunk is made when it is asked for.
+#[derive(Clone, Debug)]
+pub struct Chunks {
+    text: String,
+    /// UTF-8 bytes of the text that were said.
+    said: usize,
+    /// Why the text ends, until that was said too.
+    end: Option<(&'static str, Usage)>,
+}
+
+impl Iterator for Chunks {
+    type Item = Chunk;
+
+    fn next(&mut self) -> Option<Chunk> {
+        // The role is told once, and always: clients that add deltas up join what is told again.
+        let mut delta = if self.said == 0 { json!({"role": "assistant"}) } else { json!({}) };
+        if self.said == self.text.len() {
+            let (finish_reason, usage) = self.end.take()?;
+            let end = json!([{"index": 0, "delta": delta, "finish_reason": finish_reason}]);
+            return Some(Chunk::new(end, Some(usage)));
+        }
+        // No character is longer than a token, so each token's border is beyond the last one's.
+        let token = self.said.div_ceil(TOKEN_BYTES) + 1;
+        let to = self.text.floor_char_boundary(token * TOKEN_BYTES);
+        delta["content"] = self.text[self.said..to].into();
+        self.said = to;
+        Some(Chunk::new(json!([{"index": 0, "delta": delta, "finish_reason": null}]), None))
     }
 }
 
@@ -116,19 +138,17 @@ fn field(number: usize) -> String {
     format!("messages[{number}].content")
 }
 
-fn tokens_of(text: &str) -> u64 {
-    (text.len() as u64).div_ceil(BYTES_PER_TOKEN)
-}
-
 /// Takes the directive off the text.
 fn split(said: &str) -> Result<(Directive, &str), String> {
     let (line, rest) = said.split_once('\n').unwrap_or((said, ""));
-    let mut words = line.split_ascii_whitespace();
-    if words.next() != Some(DIRECTIVE) {
+    let words = line.strip_prefix(DIRECTIVE);
+    let Some(words) =
+        words.filter(|words| words.is_empty() || words.starts_with([' ', '\t', '\r']))
+    else {
         return Ok((Directive::default(), said));
-    }
+    };
     let mut directive = Directive::default();
-    for word in words {
+    for word in words.split_ascii_whitespace() {
         let wrong = || format!("{word:?} is not known: {ALLOWED}");
         let (name, number) = word.split_once('=').ok_or_else(wrong)?;
         let number: u64 = number.parse().map_err(|_| wrong())?;
@@ -144,47 +164,34 @@ fn split(said: &str) -> Result<(Directive, &str), String> {
     Ok((directive, rest))
 }
 
-/// Repeats `text` until it has exactly `tokens`.
+/// Repeats `text` until it has exactly `tokens`. A character less than that is still the same number:
+/// the last token need not be full.
 fn lengthen(text: &str, tokens: Option<u64>) -> String {
     let Some(tokens) = tokens else { return text.to_owned() };
     let unit = if text.is_empty() { FILLER } else { text };
-    let bytes = usize::try_from(tokens * BYTES_PER_TOKEN).unwrap_or(usize::MAX);
-    let mut long = String::with_capacity(bytes + unit.len());
+    let bytes = bytes_of(tokens);
+    let mut long = String::new();
     while long.len() < bytes {
         long.push_str(unit);
     }
-    long.truncate(boundary(&long, bytes));
+    long.truncate(long.floor_char_boundary(bytes));
     long
 }
 
 /// Cuts at `max_tokens`, and says why the text ends.
 fn cut(mut text: String, max_tokens: Option<u64>) -> (String, &'static str) {
-    let bytes = max_tokens.map_or(u64::MAX, |tokens| tokens.saturating_mul(BYTES_PER_TOKEN));
-    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-    if text.len() <= bytes {
-        return (text, "stop");
+    match max_tokens.map(bytes_of) {
+        Some(bytes) if bytes < text.len() => {
+            text.truncate(text.floor_char_boundary(bytes));
+            (text, "length")
+        }
+        _ => (text, "stop"),
     }
-    text.truncate(boundary(&text, bytes));
-    (text, "length")
 }
 
-/// The last border between characters at or before `bytes`. No character is longer than a token, so
-/// what is lost to it is less than one.
-fn boundary(text: &str, bytes: usize) -> usize {
-    (0..=bytes.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
-}
-
-/// The text in as many pieces as it has tokens, each at least a character.
-fn pieces(text: &str) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    let mut from = 0;
-    let step = usize::try_from(BYTES_PER_TOKEN).unwrap_or(1);
-    for token in 1..=text.len().div_ceil(step) {
-        let to = boundary(text, token * step);
-        pieces.push(&text[from..to]);
-        from = to;
-    }
-    pieces
+/// The bytes of this many tokens; of more than any text has, the most that there are.
+fn bytes_of(tokens: u64) -> usize {
+    usize::try_from(tokens).unwrap_or(usize::MAX).saturating_mul(TOKEN_BYTES)
 }
 
 #[cfg(test)]
@@ -192,6 +199,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::openai::Envelope;
+
+    fn content(chunk: Chunk) -> String {
+        let envelope = Envelope {
+            id: "gen-1".into(),
+            model: MODEL_ID.into(),
+            provider: "Keyway".into(),
+            created: 7,
+        };
+        let rendered: Value = serde_json::from_str(&chunk.render(&envelope)).expect("JSON");
+        rendered["choices"][0]["delta"]["content"].as_str().unwrap_or_default().to_owned()
+    }
 
     fn echo(content: &str, max_tokens: Option<u64>) -> Result<Echo, RequestError> {
         let body = json!({
@@ -226,15 +245,29 @@ mod tests {
 
     #[test]
     fn a_malformed_directive_says_what_is_allowed() {
-        for line in ["#echo tokens", "#echo tokens=x", "#echo tokens=0", "#echo fail=200", "#echo a=1"] {
+        for line in
+            ["#echo tokens", "#echo tokens=x", "#echo tokens=0", "#echo fail=200", "#echo a=1"]
+        {
             let error = echo(line, None).expect_err(line);
             assert_eq!(error.field, "messages[1].content");
             assert!(error.message.contains("first_ms"), "{error}");
         }
-        assert!(echo("#echoes are not directives", None).is_ok());
+        for text in ["#echoes are no directives", " #echo tokens", "first\n#echo tokens"] {
+            assert_eq!(echo(text, None).expect(text).text, text);
+        }
+        assert_eq!(echo("#echo tokens=1\r\nabcde", None).expect("valid").text, "abcd");
     }
 
     proptest! {
+        #[test]
+        fn no_directive_panics(words in "(#echo| |\\n|tokens=|fail=|each_ms=|cut_after=|-?[0-9]{0,25}|\\PC){0,12}") {
+            if let Ok(echo) = echo(&words, None) {
+                prop_assert!(echo.usage().completion_tokens <= 100_000);
+                prop_assert!(echo.first_ms() <= 60_000 && echo.each_ms() <= 60_000);
+                prop_assert!(echo.fail().is_none_or(|status| (400..=599).contains(&status)));
+            }
+        }
+
         #[test]
         fn what_is_delivered_is_what_is_charged(
             text in "\\PC{0,40}",
@@ -242,20 +275,22 @@ mod tests {
             max_tokens in prop::option::of(1..20_u64),
         ) {
             let line = tokens.map(|tokens| format!("#echo tokens={tokens}\n")).unwrap_or_default();
-            // A text that is a directive of its own is another test's.
-            prop_assume!(!text.trim_start().starts_with("#echo"));
             let echo = echo(&format!("{line}{text}"), max_tokens).expect("valid");
             let mut said = String::new();
             for chunk in echo.chunks() {
-                said += chunk.content().unwrap_or_default();
+                said += &content(chunk);
             }
             prop_assert_eq!(&said, &echo.text);
-            prop_assert_eq!(tokens_of(&said), echo.usage().completion_tokens);
+            prop_assert_eq!((said.len() as u64).div_ceil(BYTES_PER_TOKEN), echo.usage().completion_tokens);
             let pieces = echo.chunks().count() as u64 - 1;
             prop_assert_eq!(pieces, echo.usage().completion_tokens);
             let bytes: u64 = echo.chunks().map(|chunk| chunk.output_bytes()).sum();
             prop_assert_eq!(bytes, said.len() as u64);
-            prop_assert!(max_tokens.is_none_or(|most| echo.usage().completion_tokens <= most));
+            prop_assert_eq!(echo.answer().output_bytes(), bytes);
+            let asked = tokens.unwrap_or((text.len() as u64).div_ceil(BYTES_PER_TOKEN));
+            let most = max_tokens.unwrap_or(u64::MAX);
+            prop_assert_eq!(echo.usage().completion_tokens, asked.min(most));
+            prop_assert_eq!(echo.finish_reason == "length", asked > most);
         }
     }
 }

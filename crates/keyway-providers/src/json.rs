@@ -3,12 +3,16 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Unexpected, Visitor,
+};
 use serde_json::{Map, Number, Value};
 use thiserror::Error;
 
 /// How serde_json hands numbers to a visitor when it keeps their text.
 const NUMBER: &str = "$serde_json::private::Number";
+/// Characters of a key that an error repeats.
+const KEY_CHARACTERS_MAX: usize = 64;
 
 /// Why bytes are not the JSON that is taken here.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -19,12 +23,22 @@ pub struct JsonError {
     pub column: usize,
 }
 
-/// Reads one JSON value. Refuses duplicate keys at any depth, text behind the value, a depth of more
-/// than 128, and what is not UTF-8. Numbers keep their text, objects the order of their keys.
+/// Reads one JSON value. Refuses duplicate keys at any depth, text behind the value, a depth of 128
+/// or more, and what is not UTF-8. Numbers keep their text, objects the order of their keys.
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
-    let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict.deserialize(&mut reader).map_err(JsonError::from)?;
-    reader.end().map_err(JsonError::from)?;
+    read(bytes, Duplicates::Refuse)
+}
+
+/// Reads what a provider sent. Of a key that appears twice the last one counts, as most readers have
+/// it: an answer that has to be paid for is not thrown away over that.
+pub(crate) fn parse_lenient(bytes: &[u8]) -> Result<Value, JsonError> {
+    read(bytes, Duplicates::TakeLast)
+}
+
+fn read(bytes: &[u8], duplicates: Duplicates) -> Result<Value, JsonError> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = Reader { duplicates }.deserialize(&mut deserializer).map_err(JsonError::from)?;
+    deserializer.end().map_err(JsonError::from)?;
     Ok(value)
 }
 
@@ -37,9 +51,21 @@ impl From<serde_json::Error> for JsonError {
     }
 }
 
-struct Strict;
+/// What a key that appears twice means.
+#[derive(Clone, Copy, PartialEq)]
+enum Duplicates {
+    Refuse,
+    TakeLast,
+}
 
-impl<'de> DeserializeSeed<'de> for Strict {
+/// Reads any value. serde_json's own reader takes the last of duplicate keys, and takes an object
+/// that spells out one of its reserved keys for something else.
+#[derive(Clone, Copy)]
+struct Reader {
+    duplicates: Duplicates,
+}
+
+impl<'de> DeserializeSeed<'de> for Reader {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -47,7 +73,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Reader {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -74,44 +100,59 @@ impl<'de> Visitor<'de> for Strict {
         Ok(Value::String(value.to_owned()))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut array = Vec::new();
-        while let Some(item) = items.next_element_seed(Strict)? {
+        while let Some(item) = items.next_element_seed(self)? {
             array.push(item);
         }
         Ok(Value::Array(array))
     }
 
+    /// An object, or a number that is no whole one of 64 bits: that arrives as an object with the
+    /// reserved key.
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
-            if key == NUMBER && object.is_empty() {
-                return number(entries);
+            if key == NUMBER {
+                return entries.next_value_seed(NumberText).map(Value::Number);
             }
-            if object.contains_key(&key) {
+            if self.duplicates == Duplicates::Refuse && object.contains_key(&key) {
+                let key: String = key.chars().take(KEY_CHARACTERS_MAX).collect();
                 return Err(A::Error::custom(format_args!("key {key:?} appears twice")));
             }
-            let value = entries.next_value_seed(Strict)?;
+            let value = entries.next_value_seed(self)?;
             object.insert(key, value);
         }
         Ok(Value::Object(object))
     }
 }
 
-/// A number arrives as an object with one reserved key. A body that spells that key out gets no
-/// further than a well-formed number would.
-fn number<'de, A: MapAccess<'de>>(mut entries: A) -> Result<Value, A::Error> {
-    let Value::String(text) = entries.next_value_seed(Strict)? else {
-        return Err(A::Error::custom(format_args!("key {NUMBER:?} is reserved")));
-    };
-    if entries.next_key::<String>()?.is_some() {
-        return Err(A::Error::custom(format_args!("key {NUMBER:?} is reserved")));
+/// The text of a number, which serde_json gives away. The strings of a body it only lends: so the
+/// reserved key, where a body spells it out, is an error and never a number.
+struct NumberText;
+
+impl<'de> DeserializeSeed<'de> for NumberText {
+    type Value = Number;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Number, D::Error> {
+        deserializer.deserialize_any(self)
     }
-    Number::from_str(&text).map(Value::Number).map_err(A::Error::custom)
+}
+
+impl Visitor<'_> for NumberText {
+    type Value = Number;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no key {NUMBER:?}, which is reserved")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, _lent: &str) -> Result<Number, E> {
+        Err(E::invalid_type(Unexpected::Other("a string"), &self))
+    }
+
+    fn visit_string<E: serde::de::Error>(self, given: String) -> Result<Number, E> {
+        Number::from_str(&given).map_err(E::custom)
+    }
 }
 
 #[cfg(test)]
@@ -144,32 +185,83 @@ mod tests {
     }
 
     #[test]
-    fn the_reserved_key_smuggles_nothing() {
-        for text in [
-            r#"{"$serde_json::private::Number":"x"}"#,
-            r#"{"$serde_json::private::Number":"1","a":2}"#,
-            r#"{"$serde_json::private::Number":{"a":1}}"#,
-            r#"{"$serde_json::private::Number":"[1]"}"#,
-        ] {
-            assert!(parse(text.as_bytes()).is_err(), "{text}");
+    fn an_error_says_what_and_where() {
+        let error = parse(br#"{"limit": 1, "limit": 2}"#).expect_err("a duplicate");
+        let expected = "is not valid JSON: key \"limit\" appears twice (line 1, column 20)";
+        assert_eq!(error.to_string(), expected);
+        let long = format!(r#"{{"{0}":1,"{0}":2}}"#, "k".repeat(1_000));
+        assert!(parse(long.as_bytes()).expect_err("a duplicate").message.len() < 100);
+    }
+
+    #[test]
+    fn of_duplicates_in_an_answer_the_last_counts() {
+        assert_eq!(parse_lenient(br#"{"a":1,"a":[2]}"#), parse(br#"{"a":[2]}"#));
+    }
+
+    #[test]
+    fn reserved_keys_smuggle_nothing() {
+        for value in [r#""1""#, r#""\u0031""#, r#""x""#, "1", "null", "[1]", r#"{"a":1}"#] {
+            for text in [
+                format!(r#"{{"$serde_json::private::Number":{value}}}"#),
+                format!(r#"{{"\u0024serde_json::private::Number":{value}}}"#),
+                format!(r#"{{"a":0,"$serde_json::private::Number":{value}}}"#),
+            ] {
+                let error = parse(text.as_bytes()).expect_err(&text);
+                assert!(error.message.contains("reserved"), "{text}: {error}");
+            }
         }
+        let raw = parse(br#"{"$serde_json::private::RawValue":"[1]"}"#).expect("an object");
+        assert_eq!(raw["$serde_json::private::RawValue"], "[1]");
     }
 
     #[test]
     fn what_is_not_one_value_is_refused() {
-        let deep = "[".repeat(200) + &"]".repeat(200);
-        for text in ["", " ", "{", "{}{}", "{} x", "NaN", "{'a':1}", "{\"a\":1,}", &deep] {
+        for text in ["", " ", "{", "{}{}", "{} x", "NaN", "01", "+1", "{'a':1}", "{\"a\":1,}"] {
             assert!(parse(text.as_bytes()).is_err(), "{text}");
         }
         assert!(parse(b"\"\xff\"").is_err());
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(parse(nested(127).as_bytes()).is_ok());
+        assert!(parse(nested(128).as_bytes()).is_err());
+        assert!(parse("[".repeat(1_000_000).as_bytes()).is_err());
+    }
+
+    /// Any JSON value as text, with numbers that no float holds.
+    fn json_text() -> impl Strategy<Value = String> {
+        let string = "\\PC{0,6}".prop_map(|text| Value::String(text).to_string());
+        let number = "-?(0|[1-9][0-9]{0,30})([.][0-9]{1,20})?(e[+-]?[0-9]{1,3})?";
+        let leaf =
+            prop_oneof![Just("null".to_owned()), Just("true".to_owned()), number, string.clone()];
+        leaf.prop_recursive(4, 24, 4, move |inner| {
+            let entry =
+                (string.clone(), inner.clone()).prop_map(|(key, value)| format!("{key}:{value}"));
+            prop_oneof![
+                prop::collection::vec(inner, 0..4)
+                    .prop_map(|items| format!("[{}]", items.join(","))),
+                prop::collection::vec(entry, 0..4)
+                    .prop_map(|items| format!("{{{}}}", items.join(","))),
+            ]
+        })
     }
 
     proptest! {
         #[test]
-        fn no_input_panics_and_what_is_read_is_what_serde_reads(text in "\\PC{0,60}") {
-            if let Ok(value) = parse(text.as_bytes()) {
-                prop_assert_eq!(value, serde_json::from_str::<Value>(&text).expect("valid"));
+        fn what_is_read_is_what_serde_reads(text in json_text()) {
+            let theirs: Value = serde_json::from_str(&text).expect("JSON");
+            prop_assert_eq!(&parse_lenient(text.as_bytes()), &Ok(theirs.clone()));
+            match parse(text.as_bytes()) {
+                Ok(value) => prop_assert_eq!(value, theirs),
+                Err(error) => prop_assert!(error.message.contains("appears twice"), "{}", error),
             }
+        }
+
+        #[test]
+        fn no_bytes_panic(text in json_text(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let mut bytes = text.into_bytes();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            let _ = parse(&bytes);
+            let _ = parse_lenient(&bytes[..at]);
         }
     }
 }

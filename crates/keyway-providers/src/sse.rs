@@ -31,12 +31,12 @@ pub struct Decoder {
     /// Where the next line starts, and up to where it was searched for its end.
     start: usize,
     searched: usize,
+    /// The last line ended with a carriage return; a line feed right behind it belongs to that end.
+    after_return: bool,
+    at_beginning: bool,
     event: Option<String>,
     data: Option<String>,
     event_bytes_max: usize,
-    /// Bytes of the event that is being read.
-    event_bytes: usize,
-    at_beginning: bool,
 }
 
 impl Decoder {
@@ -46,72 +46,64 @@ impl Decoder {
             buffer: Vec::new(),
             start: 0,
             searched: 0,
+            after_return: false,
+            at_beginning: true,
             event: None,
             data: None,
             event_bytes_max,
-            event_bytes: 0,
-            at_beginning: true,
         }
     }
 
     /// Adds bytes as they arrive; take out the events with [`Decoder::next`] before adding more.
     pub fn feed(&mut self, bytes: &[u8]) {
-        if self.start > 0 {
-            self.buffer.drain(..self.start);
-            self.searched -= self.start;
-            self.start = 0;
-        }
+        self.buffer.drain(..self.start);
+        self.searched -= self.start;
+        self.start = 0;
         self.buffer.extend_from_slice(bytes);
     }
 
     /// The next event that is complete. An event that the stream's end cuts off is none.
     #[expect(clippy::should_implement_trait, reason = "an iterator would end for good at `None`")]
     pub fn next(&mut self) -> Result<Option<Event>, SseError> {
-        while let Some((line_end, next_start)) = self.line_end() {
-            let line = &self.buffer[self.start..line_end];
+        while let Some(end) = self.line_end() {
+            self.check_length(end)?;
+            let line = &self.buffer[self.start..end];
             let line = std::str::from_utf8(line).map_err(|_| SseError::NotUtf8)?;
-            let line = if std::mem::take(&mut self.at_beginning) {
-                line.strip_prefix('\u{feff}').unwrap_or(line)
-            } else {
-                line
-            };
-            self.event_bytes += line.len();
-            if line.is_empty() {
-                self.event_bytes = 0;
-            }
+            let bom = if self.at_beginning { "\u{feff}" } else { "" };
+            let line = line.strip_prefix(bom).unwrap_or(line);
             let complete = take_line(line, &mut self.event, &mut self.data);
-            self.start = next_start;
-            self.searched = next_start;
-            if let Some(event) = complete {
-                return Ok(Some(event));
+            self.at_beginning = false;
+            self.after_return = self.buffer[end] == b'\r';
+            self.start = end + 1;
+            self.searched = self.start;
+            if complete.is_some() {
+                return Ok(complete);
             }
         }
-        let pending = self.event_bytes + self.buffer.len() - self.start;
-        if pending > self.event_bytes_max {
-            return Err(SseError::TooLong(self.event_bytes_max));
-        }
+        self.check_length(self.buffer.len())?;
         Ok(None)
     }
 
-    /// Where the line that starts at `start` ends, and where the next one starts.
-    fn line_end(&mut self) -> Option<(usize, usize)> {
+    /// What is held of the event and its line up to `end` must not grow without bound.
+    fn check_length(&self, end: usize) -> Result<(), SseError> {
+        let held = [&self.event, &self.data].into_iter().flatten().map(String::len).sum::<usize>();
+        if held + (end - self.start) > self.event_bytes_max {
+            return Err(SseError::TooLong(self.event_bytes_max));
+        }
+        Ok(())
+    }
+
+    /// Where the line that starts at `start` ends.
+    fn line_end(&mut self) -> Option<usize> {
+        if self.after_return && self.start < self.buffer.len() {
+            self.after_return = false;
+            self.start += usize::from(self.buffer[self.start] == b'\n');
+            self.searched = self.start;
+        }
         let found = self.buffer[self.searched..].iter().position(|&b| b == b'\n' || b == b'\r');
-        let Some(end) = found.map(|offset| self.searched + offset) else {
-            self.searched = self.buffer.len();
-            return None;
-        };
-        if self.buffer[end] == b'\n' {
-            return Some((end, end + 1));
-        }
-        // A carriage return may be half of a line end whose other half is still to come.
-        match self.buffer.get(end + 1) {
-            Some(b'\n') => Some((end, end + 2)),
-            Some(_) => Some((end, end + 1)),
-            None => {
-                self.searched = end;
-                None
-            }
-        }
+        let end = found.map(|offset| self.searched + offset);
+        self.searched = end.unwrap_or(self.buffer.len());
+        end
     }
 }
 
@@ -159,16 +151,26 @@ mod tests {
 
     use super::*;
 
-    fn decode(pieces: &[&[u8]]) -> Result<Vec<Event>, SseError> {
-        let mut decoder = Decoder::new(1_000);
+    /// The events before the stream's end, and what ended it where it was not the last byte.
+    fn decode_bounded(pieces: &[&[u8]], event_bytes_max: usize) -> (Vec<Event>, Option<SseError>) {
+        let mut decoder = Decoder::new(event_bytes_max);
         let mut events = Vec::new();
         for piece in pieces {
             decoder.feed(piece);
-            while let Some(event) = decoder.next()? {
-                events.push(event);
+            loop {
+                match decoder.next() {
+                    Ok(Some(event)) => events.push(event),
+                    Ok(None) => break,
+                    Err(error) => return (events, Some(error)),
+                }
             }
         }
-        Ok(events)
+        (events, None)
+    }
+
+    fn decode(pieces: &[&[u8]]) -> Result<Vec<Event>, SseError> {
+        let (events, error) = decode_bounded(pieces, 1_000);
+        error.map_or(Ok(events), Err)
     }
 
     fn data_of(text: &str) -> Vec<String> {
@@ -187,21 +189,42 @@ mod tests {
     }
 
     #[test]
+    fn an_event_does_not_wait_for_the_byte_behind_it() {
+        for text in ["data: a\n\n", "data: a\r\r", "data: a\r\n\r", "data: a\r\n\r\n"] {
+            assert_eq!(data_of(text), ["a"], "{text:?}");
+        }
+        let mut decoder = Decoder::new(1_000);
+        decoder.feed(b"data: a\r\n\r");
+        assert!(decoder.next().expect("valid").is_some());
+        decoder.feed(b"\ndata: b\r\n\r\n");
+        assert_eq!(decoder.next().expect("valid").map(|event| event.data), Some("b".into()));
+    }
+
+    #[test]
     fn what_is_too_long_or_not_text_ends_the_stream() {
         let long = "data: ".to_owned() + &"x".repeat(1_001);
         assert_eq!(decode(&[long.as_bytes()]), Err(SseError::TooLong(1_000)));
-        let many = "data: x\n".repeat(200);
+        assert_eq!(decode(&[long.as_bytes(), b"\n\n"]), Err(SseError::TooLong(1_000)));
+        let many = "data: 1234567\n".repeat(200);
         assert_eq!(decode(&[many.as_bytes()]), Err(SseError::TooLong(1_000)));
+        let comments = ":1234567\n".repeat(200) + "data: a\n\n";
+        assert_eq!(decode(&[comments.as_bytes()]).map(|events| events.len()), Ok(1));
         assert_eq!(decode(&[b"data: \xff\n\n"]), Err(SseError::NotUtf8));
     }
 
     proptest! {
         #[test]
         fn however_it_is_cut_the_events_are_the_same(
-            text in "(data: ?[a-zé]{0,5}|event: x|:c|\\n|\\r\\n|\\r){0,30}",
+            text in "\u{feff}?(data: ?[a-zé]{0,5}|event: x|:c|\n|\r\n|\r){0,30}",
+            broken in prop::option::of(any::<prop::sample::Index>()),
             cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+            event_bytes_max in 5..40_usize,
         ) {
-            let bytes = text.as_bytes();
+            let mut bytes = text.into_bytes();
+            if let (Some(broken), false) = (broken, bytes.is_empty()) {
+                let at = broken.index(bytes.len());
+                bytes[at] = 0xff;
+            }
             let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
             cuts.sort_unstable();
             let mut pieces = Vec::new();
@@ -211,7 +234,10 @@ mod tests {
                 from = cut;
             }
             pieces.push(&bytes[from..]);
-            prop_assert_eq!(decode(&pieces), decode(&[bytes]));
+            prop_assert_eq!(
+                decode_bounded(&pieces, event_bytes_max),
+                decode_bounded(&[&bytes], event_bytes_max)
+            );
         }
 
         #[test]

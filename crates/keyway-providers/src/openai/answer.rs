@@ -3,7 +3,10 @@
 use keyway_core::pricing::Usage;
 use serde_json::{Map, Value};
 
-use super::{AnswerError, Envelope, Receipt, finish_reason, read_usage, said_bytes};
+use super::choice::{self, Form};
+use super::receipt::read_usage;
+use super::{AnswerError, Envelope, Receipt, error_message, keep_unknown};
+use crate::json;
 
 /// What a provider answered to a request that does not stream.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,24 +18,23 @@ pub struct Answer {
 impl Answer {
     /// Reads a provider's body.
     pub fn parse(body: &[u8]) -> Result<Self, AnswerError> {
-        let body: Value =
-            serde_json::from_slice(body).map_err(|error| AnswerError(error.to_string()))?;
-        let Value::Object(body) = body else {
-            return Err(AnswerError("it is not an object".to_owned()));
-        };
-        if !body.get("choices").is_some_and(Value::is_array) {
-            return Err(AnswerError("it has no choices".to_owned()));
+        let malformed = |why: &str| AnswerError::Malformed(why.to_owned());
+        let read = json::parse_lenient(body).map_err(|error| malformed(&error.to_string()))?;
+        let Value::Object(read) = read else { return Err(malformed("is not an object")) };
+        if !read.get("choices").is_some_and(Value::is_array) {
+            // Some gateways answer 200 and say inside that they failed.
+            let failed = read.get("error").filter(|error| !error.is_null());
+            let message = failed.and_then(|_| error_message(body, None));
+            return Err(message.map_or_else(|| malformed("has no choices"), AnswerError::Failed));
         }
-        let usage = body.get("usage").and_then(read_usage);
-        Ok(Self { body, usage })
+        let usage = read.get("usage").and_then(read_usage);
+        Ok(Self { body: read, usage })
     }
 
     /// An answer that was made here.
-    pub(crate) fn new(body: Value, usage: Usage) -> Self {
-        let body = match body {
-            Value::Object(body) => body,
-            _ => Map::new(),
-        };
+    pub(crate) fn new(choices: Value, usage: Usage) -> Self {
+        let mut body = Map::new();
+        body.insert("choices".into(), choices);
         Self { body, usage: Some(usage) }
     }
 
@@ -43,94 +45,50 @@ impl Answer {
 
     /// UTF-8 bytes of what was said.
     pub fn output_bytes(&self) -> u64 {
-        self.choices().filter_map(|choice| choice.get("message")).map(said_bytes).sum()
+        choice::output_bytes(&self.body, Form::Answer)
     }
 
     /// Zero-completion insurance (contract, C.5): an answer that ended in an error, or that says
     /// nothing and not why, is not charged.
     pub fn is_uncharged(&self) -> bool {
-        let mut reasons = self.choices().map(|choice| choice.get("finish_reason").and_then(Value::as_str));
-        let silent = self.usage.is_some_and(|usage| usage.completion_tokens == 0);
-        let blank = |reason: Option<&str>| reason.is_none_or(str::is_empty);
-        reasons.all(|reason| reason == Some("error") || (silent && blank(reason)))
+        let silent = match self.usage {
+            Some(usage) => usage.completion_tokens == 0,
+            None => self.output_bytes() == 0,
+        };
+        let mut reasons = choice::finish_reasons(&self.body).peekable();
+        let answered = reasons.peek().is_some();
+        let free = reasons.all(|reason| reason == Some("error") || (silent && reason.is_none()));
+        free && (answered || silent)
     }
 
     /// The answer as clients get it.
     pub fn render(mut self, envelope: &Envelope, receipt: &Receipt) -> Vec<u8> {
-        let said = self.body.shift_remove("usage");
-        let mut body = Map::new();
-        body.insert("id".into(), envelope.id.as_str().into());
-        body.insert("object".into(), "chat.completion".into());
-        body.insert("created".into(), envelope.created.into());
-        body.insert("model".into(), envelope.model.as_str().into());
-        body.insert("provider".into(), envelope.provider.as_str().into());
+        let counted = self.body.shift_remove("usage");
+        let mut body = envelope.head("chat.completion");
         // Required in an answer, null or not; in a chunk null is refused.
         let fingerprint = self.body.shift_remove("system_fingerprint");
-        body.insert("system_fingerprint".into(), fingerprint.unwrap_or_default());
-        for (field, value) in self.body {
-            if field == "choices" {
-                body.insert(field, choices(value));
-            } else if !body.contains_key(&field) && !value.is_null() {
-                body.insert(field, value);
-            }
-        }
-        body.insert("usage".into(), receipt.write(said));
+        let fingerprint = fingerprint.filter(Value::is_string).unwrap_or_default();
+        body.insert("system_fingerprint".into(), fingerprint);
+        let choices = self.body.shift_remove("choices").unwrap_or_default();
+        body.insert("choices".into(), choice::complete(choices, Form::Answer));
+        keep_unknown(&mut body, self.body);
+        body.insert("usage".into(), receipt.write(counted));
         serde_json::to_vec(&body).expect("a JSON object can be written")
     }
-
-    fn choices(&self) -> impl Iterator<Item = &Value> {
-        self.body.get("choices").and_then(Value::as_array).into_iter().flatten()
-    }
-}
-
-fn choices(choices: Value) -> Value {
-    let Value::Array(choices) = choices else { return Value::Array(Vec::new()) };
-    choices.into_iter().zip(0_u64..).map(|(choice, index)| complete(choice, index)).collect()
-}
-
-fn complete(choice: Value, index: u64) -> Value {
-    let Value::Object(mut choice) = choice else { return choice };
-    choice.entry("index").or_insert_with(|| index.into());
-    let native = choice.get("finish_reason").and_then(Value::as_str).map(str::to_owned);
-    if let Some(native) = native {
-        choice.insert("finish_reason".into(), finish_reason(&native).into());
-        choice.entry("native_finish_reason").or_insert_with(|| native.into());
-    } else {
-        choice.insert("finish_reason".into(), Value::Null);
-    }
-    choice.entry("logprobs").or_insert(Value::Null);
-    if let Some(Value::Object(message)) = choice.get_mut("message") {
-        message.entry("role").or_insert_with(|| "assistant".into());
-        message.retain(|field, value| !value.is_null() || may_be_null(field));
-        for field in ["content", "refusal", "reasoning"] {
-            message.entry(field).or_insert(Value::Null);
-        }
-    }
-    Value::Object(choice)
-}
-
-/// Of a message's fields clients take only these as null (contract, D.5).
-fn may_be_null(field: &str) -> bool {
-    matches!(field, "content" | "refusal" | "reasoning")
 }
 
 #[cfg(test)]
 mod tests {
     use keyway_core::money::Nanos;
     use keyway_core::pricing::Cost;
-    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
 
     fn render(answer: &Value) -> Value {
         let answer = Answer::parse(answer.to_string().as_bytes()).expect("an answer");
-        let envelope = Envelope {
-            id: "gen-1".into(),
-            model: "a/b".into(),
-            provider: "A".into(),
-            created: 7,
-        };
+        let envelope =
+            Envelope { id: "gen-1".into(), model: "a/b".into(), provider: "A".into(), created: 7 };
         let usage = answer.usage().unwrap_or_default();
         let receipt = Receipt { usage, cost: Cost::default(), charge: Nanos::new(18_000) };
         serde_json::from_slice(&answer.render(&envelope, &receipt)).expect("JSON")
@@ -151,7 +109,7 @@ mod tests {
                 "finish_reason": "length", "index": 0, "native_finish_reason": "max_tokens", "logprobs": null,
             }],
             "usage": {
-                "prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, "cost": 0.000018, "is_byok": false,
+                "prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3, "cost": 1.8e-5, "is_byok": false,
                 "cost_details": {
                     "upstream_inference_cost": null, "upstream_inference_prompt_cost": 0,
                     "upstream_inference_completions_cost": 0,
@@ -174,12 +132,24 @@ mod tests {
         assert!(uncharged(&json!({"finish_reason": ""}), 0));
         assert!(!uncharged(&json!({"finish_reason": "stop"}), 0));
         assert!(!uncharged(&json!({"finish_reason": null}), 5));
+        let without = |body: Value| {
+            Answer::parse(body.to_string().as_bytes()).expect("an answer").is_uncharged()
+        };
+        assert!(without(json!({"choices": []})));
+        assert!(without(json!({"choices": [{"message": {"content": ""}}]})));
+        assert!(!without(json!({"choices": [{"message": {"content": "hi"}}]})));
+        let billed = json!({"prompt_tokens": 1, "completion_tokens": 5});
+        assert!(!without(json!({"choices": [], "usage": billed})));
     }
 
-    proptest! {
-        #[test]
-        fn no_body_panics(text in "\\PC{0,60}") {
-            let _ = Answer::parse(text.as_bytes());
-        }
+    #[test]
+    fn an_answer_without_choices_is_told_from_a_failure() {
+        let parse = |body: &str| Answer::parse(body.as_bytes()).expect_err(body).to_string();
+        let failed = r#"{"error": {"message": "The model is loading"}, "choices": null}"#;
+        assert_eq!(parse(failed), "The model is loading");
+        let malformed = "The provider's answer is malformed: ";
+        assert_eq!(parse("[]"), format!("{malformed}is not an object"));
+        assert_eq!(parse(r#"{"error": null}"#), format!("{malformed}has no choices"));
+        assert!(parse("<html>").starts_with(&format!("{malformed}is not valid JSON")));
     }
 }

@@ -4,24 +4,30 @@ use serde_json::{Map, Value, json};
 
 use crate::chat::ChatRequest;
 
-/// Fields that are said to the gateway; OpenAI-compatible servers refuse what they do not know.
+/// What clients say to the gateway. OpenAI-compatible servers refuse fields that they do not know.
 const FOR_THE_GATEWAY: [&str; 15] = [
+    // Which provider and model to choose: chosen by now.
     "provider",
     "models",
+    "fallbacks",
     "route",
+    "preset",
+    // What to do with the prompt before and the answer after: work of the gateway.
     "plugins",
     "transforms",
-    "preset",
-    "usage",
-    "include_reasoning",
-    "session_id",
-    "trace",
-    "debug",
-    "cache_control",
     "image_config",
     "stop_server_tools_when",
-    "fallbacks",
+    // Which cache to use: a hint for routing. (Those inside of messages are the provider's.)
+    "cache_control",
+    "session_id",
+    // What to tell besides the answer: told by the gateway, or without effect for years.
+    "usage",
+    "include_reasoning",
+    "trace",
+    "debug",
 ];
+/// Two names of one bound.
+const TOKEN_BOUNDS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
 
 /// The request's body for a provider that calls the model `upstream_model`. What the client said
 /// besides keeps its text and order.
@@ -29,10 +35,23 @@ pub fn request_body(request: &ChatRequest, upstream_model: &str) -> Vec<u8> {
     let mut body: Map<String, Value> = request.body().clone();
     body.retain(|field, _| !FOR_THE_GATEWAY.contains(&field.as_str()));
     body.insert("model".into(), upstream_model.into());
+    // The smaller of the two is what is reserved for. A provider may follow either.
+    for field in TOKEN_BOUNDS {
+        if let (Some(bound), Some(most)) = (body.get_mut(field), request.max_tokens) {
+            *bound = most.into();
+        }
+    }
     if request.stream {
         // Without it most servers stream no usage, and the charge would be an estimate.
-        body.insert("stream_options".into(), json!({"include_usage": true}));
+        let options = body.entry("stream_options").or_insert(Value::Null);
+        match options {
+            Value::Object(options) => {
+                options.insert("include_usage".into(), true.into());
+            }
+            _ => *options = json!({"include_usage": true}),
+        }
     } else {
+        // OpenAI refuses it there.
         body.shift_remove("stream_options");
     }
     serde_json::to_vec(&body).expect("a JSON object can be written")
@@ -42,17 +61,50 @@ pub fn request_body(request: &ChatRequest, upstream_model: &str) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    fn sent(body: &str) -> String {
+        let body = crate::json::parse(body.as_bytes()).expect("JSON");
+        let request = ChatRequest::parse(body).expect("a request");
+        String::from_utf8(request_body(&request, "theirs")).expect("text")
+    }
+
     #[test]
     fn the_model_is_replaced_and_the_rest_kept() {
-        let body = serde_json::from_str(
-            r#"{"x":1.50,"model":"a/b","provider":{},"stream":true,"messages":[{"role":"user","content":"hi"}],
-                "stream_options":{"include_usage":false},"temperature":0.70}"#,
+        let sent = sent(
+            r#"{"x":1.50,"model":"a/b","provider":{},"messages":[{"role":"user","content":"hi"}],
+                "stream":true,"usage":{"include":true},"temperature":0.70,"reasoning":{"effort":"low"}}"#,
         );
-        let request = ChatRequest::parse(body.expect("JSON")).expect("a request");
-        let sent = String::from_utf8(request_body(&request, "theirs")).expect("text");
         let expected = concat!(
-            r#"{"x":1.50,"model":"theirs","stream":true,"messages":[{"role":"user","content":"hi"}],"#,
-            r#""stream_options":{"include_usage":true},"temperature":0.70}"#
+            r#"{"x":1.50,"model":"theirs","messages":[{"role":"user","content":"hi"}],"stream":true,"#,
+            r#""temperature":0.70,"reasoning":{"effort":"low"},"stream_options":{"include_usage":true}}"#
+        );
+        assert_eq!(sent, expected);
+    }
+
+    #[test]
+    fn usage_is_asked_for_where_a_stream_has_it() {
+        let with = |fields: &str| {
+            let body = r#"{"model":"a/b","messages":[{"role":"user"}],"#;
+            sent(&format!("{body}{fields}}}")).split_once("}],").expect("messages").1.to_owned()
+        };
+        assert_eq!(
+            with(r#""stream_options":{"include_usage":false,"x":1},"stream":true"#),
+            r#""stream_options":{"include_usage":true,"x":1},"stream":true}"#
+        );
+        assert_eq!(
+            with(r#""stream_options":null,"stream":true"#),
+            r#""stream_options":{"include_usage":true},"stream":true}"#
+        );
+        assert_eq!(with(r#""stream_options":{"include_usage":true},"n":1"#), r#""n":1}"#);
+    }
+
+    #[test]
+    fn no_bound_on_tokens_exceeds_the_one_that_is_reserved_for() {
+        let sent = sent(
+            r#"{"model":"a/b","max_tokens":10.0,"messages":[{"role":"user"}],"max_completion_tokens":9000}"#,
+        );
+        let expected = concat!(
+            r#"{"model":"theirs","max_tokens":10,"messages":[{"role":"user"}],"#,
+            r#""max_completion_tokens":10}"#
         );
         assert_eq!(sent, expected);
     }

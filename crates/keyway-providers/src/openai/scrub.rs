@@ -2,82 +2,154 @@
 
 use serde_json::Value;
 
+use crate::json::parse_lenient;
+
 const CHARACTERS_MAX: usize = 500;
 const MASK: &str = "[masked]";
-/// How words that are credentials begin.
-const CREDENTIAL_PREFIXES: [&str; 6] = ["sk-", "gsk_", "xai-", "AIza", "eyJ", "key-"];
+/// How credentials of providers begin.
+const CREDENTIAL_PREFIXES: [&str; 9] =
+    ["sk-", "csk-", "gsk_", "hf_", "nvapi-", "pplx-", "xai-", "AIza", "eyJ"];
+/// What is shorter behind a prefix is a word of the language.
+const CREDENTIAL_BYTES_MIN: usize = 4;
+/// Fields that hold the message, in the order of preference.
+const MESSAGE_FIELDS: [&str; 4] = ["message", "detail", "error", "msg"];
+/// Levels of a body that are searched for the message.
+const MESSAGE_DEPTH_MAX: usize = 4;
 
 /// Reads the message out of an error's body. Providers repeat the key that they refuse, so `secret`
 /// and whatever looks like a credential is masked.
 pub fn error_message(body: &[u8], secret: Option<&str>) -> Option<String> {
-    let text = match serde_json::from_slice::<Value>(body) {
-        Ok(body) => message_in(&body)?.to_owned(),
-        Err(_) => String::from_utf8_lossy(body).trim().to_owned(),
+    let text = match parse_lenient(body) {
+        Ok(body) => message_in(&body, MESSAGE_DEPTH_MAX)?.to_owned(),
+        Err(_) => String::from_utf8_lossy(body).into_owned(),
     };
-    if text.is_empty() {
-        return None;
-    }
     let text = match secret.filter(|secret| !secret.is_empty()) {
         Some(secret) => text.replace(secret, MASK),
         None => text,
     };
-    let masked = mask(&text);
-    Some(masked.chars().filter(|c| !c.is_control()).take(CHARACTERS_MAX).collect())
+    // A control character becomes a space; taking it out could put a credential together again.
+    let masked = mask(&text).replace(char::is_control, " ");
+    let message: String = masked.trim().chars().take(CHARACTERS_MAX).collect();
+    Some(message).filter(|message| !message.is_empty())
 }
 
-fn message_in(body: &Value) -> Option<&str> {
-    let error = body.get("error").unwrap_or(body);
-    let fields = ["message", "detail", "error"];
-    error.as_str().or_else(|| fields.iter().find_map(|field| error.get(field)?.as_str()))
+/// The message in `error`, or beside it; of a list the first one's.
+fn message_in(body: &Value, depth: usize) -> Option<&str> {
+    let depth = depth.checked_sub(1)?;
+    match body {
+        Value::String(text) => Some(text),
+        Value::Array(items) => message_in(items.first()?, depth),
+        Value::Object(fields) => {
+            let error = fields.get("error").filter(|error| error.is_object());
+            let inside = error.and_then(|error| message_in(error, depth));
+            let given = || MESSAGE_FIELDS.iter().filter_map(|field| fields.get(*field));
+            inside.or_else(|| given().find_map(|value| message_in(value, depth)))
+        }
+        _ => None,
+    }
 }
 
 fn mask(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut after_bearer = false;
-    for piece in text.split_inclusive(|c: char| c.is_whitespace() || "\"'`,;()<>[]{}".contains(c)) {
-        let word = piece.trim_end_matches(|c: char| c.is_whitespace() || "\"'`,;()<>[]{}".contains(c));
-        let credential = CREDENTIAL_PREFIXES.iter().any(|prefix| word.contains(prefix));
-        if !word.is_empty() && (credential || after_bearer) {
+    for piece in text.split_inclusive(ends_word) {
+        let word = piece.strip_suffix(ends_word).unwrap_or(piece);
+        let visible = if after_bearer { 0 } else { credential_start(word).unwrap_or(word.len()) };
+        masked.push_str(&word[..visible]);
+        if visible < word.len() {
             masked.push_str(MASK);
-            masked.push_str(&piece[word.len()..]);
-        } else {
-            masked.push_str(piece);
         }
-        after_bearer = word.eq_ignore_ascii_case("bearer") || (after_bearer && word.is_empty());
+        masked.push_str(&piece[word.len()..]);
+        after_bearer = ends_with_bearer(word) || (after_bearer && word.is_empty());
     }
     masked
+}
+
+fn ends_word(character: char) -> bool {
+    character.is_whitespace() || character.is_control() || "\"'`,;()<>[]{}".contains(character)
+}
+
+/// Where in a word a credential starts: at a known prefix that is not inside of a word ("disk-full").
+fn credential_start(word: &str) -> Option<usize> {
+    let starts = CREDENTIAL_PREFIXES.iter().flat_map(|prefix| word.match_indices(prefix));
+    let credentials = starts.filter(|(at, prefix)| {
+        let inside = word[..*at].ends_with(|c: char| c.is_alphanumeric());
+        !inside && word.len() - at - prefix.len() >= CREDENTIAL_BYTES_MIN
+    });
+    credentials.map(|(at, _)| at).min()
+}
+
+fn ends_with_bearer(word: &str) -> bool {
+    let word = word.as_bytes();
+    word.last_chunk::<6>().is_some_and(|end| end.eq_ignore_ascii_case(b"bearer"))
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
 
     use super::*;
 
+    fn message(body: &str) -> Option<String> {
+        error_message(body.as_bytes(), Some("topsecret123"))
+    }
+
     #[test]
     fn credentials_are_masked_wherever_they_stand() {
-        let secret = Some("topsecret123");
         let cases = [
-            (r#"{"error":{"message":"Incorrect API key provided: sk-abc123."}}"#, "Incorrect API key provided: [masked]"),
-            (r#"{"error":"no topsecret123 here"}"#, "no [masked] here"),
-            (r#"{"detail":"got 'Bearer abc.def', sorry"}"#, "got 'Bearer [masked]', sorry"),
-            ("plain (sk-xyz) text\n", "plain ([masked]) text"),
+            ("Incorrect API key provided: sk-abc123.", "Incorrect API key provided: [masked]"),
+            ("no topsecret123 here", "no [masked] here"),
+            ("got 'Bearer abc.def', sorry", "got 'Bearer [masked]', sorry"),
+            ("authorization:bearer  abc", "authorization:bearer  [masked]"),
+            ("plain (sk-wxyz) text\n", "plain ([masked]) text"),
+            ("https://a.b/c?key=AIzaSyD-9&x=1 failed", "https://a.b/c?key=[masked] failed"),
+            ("topsecret\u{0}123 is cut", "topsecret 123 is cut"),
+            ("disk-full, at risk-level 5", "disk-full, at risk-level 5"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(message(text).as_deref(), Some(expected), "{text}");
+            let body = json!({"error": {"message": text}}).to_string();
+            assert_eq!(message(&body).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_message_is_found_in_every_providers_form() {
+        let cases = [
+            (r#"{"error":{"message":"no","code":1}}"#, Some("no")),
+            (r#"{"error":"no"}"#, Some("no")),
+            (r#"{"message":"no","error":{"code":1}}"#, Some("no")),
+            (r#"{"detail":"no"}"#, Some("no")),
+            (r#"{"detail":[{"loc":["body"],"msg":"no"}]}"#, Some("no")),
+            (r#"[{"error":{"message":"no"}}]"#, Some("no")),
+            (r#"{"object":"error","message":"no"}"#, Some("no")),
+            ("no\n", Some("no")),
+            ("{}", None),
+            (r#"{"error":{"code":1}}"#, None),
+            ("7", None),
+            (" ", None),
         ];
         for (body, expected) in cases {
-            assert_eq!(error_message(body.as_bytes(), secret).as_deref(), Some(expected), "{body}");
+            assert_eq!(message(body).as_deref(), expected, "{body}");
         }
-        assert_eq!(error_message(b"{}", None), None);
-        assert_eq!(error_message(b"", None), None);
-        assert_eq!(error_message("é".repeat(900).as_bytes(), None).map(|m| m.chars().count()), Some(500));
+        let long = message(&"é".repeat(900)).expect("a message");
+        assert_eq!(long.chars().count(), CHARACTERS_MAX);
     }
 
     proptest! {
         #[test]
-        fn no_secret_survives(before in "\\PC{0,20}", after in "\\PC{0,20}") {
-            let secret = "sk-0123456789abcdef";
-            let body = serde_json::json!({"error": {"message": format!("{before}{secret}{after}")}});
-            let message = error_message(body.to_string().as_bytes(), Some(secret));
-            prop_assert!(!message.unwrap_or_default().contains(secret));
+        fn no_secret_survives(before in "\\PC{0,20}", after in "\\PC{0,20}", secret in "[!-~]{16,40}") {
+            let body = json!({"error": {"message": format!("{before}{secret}{after}")}});
+            let told = error_message(body.to_string().as_bytes(), Some(&secret));
+            prop_assert!(!told.unwrap_or_default().contains(&secret));
+        }
+
+        #[test]
+        fn no_credential_survives(before in "\\PC{0,20}[ =:/\"]", after in "[ ,.\"]\\PC{0,20}") {
+            let credential = "sk-0123456789abcdef";
+            let told = error_message(format!("{before}{credential}{after}").as_bytes(), None);
+            prop_assert!(!told.unwrap_or_default().contains(credential));
         }
     }
 }

@@ -1,15 +1,14 @@
 //! A chat completion request, as far as the gateway has to understand it. The rest is kept.
 
+mod prompt;
+
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+pub(crate) use prompt::{text_bytes, text_of};
+
 const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
-const MESSAGES_MAX: usize = 10_000;
 const CHOICES_MAX: u64 = 128;
-/// Tokens that a template may put around each message, at most.
-const TOKENS_PER_MESSAGE: u64 = 16;
-/// Fields that add to the prompt what nobody can count beforehand.
-const UNBOUNDED_FIELDS: [&str; 2] = ["plugins", "web_search_options"];
 
 /// A field says something that is not allowed; `message` completes the sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -74,34 +73,15 @@ impl ChatRequest {
 
     /// The most tokens that the prompt can have: a token is at least a byte of what is sent.
     ///
-    /// Answers with the field that no bound is known for: images, audio, files, plugins.
+    /// Answers with the field that no bound is known for: images, audio, files, tools that run at the
+    /// provider, plugins.
     pub fn prompt_tokens_bound(&self) -> Result<u64, String> {
-        if let Some(field) = UNBOUNDED_FIELDS.iter().find(|f| present(&self.body, f).is_some()) {
-            return Err((*field).to_owned());
-        }
-        for (number, message) in self.messages().iter().enumerate() {
-            if let Some(part) = uncountable_part(message) {
-                return Err(format!("messages[{number}].content[{part}]"));
-            }
-        }
-        let bytes: u64 = self.body.values().map(serialized_bytes).sum();
-        Ok(bytes.saturating_add(TOKENS_PER_MESSAGE * self.messages().len() as u64))
+        prompt::tokens_bound(&self.body, self.messages())
     }
 
     /// UTF-8 bytes of text in the messages, for estimates.
     pub fn prompt_text_bytes(&self) -> u64 {
-        self.messages().iter().map(|message| text_of(message).len() as u64).sum()
-    }
-}
-
-/// The text of a message, its text parts joined.
-pub(crate) fn text_of(message: &Value) -> String {
-    match message.get("content") {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(parts)) => {
-            parts.iter().filter_map(|part| part.get("text")?.as_str()).collect()
-        }
-        _ => String::new(),
+        self.messages().iter().map(text_bytes).sum()
     }
 }
 
@@ -112,7 +92,7 @@ fn present<'a>(body: &'a Map<String, Value>, field: &str) -> Option<&'a Value> {
 fn whole(body: &Map<String, Value>, field: &str, most: u64) -> Result<Option<u64>, RequestError> {
     let Some(value) = present(body, field) else { return Ok(None) };
     // Some clients write whole numbers with a fraction: 10.0.
-    let text = value.is_number().then(|| value.to_string()).unwrap_or_default();
+    let text = if value.is_number() { value.to_string() } else { String::new() };
     let number = text.strip_suffix(".0").unwrap_or(&text).parse::<u64>().ok();
     match number.filter(|number| (1..=most).contains(number)) {
         Some(number) => Ok(Some(number)),
@@ -129,9 +109,8 @@ fn check_messages(body: &Map<String, Value>) -> Result<(), RequestError> {
         None => return Err(RequestError::new("messages", "is required")),
         Some(_) => return Err(RequestError::new("messages", "must be an array of messages")),
     };
-    if messages.is_empty() || messages.len() > MESSAGES_MAX {
-        let allowed = format!("must have 1 to {MESSAGES_MAX} messages");
-        return Err(RequestError::new("messages", allowed));
+    if messages.is_empty() {
+        return Err(RequestError::new("messages", "must have at least one message"));
     }
     messages.iter().enumerate().try_for_each(|(number, message)| check_message(number, message))
 }
@@ -155,17 +134,6 @@ fn check_message(number: usize, message: &Value) -> Result<(), RequestError> {
         },
         Some(_) => Err(RequestError::new(field, "must be a string or an array of parts")),
     }
-}
-
-/// The first part of a message that is not text.
-fn uncountable_part(message: &Value) -> Option<usize> {
-    let parts = message.get("content")?.as_array()?;
-    parts.iter().position(|part| part.get("type").and_then(Value::as_str) != Some("text"))
-}
-
-/// The length of a value as JSON: whatever of it reaches the model is no longer than that.
-fn serialized_bytes(value: &Value) -> u64 {
-    value.to_string().len() as u64
 }
 
 #[cfg(test)]
@@ -206,31 +174,53 @@ mod tests {
 
     #[test]
     fn nulls_are_absent_and_the_smaller_bound_counts() {
-        let nulls = request(&json!({"max_tokens": null, "stream": null, "n": null})).expect("valid");
+        let nulls =
+            request(&json!({"max_tokens": null, "stream": null, "n": null})).expect("valid");
         assert_eq!((nulls.max_tokens, nulls.stream, nulls.choices), (None, false, 1));
         let both = json!({"max_tokens": 10.0, "max_completion_tokens": 7});
         assert_eq!(request(&both).expect("valid").max_tokens, Some(7));
     }
 
     #[test]
-    fn what_cannot_be_counted_is_named() {
-        let image = json!([{"type": "text", "text": "see"}, {"type": "image_url", "image_url": {}}]);
-        let messages = json!({"messages": [{"role": "user", "content": image}]});
-        let bound = request(&messages).expect("valid").prompt_tokens_bound();
-        assert_eq!(bound, Err("messages[0].content[1]".to_owned()));
-        let plugins = request(&json!({"plugins": [{"id": "web"}]})).expect("valid");
-        assert_eq!(plugins.prompt_tokens_bound(), Err("plugins".to_owned()));
+    fn what_is_not_a_request_is_refused_with_what_is_allowed() {
+        let error = ChatRequest::parse(json!([])).expect_err("not an object");
+        assert_eq!(error.to_string(), "The request's body: must be a JSON object");
+        let error = request(&json!({"messages": [{"role": "system"}, {"role": "robot"}]}));
+        let expected = "messages[1].role: must be one of system, developer, user, assistant, tool";
+        assert_eq!(error.expect_err("no role").to_string(), expected);
     }
 
     proptest! {
         #[test]
-        fn the_bound_is_at_least_a_token_a_byte(texts in prop::collection::vec("\\PC{0,30}", 1..5)) {
-            let messages: Vec<Value> =
-                texts.iter().map(|text| json!({"role": "user", "content": text})).collect();
-            let request = request(&json!({"messages": messages})).expect("valid");
-            let bytes: usize = texts.iter().map(String::len).sum();
-            prop_assert_eq!(request.prompt_text_bytes(), bytes as u64);
-            prop_assert!(request.prompt_tokens_bound().expect("text") >= bytes as u64);
+        fn no_value_panics(
+            field in "model|stream|max_tokens|max_completion_tokens|n|messages|tools|plugins|other",
+            value in any_json(),
+        ) {
+            if let Ok(request) = request(&json!({ field: value })) {
+                let _ = request.prompt_tokens_bound();
+                prop_assert!((1..=CHOICES_MAX).contains(&request.choices));
+                prop_assert!(request.max_tokens != Some(0));
+            }
         }
+    }
+
+    /// Small values of every type, with the names that requests use.
+    fn any_json() -> impl Strategy<Value = Value> {
+        let text = "(system|user|text|image_url|function|\\PC{0,3})";
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            text.prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 16, 3, |inner| {
+            let entry = ("(role|content|type|text|audio|other)", inner.clone());
+            prop_oneof![
+                prop::collection::vec(inner, 0..3).prop_map(Value::from),
+                prop::collection::vec(entry, 0..3)
+                    .prop_map(|entries| Value::Object(entries.into_iter().collect())),
+            ]
+        })
     }
 }

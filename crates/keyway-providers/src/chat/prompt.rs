@@ -1,0 +1,161 @@
+//! How much a request gives the model to read.
+
+use std::io;
+
+use serde_json::{Map, Value};
+
+/// Tokens that a template may put around each message, at most.
+const TOKENS_PER_MESSAGE: u64 = 16;
+/// Fields of a request that add to the prompt what nobody can count beforehand.
+const UNBOUNDED_FIELDS: [&str; 2] = ["plugins", "web_search_options"];
+/// Fields of a message that stand for pictures and sounds of an earlier answer.
+const UNBOUNDED_MESSAGE_FIELDS: [&str; 2] = ["images", "audio"];
+/// Parts of a message that are as long as they look.
+const TEXT_PARTS: [&str; 2] = ["text", "refusal"];
+/// Tools that run at the client; others add to the prompt what they find.
+const CLIENT_TOOLS: [&str; 2] = ["function", "custom"];
+
+/// The most tokens that a prompt can have, or the field that no bound is known for.
+pub(super) fn tokens_bound(body: &Map<String, Value>, messages: &[Value]) -> Result<u64, String> {
+    if let Some(field) = unbounded_field(body, messages) {
+        return Err(field);
+    }
+    // Any field may end up in the prompt: tools and schemas do, and templates take arguments.
+    let bytes: u64 = body.values().map(serialized_bytes).sum();
+    Ok(bytes.saturating_add(TOKENS_PER_MESSAGE.saturating_mul(messages.len() as u64)))
+}
+
+/// The text of a message, its text parts joined.
+pub(crate) fn text_of(message: &Value) -> String {
+    texts(message).collect()
+}
+
+/// UTF-8 bytes of a message's text.
+pub(crate) fn text_bytes(message: &Value) -> u64 {
+    texts(message).map(|text| text.len() as u64).sum()
+}
+
+fn texts(message: &Value) -> impl Iterator<Item = &str> {
+    let content = message.get("content");
+    let parts = content.and_then(Value::as_array).into_iter().flatten();
+    let parts = parts.filter_map(|part| part.get("text")?.as_str());
+    content.and_then(Value::as_str).into_iter().chain(parts)
+}
+
+fn unbounded_field(body: &Map<String, Value>, messages: &[Value]) -> Option<String> {
+    let given = |field: &&&str| body.get(**field).is_some_and(is_given);
+    if let Some(field) = UNBOUNDED_FIELDS.iter().find(given) {
+        return Some((*field).to_owned());
+    }
+    let tools = body.get("tools").and_then(Value::as_array);
+    let foreign = tools.and_then(|tools| first_of_another_type(tools, &CLIENT_TOOLS));
+    if let Some(tool) = foreign {
+        return Some(format!("tools[{tool}]"));
+    }
+    let in_message = |(number, message): (usize, &Value)| {
+        unbounded_message_field(message).map(|field| format!("messages[{number}].{field}"))
+    };
+    messages.iter().enumerate().find_map(in_message)
+}
+
+fn unbounded_message_field(message: &Value) -> Option<String> {
+    let given = |field: &&&str| message.get(**field).is_some_and(is_given);
+    if let Some(field) = UNBOUNDED_MESSAGE_FIELDS.iter().find(given) {
+        return Some((*field).to_owned());
+    }
+    let parts = message.get("content")?.as_array()?;
+    first_of_another_type(parts, &TEXT_PARTS).map(|part| format!("content[{part}]"))
+}
+
+fn first_of_another_type(items: &[Value], types: &[&str]) -> Option<usize> {
+    let known = |item: &Value| {
+        item.get("type").and_then(Value::as_str).is_some_and(|it| types.contains(&it))
+    };
+    items.iter().position(|item| !known(item))
+}
+
+/// Null and an empty list ask for nothing; an empty object may ask for the defaults.
+fn is_given(value: &Value) -> bool {
+    !value.is_null() && value.as_array().is_none_or(|items| !items.is_empty())
+}
+
+/// The length of a value as JSON: whatever of it reaches the model is no longer than that.
+fn serialized_bytes(value: &Value) -> u64 {
+    let mut count = ByteCount(0);
+    serde_json::to_writer(&mut count, value)
+        .expect("a JSON value can be written, and counting cannot fail");
+    count.0
+}
+
+struct ByteCount(u64);
+
+impl io::Write for ByteCount {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use crate::chat::ChatRequest;
+
+    use super::*;
+
+    fn bound(mut body: Value) -> Result<u64, String> {
+        body["model"] = "a/b".into();
+        if body.get("messages").is_none() {
+            body["messages"] = json!([{"role": "user", "content": "hi"}]);
+        }
+        ChatRequest::parse(body).expect("a request").prompt_tokens_bound()
+    }
+
+    #[test]
+    fn what_cannot_be_counted_is_named() {
+        let image =
+            json!([{"type": "text", "text": "see"}, {"type": "image_url", "image_url": {}}]);
+        let spoken = json!({"role": "assistant", "content": null, "audio": {"id": "a"}});
+        let cases = [
+            (json!({"plugins": [{"id": "web"}]}), "plugins"),
+            (json!({"web_search_options": {}}), "web_search_options"),
+            (
+                json!({"tools": [{"type": "function"}, {"type": "openrouter:web_search"}]}),
+                "tools[1]",
+            ),
+            (json!({"messages": [{"role": "user", "content": image}]}), "messages[0].content[1]"),
+            (json!({"messages": [{"role": "user", "content": "hi"}, spoken]}), "messages[1].audio"),
+        ];
+        for (body, field) in cases {
+            assert_eq!(bound(body), Err(field.to_owned()));
+        }
+        assert!(bound(json!({"plugins": [], "web_search_options": null})).is_ok());
+        let refused = json!([{"type": "refusal", "refusal": "no"}]);
+        assert!(bound(json!({"messages": [{"role": "assistant", "content": refused}]})).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn the_bound_covers_a_token_a_byte(
+            texts in prop::collection::vec("\\PC{0,30}", 1..5),
+            description in "\\PC{0,30}",
+        ) {
+            let messages: Vec<Value> = texts
+                .iter()
+                .map(|text| json!({"role": "user", "content": [{"type": "text", "text": text}]}))
+                .collect();
+            let bytes: usize = texts.iter().map(String::len).sum();
+            prop_assert_eq!(messages.iter().map(text_bytes).sum::<u64>(), bytes as u64);
+            let around = TOKENS_PER_MESSAGE * texts.len() as u64;
+            let tools = json!([{"type": "function", "function": {"description": description}}]);
+            let bound = bound(json!({"messages": messages, "tools": tools})).expect("only text");
+            prop_assert!(bound >= (bytes + description.len()) as u64 + around);
+        }
+    }
+}
