@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use crate::{Client, PATIENCE};
 
 /// The management key that the gateways of tests are started with.
-const MANAGEMENT_KEY: &str = "management-key-of-the-tests-0123456789";
+pub const MANAGEMENT_KEY: &str = "management-key-of-the-tests-0123456789";
 
 /// How to start a gateway.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ mod gateway;
 mod provider;
 
 pub use client::{Client, Reply, Streamed};
-pub use gateway::{Gateway, Setup, Stopped};
+pub use gateway::{Gateway, MANAGEMENT_KEY, Setup, Stopped};
 pub use provider::{Provider, Received, Script};
 
 use std::future::Future;

@@ -8,7 +8,7 @@ use keyway_providers::chat::ChatRequest;
 use keyway_providers::echo::Echo;
 use keyway_providers::openai::{Answer, Chunk, StreamEvent};
 
-use super::Failure;
+use super::{ANSWER_TIMEOUT, Failure, timed_out};
 
 /// A streamed echo.
 #[derive(Debug)]
@@ -27,7 +27,11 @@ pub(super) async fn answer(request: &ChatRequest) -> Result<Answer, Failure> {
     let tokens = echo.usage().completion_tokens;
     let spoken = echo.cut_after().map_or(tokens, |cut| cut.min(tokens));
     let millis = echo.first_ms().saturating_add(echo.each_ms().saturating_mul(spoken));
-    tokio::time::sleep(Duration::from_millis(millis)).await;
+    let pause = Duration::from_millis(millis);
+    if pause > ANSWER_TIMEOUT {
+        return Err(timed_out());
+    }
+    tokio::time::sleep(pause).await;
     if echo.cut_after().is_some() { Err(cut()) } else { Ok(echo.answer()) }
 }
 

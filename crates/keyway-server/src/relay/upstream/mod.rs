@@ -4,6 +4,7 @@ mod echo;
 mod openai;
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use http::StatusCode;
 use keyway_core::catalogue::Endpoint;
@@ -15,6 +16,9 @@ use self::openai::{OpenAi, OpenAiStream};
 use super::catalogue::BUILT_IN_PROVIDER;
 use crate::config::{Config, Dialect};
 use crate::egress::Egress;
+
+/// How long a provider may take for a whole answer, or for the head of a streamed one.
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// A provider that requests can be sent to.
 #[derive(Debug)]
@@ -58,6 +62,13 @@ pub(super) struct Failure {
 impl Failure {
     fn new(message: impl Into<String>) -> Self {
         Self { status: None, message: message.into(), retry_after_seconds: None }
+    }
+}
+
+fn timed_out() -> Failure {
+    Failure {
+        status: Some(StatusCode::GATEWAY_TIMEOUT),
+        ..Failure::new("The provider did not answer in time")
     }
 }
 

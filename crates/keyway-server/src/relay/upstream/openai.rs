@@ -12,12 +12,10 @@ use keyway_providers::chat::ChatRequest;
 use keyway_providers::openai::{self, Answer, StreamEvent};
 use keyway_providers::sse::Decoder;
 
-use super::Failure;
+use super::{ANSWER_TIMEOUT, Failure, timed_out};
 use crate::config::ProviderConfig;
 use crate::egress::{Egress, EgressError};
 
-/// How long a provider may take for a whole answer, or for the head of a streamed one.
-const ANSWER_TIMEOUT: Duration = Duration::from_mins(10);
 /// How long a stream may stay silent.
 const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -158,11 +156,4 @@ async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Failure> {
     collected
         .map(http_body_util::Collected::to_bytes)
         .map_err(|_| Failure::new("The provider's answer broke off or was too large"))
-}
-
-fn timed_out() -> Failure {
-    Failure {
-        status: Some(StatusCode::GATEWAY_TIMEOUT),
-        ..Failure::new("The provider did not answer in time")
-    }
 }
