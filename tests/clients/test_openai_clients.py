@@ -14,9 +14,9 @@ from sdk_suite import COST, MODEL, SAID, UNKNOWN_KEY, asked
 
 
 class Refused(Exception):
-    """The error that a client raised for a status."""
+    """The error that a client raised, and the status, which one in the middle of a stream has not."""
 
-    def __init__(self, status: int, type: str):
+    def __init__(self, status: int | None, type: str):
         super().__init__(f"{type} ({status})")
         self.status = status
         self.type = type
@@ -25,6 +25,7 @@ class Refused(Exception):
 class Client(Protocol):
     def chat(self, key: str, **request: Any) -> dict[str, Any]: ...
     def stream(self, key: str, **request: Any) -> list[dict[str, Any]]: ...
+    def added_up(self, key: str, **request: Any) -> dict[str, Any]: ...
     def models(self, key: str) -> list[dict[str, Any]]: ...
 
 
@@ -38,6 +39,9 @@ class NpmClient:
 
     def stream(self, key: str, **request: Any) -> list[dict[str, Any]]:
         return self._call("stream", key, request)
+
+    def added_up(self, key: str, **request: Any) -> dict[str, Any]:
+        return self._call("addedUp", key, request)
 
     def models(self, key: str) -> list[dict[str, Any]]:
         return self._call("models", key)
@@ -62,6 +66,13 @@ class PyPiClient:
 
         return self._call(key, chunks)
 
+    def added_up(self, key: str, **request: Any) -> dict[str, Any]:
+        def answer(client: openai.OpenAI) -> dict[str, Any]:
+            with client.chat.completions.stream(**request) as stream:
+                return stream.get_final_completion().model_dump()
+
+        return self._call(key, answer)
+
     def models(self, key: str) -> list[dict[str, Any]]:
         return self._call(key, lambda client: [model.model_dump() for model in client.models.list()])
 
@@ -69,8 +80,8 @@ class PyPiClient:
         with openai.OpenAI(api_key=key, base_url=self._base_url, max_retries=0) as client:
             try:
                 return call(client)
-            except openai.APIStatusError as error:
-                raise Refused(error.status_code, type(error).__name__) from error
+            except openai.APIError as error:
+                raise Refused(getattr(error, "status_code", None), type(error).__name__) from error
 
 
 @pytest.fixture(params=["npm", "PyPI"])
@@ -94,6 +105,22 @@ def test_a_stream_is_charged_as_told(client: Client, administration: Administrat
     assert last["choices"] == []
     assert last["usage"]["cost"] == COST
     assert str(administration.assert_told_is_spent(key)) == "0.000012"
+
+
+@pytest.mark.parametrize("content", [SAID, ""], ids=["text", "nothing"])
+def test_the_deltas_of_a_stream_add_up(client: Client, administration: Administration, content: str) -> None:
+    """The packages' own sums: PyPI's joins a `role` that is told twice, npm's wants it told."""
+    [choice] = client.added_up(administration.create("sum").string, **asked(content))["choices"]
+    message = choice["message"]
+    assert (message["role"], message["content"] or "", choice["finish_reason"]) == ("assistant", content, "stop")
+
+
+def test_a_stream_that_breaks_off_raises_and_is_free(client: Client, administration: Administration) -> None:
+    key = administration.create("broken off", limit=1)
+    with pytest.raises(Refused) as caught:
+        client.stream(key.string, **asked(f"#echo cut_after=2\n{SAID}"))
+    assert (caught.value.status, caught.value.type) == (None, "APIError")
+    assert administration.find(key.hash)["usage"] == 0
 
 
 def test_models_are_listed(client: Client, administration: Administration) -> None:

@@ -12,4 +12,7 @@ export const chat = (door, request) => open(door).chat.completions.create(reques
 
 export const stream = (door, request) => collected(open(door).chat.completions.create({ ...request, stream: true }));
 
+// The sum of the chunks, as the package makes it.
+export const addedUp = (door, request) => open(door).chat.completions.stream(request).finalChatCompletion();
+
 export const models = (door) => collected(open(door).models.list());
