@@ -20,8 +20,9 @@ use crate::id::KeyHash;
 const CHECKSUM: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
 /// Random bytes in a key string.
 pub const KEY_ENTROPY_BYTES: usize = 28;
+const CHECKSUM_DIGITS: usize = 8;
 /// Hex digits after the prefix: 56 of entropy, 8 of checksum.
-const KEY_DIGITS: usize = 2 * KEY_ENTROPY_BYTES + 8;
+const KEY_DIGITS: usize = 2 * KEY_ENTROPY_BYTES + CHECKSUM_DIGITS;
 /// Bytes of the salt from which an idempotent creation's key is derived again.
 pub const SALT_BYTES: usize = 16;
 
@@ -88,14 +89,18 @@ impl KeySecret {
         format!("{head}...{tail}")
     }
 
-    /// Whether the string has the form of a key that this installation makes, and if not, how it fails.
-    pub fn check_form(&self, prefix: &KeyPrefix) -> Result<(), KeyFormError> {
-        let digits = self.0.strip_prefix(&prefix.0).ok_or(KeyFormError::Shape)?;
+    /// Whether the string has the form of a key that Keyway makes, and if not, how it fails. Any
+    /// prefix will do: keys outlive a change of the configured one.
+    pub fn check_form(&self) -> Result<(), KeyFormError> {
+        let text = self.0.as_str();
+        let start =
+            text.len().checked_sub(KEY_DIGITS).filter(|start| text.is_char_boundary(*start));
+        let (prefix, digits) = text.split_at(start.ok_or(KeyFormError::Shape)?);
         let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if digits.len() != KEY_DIGITS || !digits.bytes().all(hex) {
+        if KeyPrefix::new(prefix).is_none() || !digits.bytes().all(hex) {
             return Err(KeyFormError::Shape);
         }
-        let (body, checksum) = self.0.split_at(self.0.len() - 8);
+        let (body, checksum) = text.split_at(text.len() - CHECKSUM_DIGITS);
         let expected = format!("{:08x}", CHECKSUM.checksum(body.as_bytes()));
         if checksum == expected { Ok(()) } else { Err(KeyFormError::Checksum) }
     }
@@ -110,7 +115,7 @@ impl fmt::Debug for KeySecret {
 /// Why a string cannot be a key of this installation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyFormError {
-    /// Another prefix, length or alphabet.
+    /// Another length or alphabet.
     Shape,
     /// The right shape, but a digit is wrong.
     Checksum,
@@ -214,7 +219,7 @@ mod tests {
         let key = minted();
         assert_eq!(key.expose().len(), 73);
         assert!(key.expose().starts_with("sk-or-v1-abab"));
-        assert_eq!(key.check_form(&KeyPrefix::default()), Ok(()));
+        assert_eq!(key.check_form(), Ok(()));
         assert_eq!(key.label(), format!("sk-or-v1-aba...{}", &key.expose()[70..]));
         // CRC-32/ISO-HDLC of "123456789" is the check value of its catalogue entry.
         assert_eq!(CHECKSUM.checksum(b"123456789"), 0xcbf4_3926);
@@ -223,20 +228,16 @@ mod tests {
     #[test]
     fn every_wrong_digit_is_noticed() {
         let key = minted();
-        for at in 9..73 {
+        for at in 0..73 {
             let mut text = key.expose().to_owned();
             let replacement = if &text[at..=at] == "0" { "1" } else { "0" };
             text.replace_range(at..=at, replacement);
             let mistyped = KeySecret::from_presented(&text);
-            assert_eq!(
-                mistyped.check_form(&KeyPrefix::default()),
-                Err(KeyFormError::Checksum),
-                "{at}"
-            );
+            assert_eq!(mistyped.check_form(), Err(KeyFormError::Checksum), "{at}");
         }
         for text in ["", "sk-or-v1-", "sk-other-abc", &key.expose().to_uppercase(), "sk-or-v1-é"] {
             let other = KeySecret::from_presented(text);
-            assert_eq!(other.check_form(&KeyPrefix::default()), Err(KeyFormError::Shape), "{text}");
+            assert_eq!(other.check_form(), Err(KeyFormError::Shape), "{text}");
         }
     }
 

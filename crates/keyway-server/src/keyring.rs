@@ -22,7 +22,7 @@ const LOOKUPS_MAX: usize = 16;
 /// Why a presented key is not accepted.
 #[derive(Debug)]
 pub enum AuthError {
-    /// Another prefix, length or alphabet than this installation's keys.
+    /// Another length or alphabet than keys have.
     Malformed,
     /// The check digits do not match the rest.
     Mistyped,
@@ -126,7 +126,7 @@ impl Keyring {
         // All tags are compared, whichever matches: the time tells nothing.
         let brought = self.brought.iter().filter(|known| **known == tag).count();
         if brought == 0 {
-            let form = KeySecret::from_presented(presented).check_form(&self.prefix);
+            let form = KeySecret::from_presented(presented).check_form();
             form.map_err(|error| match error {
                 KeyFormError::Shape => AuthError::Malformed,
                 KeyFormError::Checksum => AuthError::Mistyped,

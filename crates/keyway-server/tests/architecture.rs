@@ -25,6 +25,10 @@ fn crates() -> PathBuf {
 
 fn forbid(directory: &str, words: &[&str]) {
     for (path, text) in sources(&crates().join(directory)) {
+        // The contract suite is expanded in the stores' own tests, which have a runtime.
+        if path.components().any(|part| part.as_os_str() == "contract") {
+            continue;
+        }
         for word in words {
             assert!(!text.contains(word), "{} names {word}", path.display());
         }

@@ -94,7 +94,7 @@ fn bearer(parts: &Parts) -> Result<&str, ApiError> {
 pub(crate) fn refused_key(error: AuthError) -> ApiError {
     match error {
         AuthError::Malformed => unauthenticated(
-            "This is not an API key of this gateway: its prefix, length or characters are wrong",
+            "This is not an API key of this gateway: its length or characters are wrong",
         ),
         AuthError::Mistyped => unauthenticated(
             "This API key has a typing error: its check digits do not match. Copy it whole",

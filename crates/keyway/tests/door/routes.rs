@@ -67,7 +67,7 @@ async fn refused(gateway: &Gateway) -> Vec<(&'static str, Client, String)> {
     mistyped.replace_range(72..73, digit);
     let unknown = unknown_key(&mistyped);
     let with = |key: &str| gateway.client(key);
-    let form = "This is not an API key of this gateway: its prefix, length or characters are wrong";
+    let form = "This is not an API key of this gateway: its length or characters are wrong";
     let typing = "This API key has a typing error: its check digits do not match. Copy it whole";
     let basic = gateway.anonymous().with_header("authorization", "Basic dXNlcjpwYXNz");
     let scheme = "The Authorization header must read `Bearer <key>`, with a key of this gateway";

@@ -105,3 +105,18 @@ fn keyway(
     command.args(arguments).current_dir(directory).envs(variables.iter().copied());
     command.output().expect("the binary runs")
 }
+
+#[tokio::test]
+async fn keys_outlive_a_change_of_the_prefix() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let before = setup().start_in(directory.path()).await;
+    let (_, old) = before.manager().create_key(&json!({"name": "old"})).await;
+    before.terminate().await;
+    let config = "[keys]\nprefix = \"kw-\"\n";
+    let after = setup().config(config).start_in(directory.path()).await;
+    let (_, new) = after.manager().create_key(&json!({"name": "new"})).await;
+    assert!(new.starts_with("kw-"), "{new}");
+    for key in [old, new] {
+        assert_eq!(after.client(&key).get("/api/v1/key").await.status, StatusCode::OK);
+    }
+}
