@@ -77,7 +77,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<KeyDeleted, StoreError>;
 
     /// What authentication needs to know of the key that `hash` is or was a secret of, with all its
-    /// secrets, live or not, by hash; `None` when there is none or it was deleted.
+    /// secrets, live or not, in any order; `None` when there is none or it was deleted.
     async fn credential_find(
         &self,
         hash: KeyHash,

@@ -176,11 +176,7 @@ impl Store for MemoryStore {
     ) -> Result<Option<Credential>, StoreError> {
         let state = self.state();
         let key = state.keys.iter().find(|key| key.has(hash) && !key.deleted);
-        Ok(key.map(|key| {
-            let mut secrets = key.secrets.clone();
-            secrets.sort_by_key(|secret| secret.hash);
-            Credential { key: state.shown(key, now), secrets }
-        }))
+        Ok(key.map(|key| Credential { key: state.shown(key, now), secrets: key.secrets.clone() }))
     }
 
     async fn secrets_brought(&self) -> Result<Vec<SecretRecord>, StoreError> {

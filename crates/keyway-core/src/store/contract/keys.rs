@@ -77,6 +77,9 @@ pub(super) async fn a_hash_belongs_to_one_key(store: &dyn Store) {
     assert_eq!(list(store, everything(store), now()).await, vec![]);
 }
 
+/// What a patch is expected to do to a key.
+type Change = fn(&mut KeyRecord);
+
 pub(super) async fn a_patch_changes_what_it_names(store: &dyn Store) {
     let mut creation = inference(store, "patched");
     creation.key.terms.limit = Some(Nanos::new(5));
@@ -84,8 +87,7 @@ pub(super) async fn a_patch_changes_what_it_names(store: &dyn Store) {
     let mut expected = create(store, creation).await;
     let nothing = KeyPatch::default();
     let renamed = KeyName::new("renamed").expect("a good name");
-    let mut moment = now();
-    let mut steps: Vec<(KeyPatch, fn(&mut KeyRecord))> = vec![
+    let steps: [(KeyPatch, Change); 8] = [
         (nothing.clone(), |_| {}),
         (KeyPatch { disabled: Some(true), ..nothing.clone() }, |key| key.disabled = true),
         (KeyPatch { limit: Some(None), ..nothing.clone() }, |key| key.terms.limit = None),
@@ -99,10 +101,11 @@ pub(super) async fn a_patch_changes_what_it_names(store: &dyn Store) {
         (KeyPatch { include_byok_in_limit: Some(true), ..nothing.clone() }, |key| {
             key.terms.include_byok_in_limit = true;
         }),
+        (KeyPatch { name: Some(renamed), ..nothing.clone() }, |key| {
+            key.name = KeyName::new("renamed").expect("a good name");
+        }),
     ];
-    steps.push((KeyPatch { name: Some(renamed), ..nothing.clone() }, |key| {
-        key.name = KeyName::new("renamed").expect("a good name");
-    }));
+    let mut moment = now();
     for (patch, change) in steps {
         moment = moment.plus_seconds(1);
         change(&mut expected);

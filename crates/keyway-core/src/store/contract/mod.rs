@@ -9,12 +9,14 @@
 //! ```
 //!
 //! The expression makes a store, or something that dereferences to one, anew for each test.
+//! [`random`] goes on from there, with sequences that nobody thought of.
 
 mod fixture;
 mod idempotency;
 mod keys;
 mod ledger;
 mod listing;
+pub mod random;
 mod rotation;
 
 /// Calls a macro with every behaviour, as `theme::name`, behind what was handed on.

@@ -42,7 +42,8 @@ pub(super) async fn both_secrets_work_until_the_grace_ends(store: &dyn Store) {
     assert_eq!(live(store, ["old", "new"], end).await, [false, true]);
     // Authentication has to tell a secret that ended from one that nobody knows.
     let credential = store.credential_find(old.hash, end).await.expect("readable");
-    let secrets = credential.expect("the key is there").secrets;
+    let mut secrets = credential.expect("the key is there").secrets;
+    secrets.sort_by_key(|secret| secret.hash);
     let mut both = vec![secret("old"), secret("new")];
     both[0].valid_until = Some(end);
     both.sort_by_key(|secret| secret.hash);

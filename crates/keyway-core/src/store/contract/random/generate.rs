@@ -1,0 +1,127 @@
+//! What the sequences are made of.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::{Create, KEYS, List, Operation, REQUESTS, SECRETS, Start, Verb};
+use crate::budget::ResetInterval;
+use crate::key::{KeyKind, KeyName, KeyPatch, Terms};
+use crate::money::Nanos;
+use crate::store::KeySort;
+
+/// Sequences of up to `length_max` calls.
+pub fn operations(length_max: usize) -> impl Strategy<Value = Vec<Operation>> {
+    let operation = (step(), verb()).prop_map(|(step, verb)| Operation { step, verb });
+    // Without keys there is little to ask for.
+    let beginning = vec(create(), 2..5).prop_map(|creations| {
+        let verbs = creations.into_iter().map(Verb::Create);
+        verbs.map(|verb| Operation { step: 1, verb }).collect::<Vec<_>>()
+    });
+    (beginning, vec(operation, 0..length_max)).prop_map(|(mut all, rest)| {
+        all.extend(rest);
+        all
+    })
+}
+
+/// Mostly a little, sometimes over midnight or the day of idempotency, sometimes back.
+fn step() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        6 => 0..20_i64,
+        2 => -40..0_i64,
+        1 => select(vec![3_600, 43_200, 86_399, 86_400, 604_800]),
+    ]
+}
+
+fn verb() -> impl Strategy<Value = Verb> {
+    let secret = || 0..SECRETS;
+    prop_oneof![
+        1 => secret().prop_map(|secret| Verb::Bootstrap { secret }),
+        4 => create().prop_map(Verb::Create),
+        3 => (kind(), secret()).prop_map(|(kind, secret)| Verb::Get { kind, secret }),
+        3 => (secret(), patch()).prop_map(|(secret, patch)| Verb::Update { secret, patch }),
+        3 => (secret(), secret(), select(vec![0, 1, 15, 90_000]))
+            .prop_map(|(secret, new, grace)| Verb::Rotate { secret, new, grace }),
+        1 => (kind(), secret()).prop_map(|(kind, secret)| Verb::Delete { kind, secret }),
+        2 => secret().prop_map(|secret| Verb::Find { secret }),
+        4 => list().prop_map(Verb::List),
+        3 => (0..REQUESTS, nanos())
+            .prop_map(|(request, authorised)| Verb::Mark { request, authorised }),
+        4 => (0..REQUESTS, nanos(), nanos())
+            .prop_map(|(request, charge, byok)| Verb::Settle { request, charge, byok }),
+        1 => Just(Verb::Recover),
+    ]
+}
+
+fn create() -> impl Strategy<Value = Create> {
+    let lives = option::weighted(0.3, select(vec![-1, 0, 10, 86_400]));
+    let idempotency = option::weighted(0.4, (1..=KEYS, 0..2_u8));
+    (kind(), 0..SECRETS, any::<bool>(), name(), terms(), lives, idempotency).prop_map(
+        |(kind, secret, minted, name, terms, lives, idempotency)| Create {
+            kind,
+            secret,
+            minted,
+            name,
+            terms,
+            lives,
+            idempotency,
+        },
+    )
+}
+
+fn list() -> impl Strategy<Value = List> {
+    let start =
+        prop_oneof![(0..4_u64).prop_map(Start::Offset), (0..SECRETS).prop_map(Start::After),];
+    let contains = option::weighted(0.3, select(vec!["a", "B", "%", "_", "SECRET", "...", ""]));
+    let filters = (any::<bool>(), any::<bool>(), contains);
+    (kind(), filters, select(KeySort::ALL.to_vec()), start, 1..5_u32).prop_map(
+        |(kind, (include_disabled, include_expired, contains), sort, start, limit)| List {
+            kind,
+            include_disabled,
+            include_expired,
+            contains: contains.map(str::to_owned),
+            sort,
+            start,
+            limit,
+        },
+    )
+}
+
+fn patch() -> impl Strategy<Value = KeyPatch> {
+    let limit = option::weighted(0.3, option::of(nanos()));
+    let reset = option::weighted(0.3, option::of(reset()));
+    let flag = || option::weighted(0.3, any::<bool>());
+    (option::weighted(0.3, name()), flag(), limit, reset, flag()).prop_map(
+        |(name, disabled, limit, reset, include_byok_in_limit)| KeyPatch {
+            name,
+            disabled,
+            limit,
+            reset,
+            include_byok_in_limit,
+        },
+    )
+}
+
+fn terms() -> impl Strategy<Value = Terms> {
+    (option::of(nanos()), option::of(reset()), any::<bool>()).prop_map(
+        |(limit, reset, include_byok_in_limit)| Terms { limit, reset, include_byok_in_limit },
+    )
+}
+
+fn kind() -> impl Strategy<Value = KeyKind> {
+    prop_oneof![3 => Just(KeyKind::Inference), 1 => Just(KeyKind::Management)]
+}
+
+fn name() -> impl Strategy<Value = KeyName> {
+    let names = vec!["a", "ab", "B", "b", "100%", "a_b", "é"];
+    select(names).prop_map(|name| KeyName::new(name).expect("a good name"))
+}
+
+fn nanos() -> impl Strategy<Value = Nanos> {
+    (0..4_i64).prop_map(|thousands| Nanos::new(thousands * 1_000))
+}
+
+fn reset() -> impl Strategy<Value = ResetInterval> {
+    select(ResetInterval::ALL.to_vec())
+}

@@ -1,0 +1,224 @@
+//! Random sequences of calls, made of a store and of the model: every answer has to be the same.
+
+mod generate;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+pub use self::generate::operations;
+use super::fixture::{everything, inference, secret};
+use crate::budget::Windows;
+use crate::clock::Timestamp;
+use crate::id::{AccountId, GenerationId, KeyHash, KeyId};
+use crate::key::{KeyKind, KeyName, KeyPatch, Terms};
+use crate::ledger::{AnswerMark, Ending, Metered, Settlement};
+use crate::money::Nanos;
+use crate::pricing::Usage;
+use crate::store::model::MemoryStore;
+use crate::store::{Idempotency, KeyCreation, KeyQuery, KeySort, PageStart, Store, StoreError};
+
+/// Few of everything, so that calls meet.
+const SECRETS: u8 = 7;
+const REQUESTS: u8 = 6;
+const KEYS: i64 = 4;
+/// Half a minute before a Monday that begins a month.
+const BEGIN: Timestamp = Timestamp::from_micros(1_780_271_970_000_000);
+
+/// One call, at a moment that is `step` seconds after the one before it.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    step: i64,
+    verb: Verb,
+}
+
+#[derive(Clone, Debug)]
+enum Verb {
+    Bootstrap { secret: u8 },
+    Create(Create),
+    Get { kind: KeyKind, secret: u8 },
+    Update { secret: u8, patch: KeyPatch },
+    Rotate { secret: u8, new: u8, grace: i64 },
+    Delete { kind: KeyKind, secret: u8 },
+    Find { secret: u8 },
+    List(List),
+    Mark { request: u8, authorised: Nanos },
+    Settle { request: u8, charge: Nanos, byok: Nanos },
+    Recover,
+}
+
+#[derive(Clone, Debug)]
+struct Create {
+    kind: KeyKind,
+    secret: u8,
+    minted: bool,
+    name: KeyName,
+    terms: Terms,
+    lives: Option<i64>,
+    idempotency: Option<(i64, u8)>,
+}
+
+#[derive(Clone, Debug)]
+struct List {
+    kind: KeyKind,
+    include_disabled: bool,
+    include_expired: bool,
+    contains: Option<String>,
+    sort: KeySort,
+    start: Start,
+    limit: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Start {
+    Offset(u64),
+    After(u8),
+}
+
+/// Asks `store`, which is new, and a model the same things; panics where they disagree.
+pub async fn compare(store: &dyn Store, operations: &[Operation]) {
+    let model = MemoryStore::new(store.default_workspace());
+    let mut now = BEGIN;
+    for (number, Operation { step, verb }) in operations.iter().enumerate() {
+        now = now.plus_seconds(*step);
+        let answers = (ask(store, verb, now).await, ask(&model, verb, now).await);
+        assert_eq!(answers.0, answers.1, "call {number}, {verb:?} at {now}");
+    }
+    assert_eq!(look(store, now).await, look(&model, now).await, "in the end, at {now}");
+}
+
+/// The answer to one call, in words. How a store says that it is broken is its own affair.
+async fn ask(store: &dyn Store, verb: &Verb, now: Timestamp) -> String {
+    match verb.clone() {
+        Verb::Bootstrap { secret } => {
+            let mut creation = inference(store, &text(secret));
+            creation.key.kind = KeyKind::Management;
+            told(store.key_bootstrap(creation, now).await)
+        }
+        Verb::Create(create) => told(store.key_create(create.creation(store, now), now).await),
+        Verb::Get { kind, secret } => told(store.key_get(kind, hash(secret), now).await),
+        Verb::Update { secret, patch } => told(store.key_update(hash(secret), patch, now).await),
+        Verb::Rotate { secret: old, new, grace } => {
+            let until = now.plus_seconds(grace);
+            told(store.key_rotate(hash(old), secret(&text(new)), until, now).await)
+        }
+        Verb::Delete { kind, secret } => told(store.key_delete(kind, hash(secret), now).await),
+        Verb::Find { secret } => {
+            let mut found = store.credential_find(hash(secret), now).await;
+            if let Ok(Some(credential)) = &mut found {
+                credential.secrets.sort_by_key(|secret| secret.hash);
+            }
+            told(found)
+        }
+        Verb::List(list) => told(store.key_list(list.query(store), now).await),
+        Verb::Mark { request, authorised } => {
+            told(store.mark(AnswerMark { request: metered(request), authorised }).await)
+        }
+        Verb::Settle { request, charge, byok } => {
+            told(store.settle(settlement(request, charge, byok, now)).await)
+        }
+        Verb::Recover => told(store.recover(now).await),
+    }
+}
+
+/// Everything that a store tells without being changed.
+async fn look(store: &dyn Store, now: Timestamp) -> Vec<String> {
+    let mut told_all = vec![told(store.secrets_brought().await)];
+    for account in 1..=KEYS {
+        told_all.push(told(store.balance(AccountId(account)).await));
+    }
+    for request in 0..REQUESTS {
+        told_all.push(told(store.generation(metered(request).id).await));
+    }
+    for kind in [KeyKind::Inference, KeyKind::Management] {
+        for sort in KeySort::ALL {
+            let query = KeyQuery { kind, sort, ..everything(store) };
+            told_all.push(told(store.key_list(query, now).await));
+        }
+    }
+    told_all
+}
+
+fn told<T: Debug>(answer: Result<T, StoreError>) -> String {
+    match answer {
+        Ok(answer) => format!("{answer:?}"),
+        Err(StoreError::Broken(_)) => "broken".to_owned(),
+        Err(error) => format!("{error:?}"),
+    }
+}
+
+fn text(secret: u8) -> String {
+    format!("secret number {secret}")
+}
+
+fn hash(number: u8) -> KeyHash {
+    secret(&text(number)).hash
+}
+
+impl Create {
+    fn creation(self, store: &dyn Store, now: Timestamp) -> KeyCreation {
+        let mut creation = inference(store, &text(self.secret));
+        creation.secret.minted = self.minted;
+        creation.key.kind = self.kind;
+        creation.key.name = self.name;
+        creation.key.terms = self.terms;
+        creation.key.expires_at = self.lives.map(|seconds| now.plus_seconds(seconds));
+        creation.idempotency = self.idempotency.map(|(actor, body)| Idempotency {
+            actor: KeyId(actor),
+            key: [0; 32],
+            body: [body; 32],
+            salt: [self.secret; 16],
+            answer: text(self.secret),
+        });
+        creation
+    }
+}
+
+impl List {
+    fn query(self, store: &dyn Store) -> KeyQuery {
+        KeyQuery {
+            kind: self.kind,
+            include_disabled: self.include_disabled,
+            include_expired: self.include_expired,
+            contains: self.contains,
+            sort: self.sort,
+            start: match self.start {
+                Start::Offset(rows) => PageStart::Offset(rows),
+                Start::After(secret) => PageStart::After(hash(secret)),
+            },
+            limit: self.limit,
+            ..everything(store)
+        }
+    }
+}
+
+/// The same request whenever it is named. Some are admitted before midnight and some after it.
+fn metered(number: u8) -> Arc<Metered> {
+    let admitted_at = BEGIN.plus_seconds(i64::from(number) * 36_000);
+    let key = i64::from(number) % KEYS + 1;
+    // The first key's account is on everybody's path.
+    let accounts = if key == 1 { vec![1] } else { vec![key, 1] };
+    Arc::new(Metered {
+        id: GenerationId::new(admitted_at, [number; 10]),
+        key: KeyId(key),
+        accounts: accounts.into_iter().map(AccountId).collect(),
+        windows: Windows::at(admitted_at),
+        model: "keyway/echo".to_owned(),
+        provider: "echo".to_owned(),
+        streamed: number.is_multiple_of(2),
+        admitted_at,
+    })
+}
+
+fn settlement(request: u8, charge: Nanos, byok: Nanos, settled_at: Timestamp) -> Settlement {
+    Settlement {
+        request: metered(request),
+        charge,
+        byok,
+        overrun: Nanos::ZERO,
+        absorbed: charge,
+        usage: Usage { prompt_tokens: u64::from(request), completion_tokens: 9 },
+        ending: Ending::ALL[usize::from(request) % Ending::ALL.len()],
+        estimated: request.is_multiple_of(3),
+        settled_at,
+    }
+}
