@@ -86,7 +86,7 @@ CREATE TABLE account_window (
 -- One row a metered request, from its first byte or its charge on.
 CREATE TABLE generation (
     id BLOB PRIMARY KEY CHECK (length(id) = 16),
-    key_id INTEGER NOT NULL,
+    key_id INTEGER NOT NULL REFERENCES api_key (id),
     -- Eight bytes each, big-endian.
     accounts BLOB NOT NULL,
     -- The windows of its admission, in which it is charged whenever it ends.
@@ -109,8 +109,16 @@ CREATE TABLE generation (
     ending TEXT CHECK (ending IN ('completed', 'client_left', 'provider_failed', 'stopped', 'crashed')),
     estimated INTEGER CHECK (estimated IN (0, 1)),
     settled_at INTEGER,
-    CHECK ((charge_nanos IS NULL) = (settled_at IS NULL)),
-    CHECK ((charge_nanos IS NULL) = (ending IS NULL))
+    CHECK (
+        (charge_nanos IS NULL) = (byok_nanos IS NULL)
+        AND (charge_nanos IS NULL) = (overrun_nanos IS NULL)
+        AND (charge_nanos IS NULL) = (absorbed_nanos IS NULL)
+        AND (charge_nanos IS NULL) = (prompt_tokens IS NULL)
+        AND (charge_nanos IS NULL) = (completion_tokens IS NULL)
+        AND (charge_nanos IS NULL) = (ending IS NULL)
+        AND (charge_nanos IS NULL) = (estimated IS NULL)
+        AND (charge_nanos IS NULL) = (settled_at IS NULL)
+    )
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX generation_unsettled ON generation (id) WHERE charge_nanos IS NULL;

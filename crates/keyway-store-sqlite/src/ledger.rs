@@ -33,13 +33,13 @@ pub(crate) fn mark(connection: &Connection, mark: &AnswerMark) -> Result<(), Err
 pub(crate) fn settle(connection: &Connection, settlement: &Settlement) -> Result<Settled, Error> {
     let request = &settlement.request;
     insert(connection, request, Nanos::ZERO)?;
-    let mut known =
-        connection.prepare_cached("SELECT charge_nanos FROM generation WHERE id = ?1")?;
-    let known: Option<i64> = known.query_row([request.id.as_bytes()], |row| row.get(0))?;
-    match known {
-        Some(charge) if charge == settlement.charge.get() => return Ok(Settled::Repeated),
-        Some(_) => return Ok(Settled::Differs),
-        None => {}
+    let mut known = connection
+        .prepare_cached("SELECT charge_nanos, byok_nanos FROM generation WHERE id = ?1")?;
+    let known: (Option<i64>, Option<i64>) =
+        known.query_row([request.id.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if let (Some(charge), Some(byok)) = known {
+        let same = charge == settlement.charge.get() && byok == settlement.byok.get();
+        return Ok(if same { Settled::Repeated } else { Settled::Differs });
     }
     let mut statement = connection.prepare_cached(
         "UPDATE generation SET charge_nanos = ?2, byok_nanos = ?3, overrun_nanos = ?4,

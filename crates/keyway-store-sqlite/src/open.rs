@@ -50,7 +50,9 @@ pub struct SqliteOptions {
 /// Why a store cannot be opened, and what to do.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    #[error("the data directory {directory} is in use by {holder}: stop it, or name another directory")]
+    #[error(
+        "the data directory {directory} is in use by {holder}: stop it, or name another directory"
+    )]
     Locked { directory: PathBuf, holder: String },
     #[error("cannot use the data directory {0}: {1}")]
     Directory(PathBuf, #[source] io::Error),

@@ -28,10 +28,7 @@ pub(crate) struct Readers {
 impl Readers {
     pub(crate) fn open(database: &Path) -> Result<Self, rusqlite::Error> {
         let connections: Result<Vec<_>, _> = (0..READERS).map(|_| open_reader(database)).collect();
-        Ok(Self {
-            connections: Arc::new(Mutex::new(connections?)),
-            room: Semaphore::new(READERS),
-        })
+        Ok(Self { connections: Arc::new(Mutex::new(connections?)), room: Semaphore::new(READERS) })
     }
 
     /// Runs `work` in one read transaction, in a thread that may block.

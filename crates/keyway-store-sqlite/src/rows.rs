@@ -103,7 +103,10 @@ pub(crate) fn newest_windows(
         if let Some(row) = rows.next()? {
             windows[kind.index()] = WindowBalance {
                 starts_at: moment(row, 0)?,
-                spend: WindowSpend { spent: Nanos::new(row.get(1)?), byok: Nanos::new(row.get(2)?) },
+                spend: WindowSpend {
+                    spent: Nanos::new(row.get(1)?),
+                    byok: Nanos::new(row.get(2)?),
+                },
             };
             if kind == WindowKind::Total {
                 last_at = Some(moment(row, 3)?);

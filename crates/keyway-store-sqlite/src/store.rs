@@ -145,8 +145,7 @@ impl Store for SqliteStore {
     }
 
     async fn balance(&self, account: AccountId) -> Result<Balance, StoreError> {
-        let (balance, _) =
-            self.readers.read(move |db| rows::newest_windows(db, account)).await?;
+        let (balance, _) = self.readers.read(move |db| rows::newest_windows(db, account)).await?;
         Ok(balance)
     }
 

@@ -42,7 +42,7 @@ trait Call: Send {
 }
 
 struct Work<F, T> {
-    work: Option<F>,
+    verb: Option<F>,
     outcome: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -53,8 +53,8 @@ where
     T: Send,
 {
     fn run(&mut self, connection: &Connection) -> Result<(), rusqlite::Error> {
-        let Some(work) = self.work.take() else { return Ok(()) };
-        match work(connection) {
+        let Some(verb) = self.verb.take() else { return Ok(()) };
+        match verb(connection) {
             Ok(value) => {
                 self.outcome = Some(Ok(value));
                 Ok(())
@@ -67,7 +67,8 @@ where
     }
 
     fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
-        let unanswered = || StoreError::Unavailable("the transaction did not get this far".to_owned());
+        let unanswered =
+            || StoreError::Unavailable("the transaction did not get this far".to_owned());
         let outcome = match committed {
             Ok(()) => self.outcome.unwrap_or_else(|| Err(unanswered())),
             Err(error) => Err(error),
@@ -84,10 +85,15 @@ impl Writer {
     ) -> Result<(Self, JoinHandle<()>), std::io::Error> {
         let (queue, calls) = mpsc::channel(QUEUE_MAX);
         let commits = Arc::new(AtomicU64::new(0));
-        let thread = Thread { connection, calls, health, commits: Arc::clone(&commits), since_checkpoint: 0 };
-        let handle = thread::Builder::new()
-            .name("keyway-writer".to_owned())
-            .spawn(move || thread.run())?;
+        let thread = Thread {
+            connection,
+            calls,
+            health,
+            commits: Arc::clone(&commits),
+            since_checkpoint: 0,
+        };
+        let handle =
+            thread::Builder::new().name("keyway-writer".to_owned()).spawn(move || thread.run())?;
         Ok((Self { queue, commits }, handle))
     }
 
@@ -98,7 +104,7 @@ impl Writer {
         T: Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let call = Work { work: Some(work), outcome: None, answer };
+        let call = Work { verb: Some(work), outcome: None, answer };
         self.queue.send(Message::Call(Box::new(call))).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
     }
@@ -148,7 +154,11 @@ impl Thread {
     }
 
     #[expect(clippy::unused_self, reason = "reads as what the thread does with a message")]
-    fn take(&self, message: Message, batch: &mut Vec<Box<dyn Call>>) -> Option<oneshot::Sender<()>> {
+    fn take(
+        &self,
+        message: Message,
+        batch: &mut Vec<Box<dyn Call>>,
+    ) -> Option<oneshot::Sender<()>> {
         match message {
             Message::Call(call) => {
                 batch.push(call);
@@ -189,7 +199,7 @@ impl Thread {
                     // The whole transaction is gone already.
                     return Err(error);
                 }
-                if store_error(&error) == StoreError::Unavailable(error.to_string()) {
+                if matches!(store_error(&error), StoreError::Unavailable(_)) {
                     return Err(error);
                 }
                 self.connection.execute_batch("ROLLBACK TO call")?;
@@ -220,9 +230,8 @@ impl Thread {
             let sql = format!("PRAGMA wal_checkpoint({mode})");
             self.connection.query_row(&sql, [], |row| row.get::<_, i64>(1))
         };
-        let pages = run("PASSIVE").and_then(|pages| {
-            if pages > WAL_PAGES_MAX { run("TRUNCATE") } else { Ok(pages) }
-        });
+        let pages = run("PASSIVE")
+            .and_then(|pages| if pages > WAL_PAGES_MAX { run("TRUNCATE") } else { Ok(pages) });
         if let Err(error) = pages {
             if is_failed_flush(&error) {
                 self.give_up(&error);

@@ -120,11 +120,7 @@ pub(super) fn insert_secret(
 
 /// Takes away rows that outlived their day: this creation's own, so that it counts as new, and a few
 /// of the others.
-fn prune(
-    connection: &Connection,
-    idempotency: &Idempotency,
-    now: Timestamp,
-) -> Result<(), Error> {
+fn prune(connection: &Connection, idempotency: &Idempotency, now: Timestamp) -> Result<(), Error> {
     let oldest = now.plus_seconds(-IDEMPOTENCY_SECONDS).as_micros();
     let mut own = connection.prepare_cached(
         "DELETE FROM idempotency WHERE actor = ?1 AND key = ?2 AND created_at <= ?3",
@@ -138,10 +134,7 @@ fn prune(
     Ok(())
 }
 
-fn replay(
-    connection: &Connection,
-    idempotency: &Idempotency,
-) -> Result<Option<KeyCreated>, Error> {
+fn replay(connection: &Connection, idempotency: &Idempotency) -> Result<Option<KeyCreated>, Error> {
     let mut statement = connection.prepare_cached(
         "SELECT i.body, i.salt, i.answer, k.deleted_at IS NOT NULL
          FROM idempotency AS i JOIN api_key AS k ON k.id = i.key_id

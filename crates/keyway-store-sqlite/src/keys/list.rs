@@ -25,7 +25,9 @@ pub(crate) fn list(
     match query.start {
         PageStart::Offset(offset) => select.page(query.limit, offset),
         PageStart::After(hash) => {
-            let Some(cursor) = cursor(connection, hash)? else { return Ok(KeyPage::UnknownCursor) };
+            let Some(cursor) = cursor(connection, query, hash)? else {
+                return Ok(KeyPage::UnknownCursor);
+            };
             select.after(query.sort, cursor);
             select.page(query.limit, 0);
         }
@@ -49,16 +51,21 @@ struct Cursor {
     spent: i64,
 }
 
-/// Deleted keys keep their place.
-fn cursor(connection: &Connection, hash: KeyHash) -> Result<Option<Cursor>, Error> {
+/// Deleted keys keep their place; keys of other lists have none in this one.
+fn cursor(
+    connection: &Connection,
+    query: &KeyQuery,
+    hash: KeyHash,
+) -> Result<Option<Cursor>, Error> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT k.id, k.name, {SPENT} FROM key_secret AS s JOIN api_key AS k ON k.id = s.key_id
-         WHERE s.hash = ?1"
+         WHERE s.hash = ?1 AND k.kind = ?2 AND k.workspace = ?3"
     ))?;
     let place = |row: &rusqlite::Row<'_>| {
         Ok(Cursor { id: row.get(0)?, name: row.get(1)?, spent: row.get(2)? })
     };
-    statement.query_row(params![hash.as_bytes()], place).optional()
+    let list = params![hash.as_bytes(), kind_name(query.kind), query.workspace.0.as_bytes()];
+    statement.query_row(list, place).optional()
 }
 
 /// The ids of a page, as SQL. Every piece of text is a constant; what callers say is a parameter.
@@ -116,7 +123,7 @@ impl Select {
 
     fn after_pair(&mut self, beyond: &str, column: &str, place: Value, id: Value) {
         self.and(beyond, place.clone());
-        self.conditions.push_str(&format!(" OR ({column} = ? AND k.id < ?))"));
+        self.conditions.extend([" OR (", column, " = ? AND k.id < ?))"]);
         self.parameters.extend([place, id]);
     }
 

@@ -3,7 +3,7 @@
 use keyway_core::budget::ResetInterval;
 use keyway_core::clock::Timestamp;
 use keyway_core::id::KeyHash;
-use keyway_core::key::{KeyKind, KeyPatch, KeyRecord};
+use keyway_core::key::{KeyKind, KeyName, KeyPatch, KeyRecord};
 use keyway_core::money::Nanos;
 use rusqlite::{Connection, Error, params};
 
@@ -29,7 +29,7 @@ pub(crate) fn update(
     )?;
     statement.execute(params![
         key.id.0,
-        patch.name.as_ref().map(|name| name.as_str()),
+        patch.name.as_ref().map(KeyName::as_str),
         patch.disabled,
         patch.limit.is_some(),
         patch.limit.flatten().map(Nanos::get),

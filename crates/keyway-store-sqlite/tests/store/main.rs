@@ -1,0 +1,5 @@
+//! What a store promises, asked of the real one on a real disk and of the model in memory.
+
+mod contract;
+mod random;
+mod support;
