@@ -203,3 +203,99 @@ fn usable(key: &Arc<KeyRecord>, now: Timestamp) -> Result<Arc<KeyRecord>, AuthEr
     }
     Ok(Arc::clone(key))
 }
+
+#[cfg(test)]
+mod tests {
+    use keyway_core::id::WorkspaceId;
+    use keyway_core::key::{KeyKind, KeyName, KeyPatch, NewKey, Terms};
+    use keyway_core::secret::KEY_ENTROPY_BYTES;
+    use keyway_core::store::KeyCreation;
+    use keyway_core::store::model::MemoryStore;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_micros(1_000_000);
+
+    async fn keyring() -> (Keyring, Arc<MemoryStore>) {
+        let store = Arc::new(MemoryStore::new(WorkspaceId::from_random([1; 16])));
+        let secret = InstallationSecret::new(&[7; 32]);
+        let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
+        let keyring = Keyring::new(shared, secret, KeyPrefix::default()).await.expect("a keyring");
+        (keyring, store)
+    }
+
+    async fn create(keyring: &Keyring, store: &MemoryStore, byte: u8) -> KeySecret {
+        let secret = KeySecret::mint(keyring.prefix(), &[byte; KEY_ENTROPY_BYTES]);
+        let key = NewKey {
+            kind: KeyKind::Inference,
+            name: KeyName::new("a").expect("a name"),
+            workspace: store.default_workspace(),
+            terms: Terms::default(),
+            expires_at: Some(NOW.plus_seconds(60)),
+            creator_user_id: None,
+            external_user: None,
+        };
+        let creation = KeyCreation { key, secret: keyring.record(&secret), idempotency: None };
+        store.key_create(creation, NOW).await.expect("created");
+        secret
+    }
+
+    #[tokio::test]
+    async fn a_known_key_is_not_asked_for_again() {
+        let (keyring, store) = keyring().await;
+        let secret = create(&keyring, &store, 1).await;
+        let first = keyring.authenticate(secret.expose(), NOW).await.expect("valid");
+        let patch = KeyPatch { disabled: Some(true), ..KeyPatch::default() };
+        store.key_update(secret.hash(), patch, NOW).await.expect("updated");
+        let cached = keyring.authenticate(secret.expose(), NOW).await.expect("still in memory");
+        assert!(Arc::ptr_eq(&first, &cached));
+
+        keyring.forget(first.id);
+        let anew = keyring.authenticate(secret.expose(), NOW).await;
+        assert!(matches!(anew, Err(AuthError::Disabled)), "{anew:?}");
+    }
+
+    #[tokio::test]
+    async fn a_look_up_that_began_before_a_change_is_not_kept() {
+        let (keyring, store) = keyring().await;
+        let secret = create(&keyring, &store, 1).await;
+        let read_before = store.credential_find(secret.hash(), NOW).await.expect("read");
+        let read_before = read_before.expect("a key");
+        let id = read_before.key.id;
+        let changes = *keyring.changes.lock().expect("not poisoned");
+        keyring.forget(id);
+        assert!(keyring.remember(read_before, changes).is_none());
+        assert!(keyring.entries.get(&id).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_cached_key_expires_by_itself() {
+        let (keyring, store) = keyring().await;
+        let secret = create(&keyring, &store, 1).await;
+        keyring.authenticate(secret.expose(), NOW).await.expect("valid");
+        let later = keyring.authenticate(secret.expose(), NOW.plus_seconds(60)).await;
+        assert!(matches!(later, Err(AuthError::Expired)), "{later:?}");
+    }
+
+    #[tokio::test]
+    async fn a_tag_that_does_not_belong_to_the_hash_opens_nothing() {
+        let (keyring, store) = keyring().await;
+        // Somebody who writes the store, but does not have the installation's secret.
+        let forged = KeySecret::mint(keyring.prefix(), &[2; KEY_ENTROPY_BYTES]);
+        let mut record = keyring.record(&forged);
+        record.tag = Tag::from_bytes([0; 32]);
+        let key = NewKey {
+            kind: KeyKind::Management,
+            name: KeyName::new("forged").expect("a name"),
+            workspace: store.default_workspace(),
+            terms: Terms::default(),
+            expires_at: None,
+            creator_user_id: None,
+            external_user: None,
+        };
+        let creation = KeyCreation { key, secret: record, idempotency: None };
+        store.key_create(creation, NOW).await.expect("created");
+        let refused = keyring.authenticate(forged.expose(), NOW).await;
+        assert!(matches!(refused, Err(AuthError::Unknown)), "{refused:?}");
+    }
+}
