@@ -1,6 +1,5 @@
 //! Refusals for money, in the words that clients match and with figures that explain them.
 
-use http::StatusCode;
 use keyway_core::budget::ResetInterval;
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::key::KeyRecord;
@@ -26,7 +25,7 @@ pub(super) fn refusal(
             return Error::new(ErrorKind::Unauthenticated, "This API key is disabled").into();
         }
         RefusalReason::Exhausted => Error::new(
-            ErrorKind::PaymentRequired,
+            ErrorKind::Forbidden,
             format!(
                 "Key limit exceeded ({} limit). Manage it using PATCH {manage}",
                 limit_name(refusal.reset)
@@ -43,12 +42,7 @@ pub(super) fn refusal(
             ),
         ),
     };
-    let status = match refusal.reason {
-        RefusalReason::Exhausted => StatusCode::FORBIDDEN,
-        _ => StatusCode::PAYMENT_REQUIRED,
-    };
     ApiError::from(error)
-        .with_status(status)
         .with_metadata("limit_source", "key_limit")
         .with_metadata("limit", Usd(refusal.limit).to_json())
         .with_metadata("limit_reset", refusal.reset.map(ResetInterval::as_str))
