@@ -45,7 +45,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 @pytest.fixture(scope="session")
 def descriptions(gateway: Gateway) -> list[Description]:
     """What answers are checked against: Keyway's own description, and the reference where there is one."""
-    with urllib.request.urlopen(f"{gateway.url}/api/v1/openapi.json") as answer:
+    with urllib.request.urlopen(f"{gateway.url}/api/v1/openapi.json", timeout=10) as answer:
         own = Description.own(answer.read())
     if not CONTRACT_DIR:
         return [own]

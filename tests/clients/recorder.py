@@ -15,6 +15,7 @@ from exchange import Exchange, exchanges
 
 READ_BYTES = 64 * 1024
 JOIN_SECONDS_MAX = 10
+SILENCE_SECONDS_MAX = 60
 
 
 class _Recording:
@@ -54,10 +55,14 @@ class _Connection:
 
 
 class Recorder:
-    """A door to the gateway that remembers what went through it."""
+    """A door to the gateway that remembers what went through it.
 
-    def __init__(self, gateway: tuple[str, int]):
+    It hangs up after a long silence, so that no client waits forever for an answer that does not come.
+    """
+
+    def __init__(self, gateway: tuple[str, int], silence_seconds_max: float = SILENCE_SECONDS_MAX):
         self._gateway = gateway
+        self._silence_seconds_max = silence_seconds_max
         self._connections: list[_Connection] = []
         self._threads: list[threading.Thread] = []
         self._door = socket.create_server(("127.0.0.1", 0))
@@ -95,6 +100,7 @@ class Recorder:
                 connection = _Connection(client, socket.create_connection(self._gateway))
                 for end in (connection.client, connection.gateway):
                     end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    end.settimeout(self._silence_seconds_max)
                 self._connections.append(connection)
                 self._start(_pump, connection.client, connection.gateway, connection.sent)
                 self._start(_pump, connection.gateway, connection.client, connection.received)
@@ -106,7 +112,7 @@ class Recorder:
 
 
 def _pump(source: socket.socket, sink: socket.socket, recorded: _Recording) -> None:
-    """Forwards until either end closes. Bytes are kept before they go on: what a client saw is there."""
+    """Forwards until either end closes or is silent. Bytes are kept before they go on: what a client saw is there."""
     with contextlib.suppress(OSError):
         while data := source.recv(READ_BYTES):
             recorded.add(data)

@@ -61,6 +61,15 @@ def test_every_byte_is_forwarded_and_kept(server: tuple[str, int]) -> None:
     assert (second.method, second.target, second.status, second.body) == ("GET", "/b", 404, b"none")
 
 
+def test_silence_ends_a_connection() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        recorder = Recorder(silent.getsockname(), silence_seconds_max=0.1)
+        host, port = recorder.origin.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=10) as client:
+            assert client.recv(1) == b""
+        recorder.close()
+
+
 def test_an_answer_that_breaks_off_is_known() -> None:
     [first] = exchanges(SENT[:74], RECEIVED[:110])
     assert not first.whole
