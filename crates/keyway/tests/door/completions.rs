@@ -83,6 +83,11 @@ async fn max_tokens_cuts_and_directives_direct() {
     let broken = client.chat("keyway/echo", "#echo tokens=50 cut_after=10\nhi").await;
     assert_eq!(broken.status, StatusCode::BAD_GATEWAY);
 
+    let whole = client.chat("keyway/echo", "#echo tokens=5 cut_after=10\nhi").await;
+    assert_eq!(whole.status, StatusCode::OK, "it ends before it would break off");
+    let before =
+        gateway.manager().key(key["hash"].as_str().expect("a hash")).await["usage"].clone();
+
     let stream = client.chat_stream("keyway/echo", "#echo tokens=50 cut_after=10\nhi").await;
     let events = stream.expect("a head").rest().await;
     let last: Value = serde_json::from_str(events.last().expect("an event")).expect("JSON");

@@ -1,19 +1,18 @@
 //! The built-in model, in time: `keyway_providers::echo` says what, this says when.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use http::StatusCode;
 use keyway_providers::chat::ChatRequest;
-use keyway_providers::echo::Echo;
-use keyway_providers::openai::{Answer, Chunk, StreamEvent};
+use keyway_providers::echo::{Chunks, Echo};
+use keyway_providers::openai::{Answer, StreamEvent};
 
 use super::{ANSWER_TIMEOUT, Failure, timed_out};
 
 /// A streamed echo.
 #[derive(Debug)]
 pub(in crate::relay) struct EchoStream {
-    chunks: VecDeque<Chunk>,
+    chunks: Chunks,
     /// Before the next chunk.
     pause: Duration,
     each: Duration,
@@ -25,21 +24,23 @@ pub(in crate::relay) struct EchoStream {
 pub(super) async fn answer(request: &ChatRequest) -> Result<Answer, Failure> {
     let echo = open(request)?;
     let tokens = echo.usage().completion_tokens;
-    let spoken = echo.cut_after().map_or(tokens, |cut| cut.min(tokens));
+    // It breaks off before it says why it ends, so an answer that is just as long does not end either.
+    let cut_after = echo.cut_after().filter(|cut_after| *cut_after <= tokens);
+    let spoken = cut_after.unwrap_or(tokens);
     let millis = echo.first_ms().saturating_add(echo.each_ms().saturating_mul(spoken));
     let pause = Duration::from_millis(millis);
     if pause > ANSWER_TIMEOUT {
         return Err(timed_out());
     }
     tokio::time::sleep(pause).await;
-    if echo.cut_after().is_some() { Err(cut()) } else { Ok(echo.answer()) }
+    if cut_after.is_some() { Err(cut()) } else { Ok(echo.answer()) }
 }
 
 impl EchoStream {
     pub(super) fn open(request: &ChatRequest) -> Result<Self, Failure> {
         let echo = open(request)?;
         Ok(Self {
-            chunks: echo.chunks().collect(),
+            chunks: echo.chunks(),
             pause: Duration::from_millis(echo.first_ms()),
             each: Duration::from_millis(echo.each_ms()),
             cut_after: echo.cut_after(),
@@ -54,7 +55,7 @@ impl EchoStream {
             tokio::time::sleep(self.pause).await;
         }
         self.pause = self.each;
-        Ok(self.chunks.pop_front().map(StreamEvent::Chunk))
+        Ok(self.chunks.next().map(StreamEvent::Chunk))
     }
 }
 
