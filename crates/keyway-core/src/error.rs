@@ -16,7 +16,7 @@ pub enum ErrorKind {
     NotFound,
     /// The method is not one of the route's.
     MethodNotAllowed,
-    /// It took the caller too long to say it.
+    /// It took too long: the caller to say it, or us to look for it.
     Timeout,
     /// The state of the object stands against it.
     Conflict,
@@ -69,6 +69,12 @@ impl Error {
     pub fn unavailable(detail: impl Into<String>) -> Self {
         let message = "Service temporarily unavailable: the store cannot be written. Nothing was changed; try again.";
         Self::new(ErrorKind::Unavailable, message).with_detail(detail)
+    }
+
+    /// Looking for it was given up; the same again would be too.
+    pub fn too_long(detail: impl Into<String>) -> Self {
+        let message = "Looking through so many keys takes too long: search for less, or page with `after` in the default order.";
+        Self::new(ErrorKind::Timeout, message).with_detail(detail)
     }
 
     #[must_use]

@@ -5,6 +5,9 @@ use rusqlite::{Error, ErrorCode, ffi};
 
 /// Maps an error to what a caller may do about it.
 pub(crate) fn store_error(error: &Error) -> StoreError {
+    if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) {
+        return StoreError::TooLong(error.to_string());
+    }
     let passing = matches!(
         error.sqlite_error_code(),
         Some(
@@ -14,7 +17,6 @@ pub(crate) fn store_error(error: &Error) -> StoreError {
                 | ErrorCode::SystemIoFailure
                 | ErrorCode::DatabaseBusy
                 | ErrorCode::DatabaseLocked
-                | ErrorCode::OperationInterrupted
                 | ErrorCode::FileLockingProtocolFailed
                 | ErrorCode::OutOfMemory
         )

@@ -244,6 +244,10 @@ pub enum StoreError {
     /// It cannot be written or read now: disk full, read-only, shutting down. Nothing was changed.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// What was asked for takes longer than one look may; asked again it will again. Nothing was
+    /// changed.
+    #[error("gave up looking: {0}")]
+    TooLong(String),
     /// It broke its own rules.
     #[error("the store is broken: {0}")]
     Broken(String),
@@ -253,6 +257,7 @@ impl From<StoreError> for crate::error::Error {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(detail) => Self::unavailable(detail),
+            StoreError::TooLong(detail) => Self::too_long(detail),
             StoreError::Broken(detail) => Self::internal(detail),
         }
     }
