@@ -20,15 +20,16 @@ const STEPS: i32 = 10_000;
 
 #[derive(Debug)]
 pub(crate) struct Readers {
-    connections: Arc<Mutex<Vec<Connection>>>,
+    pool: Arc<Pool>,
     /// One permit a connection; closed with the store.
-    room: Semaphore,
+    room: Arc<Semaphore>,
 }
 
 impl Readers {
     pub(crate) fn open(database: &Path) -> Result<Self, rusqlite::Error> {
         let connections: Result<Vec<_>, _> = (0..READERS).map(|_| open_reader(database)).collect();
-        Ok(Self { connections: Arc::new(Mutex::new(connections?)), room: Semaphore::new(READERS) })
+        let pool = Arc::new(Pool(Mutex::new(connections?)));
+        Ok(Self { pool, room: Arc::new(Semaphore::new(READERS)) })
     }
 
     /// Runs `work` in one read transaction, in a thread that may block.
@@ -37,22 +38,58 @@ impl Readers {
         F: FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
         T: Send + 'static,
     {
-        let _permit = self.room.acquire().await.map_err(|_| closed())?;
-        let pool = Arc::clone(&self.connections);
+        let permit = Arc::clone(&self.room).acquire_owned().await.map_err(|_| closed())?;
+        let pool = Arc::clone(&self.pool);
         let read = tokio::task::spawn_blocking(move || {
-            let taken = pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let mut connection = taken.ok_or_else(closed)?;
-            let outcome = bounded(&mut connection, work);
-            pool.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-            outcome.map_err(|error| store_error(&error))
+            // Who asked may be gone by now; the permit stays as long as the connection is out.
+            let _permit = permit;
+            let mut borrowed = Borrowed { connection: pool.take(), pool: &pool };
+            let connection = borrowed.connection.as_mut().ok_or_else(closed)?;
+            bounded(connection, work).map_err(|error| store_error(&error))
         });
         read.await.map_err(|error| StoreError::Broken(format!("a reader ended: {error}")))?
     }
 
-    /// No look begins any more.
-    pub(crate) fn close(&self) {
-        self.room.close();
-        self.connections.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    /// No look begins any more; those that have begun are waited for.
+    pub(crate) async fn close(&self) {
+        let everyone = u32::try_from(READERS).expect("they are few");
+        if let Ok(permits) = self.room.acquire_many(everyone).await {
+            self.pool.clear();
+            self.room.close();
+            permits.forget();
+        }
+    }
+}
+
+/// Connections that nobody reads from at the moment.
+#[derive(Debug)]
+struct Pool(Mutex<Vec<Connection>>);
+
+impl Pool {
+    fn take(&self) -> Option<Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn put(&self, connection: Connection) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+    }
+
+    fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// Goes back where it came from, after a panic too.
+struct Borrowed<'a> {
+    connection: Option<Connection>,
+    pool: &'a Pool,
+}
+
+impl Drop for Borrowed<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.pool.put(connection);
+        }
     }
 }
 

@@ -54,7 +54,7 @@ impl SqliteStore {
     /// Writes what is queued, closes the files and gives the directory back. Every later call is
     /// answered that the store is unavailable.
     pub async fn close(&self) {
-        self.readers.close();
+        self.readers.close().await;
         self.writer.close().await;
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
