@@ -1,6 +1,6 @@
 //! Opening: lock, file, settings, schema, secret.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use keyway_core::clock::Timestamp;
 use keyway_core::id::WorkspaceId;
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -58,7 +58,7 @@ pub enum OpenError {
     Directory(PathBuf, #[source] io::Error),
     #[error("the path {0} is not UTF-8")]
     Path(PathBuf),
-    #[error("{0} is not a database of Keyway")]
+    #[error("{0} is not a database of Keyway: move it away, or name another directory")]
     Foreign(PathBuf),
     #[error(
         "the store has schema version {found}, and this program knows versions up to {known}: run the \
@@ -124,9 +124,10 @@ pub(crate) fn open_reader(database: &Path) -> Result<Connection, rusqlite::Error
     Ok(connection)
 }
 
-fn create_private(database: &Path) -> io::Result<()> {
+/// Opens a file that only this user may read, made where it is not there.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o600).open(database).map(drop)
+    options.write(true).create(true).truncate(false).mode(0o600).open(path)
 }
 
 fn configure(connection: &Connection) -> Result<(), rusqlite::Error> {
@@ -139,7 +140,13 @@ fn configure(connection: &Connection) -> Result<(), rusqlite::Error> {
 
 /// Marks a new database as Keyway's; refuses one that is somebody else's.
 fn claim(connection: &Connection, database: &Path) -> Result<(), OpenError> {
-    let id: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    let id = connection.query_row("PRAGMA application_id", [], |row| row.get(0));
+    if let Err(error) = &id
+        && error.sqlite_error_code() == Some(ErrorCode::NotADatabase)
+    {
+        return Err(OpenError::Foreign(database.to_owned()));
+    }
+    let id: i32 = id?;
     let pages: i64 = connection.query_row("PRAGMA page_count", [], |row| row.get(0))?;
     match (id, pages) {
         (APPLICATION_ID, _) => Ok(()),
