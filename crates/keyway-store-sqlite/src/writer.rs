@@ -8,6 +8,7 @@ use keyway_core::store::StoreError;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::checkpoint::Checkpoints;
 use crate::error::{closed, is_failed_flush, store_error};
 use crate::health::Health;
 
@@ -15,10 +16,6 @@ use crate::health::Health;
 const QUEUE_MAX: usize = 4_096;
 /// Calls in one transaction.
 const BATCH_MAX: usize = 512;
-/// Transactions after which what the WAL holds is moved into the database.
-const CHECKPOINT_EVERY: u32 = 256;
-/// Pages in the WAL (64 MiB) from which on readers have to wait until it is emptied.
-const WAL_PAGES_MAX: i64 = 16_384;
 
 /// Hands calls to the writer's thread.
 #[derive(Debug)]
@@ -90,7 +87,7 @@ impl Writer {
             calls,
             health,
             commits: Arc::clone(&commits),
-            since_checkpoint: 0,
+            checkpoints: Checkpoints::default(),
         };
         let handle =
             thread::Builder::new().name("keyway-writer".to_owned()).spawn(move || thread.run())?;
@@ -128,7 +125,7 @@ struct Thread {
     calls: mpsc::Receiver<Message>,
     health: Arc<Health>,
     commits: Arc<AtomicU64>,
-    since_checkpoint: u32,
+    checkpoints: Checkpoints,
 }
 
 impl Thread {
@@ -179,13 +176,14 @@ impl Thread {
         }
         let committed = committed.map_err(|error| match store_error(&error) {
             // Whatever it was, nothing of the transaction is there, and it may be tried again.
-            StoreError::Broken(why) | StoreError::Unavailable(why) => StoreError::Unavailable(why),
+            StoreError::Broken(why) | StoreError::TooLong(why) | StoreError::Unavailable(why) => {
+                StoreError::Unavailable(why)
+            }
         });
         for call in batch.drain(..) {
             call.answer(committed.clone());
         }
-        self.since_checkpoint += 1;
-        if self.since_checkpoint >= CHECKPOINT_EVERY {
+        if committed.is_ok() {
             self.checkpoint();
         }
     }
@@ -222,17 +220,8 @@ impl Thread {
         }
     }
 
-    /// Moves pages from the WAL into the database; all of them, and with readers waiting, where the
-    /// WAL has grown past its bound.
     fn checkpoint(&mut self) {
-        self.since_checkpoint = 0;
-        let run = |mode: &str| {
-            let sql = format!("PRAGMA wal_checkpoint({mode})");
-            self.connection.query_row(&sql, [], |row| row.get::<_, i64>(1))
-        };
-        let pages = run("PASSIVE")
-            .and_then(|pages| if pages > WAL_PAGES_MAX { run("TRUNCATE") } else { Ok(pages) });
-        if let Err(error) = pages {
+        if let Err(error) = self.checkpoints.after_commit(&self.connection) {
             if is_failed_flush(&error) {
                 self.give_up(&error);
             }
