@@ -40,8 +40,13 @@ CREATE TABLE api_key (
     deleted_at INTEGER
 ) STRICT;
 
--- All that a list in its usual order has to look at to skip a row.
-CREATE INDEX api_key_list ON api_key (kind, workspace, id, disabled, expires_at)
+-- All that a list in its usual order has to look at to skip a row. `deleted_at` is always null in
+-- them; without it SQLite does not see that they cover the question.
+CREATE INDEX api_key_list ON api_key (kind, workspace, id, disabled, expires_at, deleted_at)
+    WHERE deleted_at IS NULL;
+-- The same for a list by name.
+CREATE INDEX api_key_name
+    ON api_key (kind, workspace, name, id DESC, disabled, expires_at, deleted_at)
     WHERE deleted_at IS NULL;
 
 -- Rows stay when a key is deleted, so that a cursor on it still has a place.

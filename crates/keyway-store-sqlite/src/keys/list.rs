@@ -110,21 +110,17 @@ impl Select {
         match sort {
             KeySort::Newest => self.and("k.id < ?", id),
             KeySort::Oldest => self.and("k.id > ?", id),
-            KeySort::Name => self.after_pair("(k.name > ?", "k.name", cursor.name.into(), id),
-            KeySort::NameDescending => {
-                self.after_pair("(k.name < ?", "k.name", cursor.name.into(), id);
-            }
-            KeySort::UsageDescending => {
-                let less = format!("({SPENT} < ?");
-                self.after_pair(&less, SPENT, cursor.spent.into(), id);
-            }
+            KeySort::Name => self.after_pair("k.name", ">", cursor.name.into(), id),
+            KeySort::NameDescending => self.after_pair("k.name", "<", cursor.name.into(), id),
+            KeySort::UsageDescending => self.after_pair(SPENT, "<", cursor.spent.into(), id),
         }
     }
 
-    fn after_pair(&mut self, beyond: &str, column: &str, place: Value, id: Value) {
-        self.and(beyond, place.clone());
-        self.conditions.extend([" OR (", column, " = ? AND k.id < ?))"]);
-        self.parameters.extend([place, id]);
+    /// The first of the two conditions is implied by the second; an index can seek by it.
+    fn after_pair(&mut self, column: &str, beyond: &str, place: Value, id: Value) {
+        self.conditions.extend([" AND ", column, " ", beyond, "= ? AND (", column, " ", beyond]);
+        self.conditions.push_str(" ? OR k.id < ?)");
+        self.parameters.extend([place.clone(), place, id]);
     }
 
     fn page(&mut self, limit: u32, offset: u64) {
@@ -143,5 +139,58 @@ impl Select {
         };
         let Self { conditions, limit, .. } = self;
         format!("SELECT k.id FROM api_key AS k WHERE {conditions} ORDER BY {order} {limit}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keyway_core::id::WorkspaceId;
+    use keyway_core::key::KeyKind;
+
+    use super::*;
+    use crate::migrate::{MIGRATIONS, migrate};
+
+    /// How SQLite goes about a list without a search that leaves disabled and expired keys out.
+    fn plan(sort: KeySort, cursor: Option<Cursor>) -> Vec<String> {
+        let mut connection = Connection::open_in_memory().expect("memory");
+        migrate(&mut connection, "".as_ref(), &MIGRATIONS).expect("the schema");
+        let query = KeyQuery {
+            kind: KeyKind::Inference,
+            workspace: WorkspaceId::from_random([7; 16]),
+            include_disabled: false,
+            include_expired: false,
+            contains: None,
+            sort,
+            start: PageStart::Offset(0),
+            limit: 100,
+        };
+        let mut select = Select::new(&query, Timestamp::from_micros(0));
+        if let Some(cursor) = cursor {
+            select.after(sort, cursor);
+        }
+        select.page(100, 999_900);
+        let explain = format!("EXPLAIN QUERY PLAN {}", select.sql(sort));
+        let mut statement = connection.prepare(&explain).expect("a statement");
+        let rows = statement.query_map(params_from_iter(select.parameters), |row| row.get(3));
+        rows.expect("a plan").collect::<Result<_, _>>().expect("a plan")
+    }
+
+    #[test]
+    fn what_is_skipped_is_seen_in_an_index_alone_and_nothing_is_sorted() {
+        let cursor = || Cursor { id: 5, name: "a".to_owned(), spent: 0 };
+        let (by_age, by_name) = (
+            "SEARCH k USING COVERING INDEX api_key_list (kind=? AND workspace=?",
+            "SEARCH k USING COVERING INDEX api_key_name (kind=? AND workspace=?",
+        );
+        for (sort, cursor, expected) in [
+            (KeySort::Newest, None, format!("{by_age})")),
+            (KeySort::Oldest, None, format!("{by_age})")),
+            (KeySort::Name, None, format!("{by_name})")),
+            (KeySort::Newest, Some(cursor()), format!("{by_age} AND id<?)")),
+            (KeySort::Oldest, Some(cursor()), format!("{by_age} AND id>?)")),
+            (KeySort::Name, Some(cursor()), format!("{by_name} AND name>?)")),
+        ] {
+            assert_eq!(plan(sort, cursor), [expected], "{sort:?}");
+        }
     }
 }
