@@ -146,7 +146,7 @@ async fn disabled_and_expired_keys_are_listed_when_asked_for() {
     let (disabled, _) = manager.create_key(&json!({"name": "disabled"})).await;
     let hash = disabled["hash"].as_str().expect("a hash");
     manager.patch(&format!("/api/v1/keys/{hash}"), &json!({"disabled": true})).await;
-    let soon = manager.create_key(&json!({"name": "expires", "expires_at": in_one_second()})).await;
+    let soon = manager.create_key(&json!({"name": "expires", "expires_at": in_a_moment()})).await;
     let owner = gateway.client(&soon.1);
     keyway_testkit::eventually("the key expires", async || {
         let reply = owner.get("/api/v1/key").await;
@@ -165,9 +165,9 @@ async fn disabled_and_expired_keys_are_listed_when_asked_for() {
     assert_eq!(manager.get(&path).await.status, StatusCode::OK, "expired keys are shown");
 }
 
-fn in_one_second() -> String {
+fn in_a_moment() -> String {
     use keyway_core::clock::Clock;
-    keyway_server::clock::SystemClock.now().plus_seconds(1).to_string()
+    keyway_server::clock::SystemClock.now().plus_seconds(2).to_string()
 }
 
 #[tokio::test]

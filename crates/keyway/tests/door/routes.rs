@@ -85,7 +85,7 @@ async fn refused(gateway: &Gateway) -> Vec<(&'static str, Client, String)> {
 
 async fn expired_key(gateway: &Gateway) -> String {
     use keyway_core::clock::Clock;
-    let soon = keyway_server::clock::SystemClock.now().plus_seconds(1).to_string();
+    let soon = keyway_server::clock::SystemClock.now().plus_seconds(2).to_string();
     let body = json!({"name": "expired", "expires_at": soon});
     let (_, string) = gateway.manager().create_key(&body).await;
     let owner = gateway.client(&string);
