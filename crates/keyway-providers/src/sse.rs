@@ -180,7 +180,10 @@ mod tests {
     #[test]
     fn events_are_read_as_the_standard_says() {
         assert_eq!(data_of("data: a\n\ndata:b\r\n\r\ndata: c\r\rx"), ["a", "b", "c"]);
-        assert_eq!(data_of("\u{feff}data: a\ndata: b\n\n"), ["a\nb"]);
+        for end in ["\n", "\r", "\r\n"] {
+            let text = format!("\u{feff}data: a{end}data: b{end}{end}");
+            assert_eq!(data_of(&text), ["a\nb"], "{end:?}");
+        }
         assert_eq!(data_of(": comment\n\nid: 1\nretry: 5\n\n"), [""; 0]);
         assert_eq!(data_of("data\n\n"), [""]);
         assert_eq!(data_of("data: cut off\n"), [""; 0]);

@@ -130,7 +130,7 @@ fn complete_tool_calls(calls: &mut Vec<Value>, form: Form) {
         }
         match form {
             Form::Answer => {
-                call.entry("id").or_insert_with(|| format!("call_{position}").into());
+                call.entry("id").or_insert_with(|| format!("keyway_call_{position}").into());
                 call.entry("type").or_insert_with(|| "function".into());
                 if let Some(Value::Object(function)) = call.get_mut("function") {
                     function.entry("arguments").or_insert_with(|| "".into());
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(completed(&continued, Form::Chunk)["delta"], expected);
         let whole = json!({"message": {"tool_calls": [{"id": null, "function": {"name": "f"}}]}});
         let expected = json!([
-            {"id": "call_0", "type": "function", "function": {"name": "f", "arguments": ""}},
+            {"id": "keyway_call_0", "type": "function", "function": {"name": "f", "arguments": ""}},
         ]);
         assert_eq!(completed(&whole, Form::Answer)["message"]["tool_calls"], expected);
         let none = completed(&json!({"message": {"tool_calls": null}}), Form::Answer);

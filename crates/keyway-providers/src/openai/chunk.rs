@@ -118,8 +118,8 @@ pub fn error_chunk(envelope: &Envelope, code: u16, message: &str, error_type: &s
     let mut body = envelope.head(OBJECT);
     let error = json!({"code": code, "message": message, "metadata": {"error_type": error_type}});
     body.insert("error".into(), error);
-    let choice = json!({"index": 0, "delta": {"content": ""}, "finish_reason": "error"});
-    body.insert("choices".into(), json!([choice]));
+    let choices = json!([{"index": 0, "delta": {"content": ""}, "finish_reason": "error"}]);
+    body.insert("choices".into(), choice::complete(choices, Form::Chunk));
     Value::Object(body).to_string()
 }
 

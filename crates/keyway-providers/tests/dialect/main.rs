@@ -1,0 +1,28 @@
+//! The OpenAI-compatible dialect from outside: what providers are known to send, and what clients are
+//! known to accept.
+
+mod clients;
+mod golden;
+mod nulls;
+
+use keyway_core::money::Rate;
+use keyway_core::pricing::{Pricing, Usage};
+use keyway_providers::openai::{Envelope, Receipt};
+
+fn envelope() -> Envelope {
+    Envelope {
+        id: "gen-1700000000-abcdefghijklmnopqrst".into(),
+        model: "acme/fast".into(),
+        provider: "Acme".into(),
+        created: 1_700_000_000,
+    }
+}
+
+fn receipt(usage: Usage) -> Receipt {
+    let pricing = Pricing {
+        prompt: Rate::from_femtos(1_000_000_000),
+        completion: Rate::from_femtos(2_000_000_000),
+    };
+    let cost = pricing.cost(usage);
+    Receipt { usage, cost, charge: cost.total }
+}
