@@ -14,7 +14,6 @@ use keyway_core::store::{
 };
 
 use crate::health::Health;
-use crate::lock::DirectoryLock;
 use crate::open::{self, OpenError, Opened, SqliteOptions};
 use crate::readers::Readers;
 use crate::writer::Writer;
@@ -28,7 +27,6 @@ pub struct SqliteStore {
     readers: Readers,
     default_workspace: WorkspaceId,
     thread: Mutex<Option<JoinHandle<()>>>,
-    lock: Mutex<Option<DirectoryLock>>,
 }
 
 impl SqliteStore {
@@ -37,18 +35,12 @@ impl SqliteStore {
         let Opened { lock, connection, database, default_workspace, was_clean } =
             open::open(options)?;
         let readers = Readers::open(&database)?;
-        let started = Writer::start(connection, Arc::new(Health::default()));
+        let started = Writer::start(connection, lock, Arc::new(Health::default()));
         let (writer, thread) = started.map_err(OpenError::Thread)?;
         if !was_clean {
             integrity::check_in_background(&database);
         }
-        Ok(Self {
-            writer,
-            readers,
-            default_workspace,
-            thread: Mutex::new(Some(thread)),
-            lock: Mutex::new(Some(lock)),
-        })
+        Ok(Self { writer, readers, default_workspace, thread: Mutex::new(Some(thread)) })
     }
 
     /// Writes what is queued, closes the files and gives the directory back. Every later call is
@@ -60,7 +52,6 @@ impl SqliteStore {
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the store's writer panicked");
         }
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Transactions committed since it was opened; calls that wait share one.

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::checkpoint::Checkpoints;
 use crate::error::{closed, is_failed_flush, store_error};
 use crate::health::Health;
+use crate::lock::DirectoryLock;
 
 /// Calls that may wait to be written; further ones wait to be queued.
 const QUEUE_MAX: usize = 4_096;
@@ -78,12 +79,14 @@ where
 impl Writer {
     pub(crate) fn start(
         connection: Connection,
+        lock: DirectoryLock,
         health: Arc<Health>,
     ) -> Result<(Self, JoinHandle<()>), std::io::Error> {
         let (queue, calls) = mpsc::channel(QUEUE_MAX);
         let commits = Arc::new(AtomicU64::new(0));
         let thread = Thread {
             connection,
+            lock,
             calls,
             health,
             commits: Arc::clone(&commits),
@@ -120,8 +123,10 @@ impl Writer {
     }
 }
 
+/// The order of the fields is that of their end: the directory is given back last.
 struct Thread {
     connection: Connection,
+    lock: DirectoryLock,
     calls: mpsc::Receiver<Message>,
     health: Arc<Health>,
     commits: Arc<AtomicU64>,
@@ -142,8 +147,9 @@ impl Thread {
             }
             if let Some(done) = closing {
                 self.end();
-                // The connection is closed, and its lock on the file with it, before anybody is told.
+                // Everything is closed before anybody is told.
                 drop(self.connection);
+                drop(self.lock);
                 let _ = done.send(());
                 return;
             }
