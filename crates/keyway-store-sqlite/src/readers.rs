@@ -104,3 +104,65 @@ fn bounded<T>(
     transaction.finish()?;
     Ok(outcome)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::mpsc::sync_channel;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    fn readers() -> (Readers, tempfile::TempDir) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let database = directory.path().join("keyway.db");
+        let connection = Connection::open(&database).expect("a database");
+        connection.execute_batch("CREATE TABLE one (value INTEGER)").expect("writable");
+        (Readers::open(&database).expect("connections"), directory)
+    }
+
+    fn count(connection: &Connection) -> Result<i64, rusqlite::Error> {
+        connection.query_row("SELECT count(*) FROM one", [], |row| row.get(0))
+    }
+
+    #[tokio::test]
+    async fn a_read_that_nobody_waits_for_keeps_its_place_until_it_is_over() {
+        let (readers, _directory) = readers();
+        let (go, wait) = sync_channel::<()>(0);
+        let wait = Arc::new(Mutex::new(wait));
+        for _ in 0..READERS {
+            let wait = Arc::clone(&wait);
+            let abandoned = readers.read(move |_| {
+                // Ends when the sender is gone.
+                let _ = wait.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                Ok(())
+            });
+            let mut context = Context::from_waker(Waker::noop());
+            assert_eq!(pin!(abandoned).poll(&mut context), Poll::Pending);
+        }
+        assert_eq!(readers.room.available_permits(), 0);
+        drop(go);
+        assert_eq!(readers.read(count).await, Ok(0));
+    }
+
+    #[tokio::test]
+    async fn a_panic_costs_no_connection() {
+        let (readers, _directory) = readers();
+        for _ in 0..=READERS {
+            let broken: Result<(), _> = readers.read(|_| panic!("on purpose")).await;
+            assert!(matches!(broken, Err(StoreError::Broken(_))), "{broken:?}");
+        }
+        assert_eq!(readers.read(count).await, Ok(0));
+    }
+
+    #[tokio::test]
+    async fn a_look_that_takes_too_long_is_given_up() {
+        let (readers, _directory) = readers();
+        let forever = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
+                       SELECT count(*) FROM n";
+        let answer = readers.read(|db| db.query_row(forever, [], |row| row.get::<_, i64>(0)));
+        let answer = answer.await;
+        assert!(matches!(answer, Err(StoreError::TooLong(_))), "{answer:?}");
+        assert_eq!(readers.read(count).await, Ok(0));
+    }
+}

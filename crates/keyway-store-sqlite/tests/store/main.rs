@@ -1,5 +1,8 @@
 //! What a store promises, asked of the real one on a real disk and of the model in memory.
 
 mod contract;
+mod crash;
+mod load;
+mod opening;
 mod random;
 mod support;

@@ -24,7 +24,7 @@ pub(crate) fn options(directory: &Path) -> SqliteOptions {
 
 pub(crate) struct TempStore {
     store: SqliteStore,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl TempStore {
@@ -40,7 +40,11 @@ impl TempStore {
 
     fn open_in(directory: TempDir) -> Self {
         let store = SqliteStore::open(&options(directory.path())).expect("a store");
-        Self { store, _directory: directory }
+        Self { store, directory }
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 }
 

@@ -13,16 +13,16 @@ use crate::secret::{KeySecret, Tag};
 use crate::store::{KeyCreated, KeyCreation, KeyPage, KeyQuery, KeySort, PageStart, Store};
 
 /// A Wednesday in the middle of a month.
-pub(super) fn now() -> Timestamp {
+pub fn now() -> Timestamp {
     at("2026-07-15T12:00:00Z")
 }
 
-pub(super) fn at(text: &str) -> Timestamp {
+pub fn at(text: &str) -> Timestamp {
     Timestamp::parse_utc(text).expect(text)
 }
 
 /// The secret that the string `text` is.
-pub(super) fn secret(text: &str) -> SecretRecord {
+pub fn secret(text: &str) -> SecretRecord {
     let presented = KeySecret::from_presented(text);
     SecretRecord {
         hash: presented.hash(),
@@ -34,7 +34,7 @@ pub(super) fn secret(text: &str) -> SecretRecord {
 }
 
 /// An inference key called `name`, without a limit, whose secret is `name` too.
-pub(super) fn inference(store: &dyn Store, name: &str) -> KeyCreation {
+pub fn inference(store: &dyn Store, name: &str) -> KeyCreation {
     let key = NewKey {
         kind: KeyKind::Inference,
         name: KeyName::new(name).expect("a good name"),
@@ -47,26 +47,26 @@ pub(super) fn inference(store: &dyn Store, name: &str) -> KeyCreation {
     KeyCreation { key, secret: secret(name), idempotency: None }
 }
 
-pub(super) fn management(store: &dyn Store, name: &str) -> KeyCreation {
+pub fn management(store: &dyn Store, name: &str) -> KeyCreation {
     let mut creation = inference(store, name);
     creation.key.kind = KeyKind::Management;
     creation
 }
 
 /// Makes a key that is not there yet.
-pub(super) async fn create(store: &dyn Store, creation: KeyCreation) -> KeyRecord {
+pub async fn create(store: &dyn Store, creation: KeyCreation) -> KeyRecord {
     match store.key_create(creation, now()).await {
         Ok(KeyCreated::Created(key)) => key,
         other => panic!("the key is not made: {other:?}"),
     }
 }
 
-pub(super) async fn get(store: &dyn Store, hash: KeyHash, now: Timestamp) -> Option<KeyRecord> {
+pub async fn get(store: &dyn Store, hash: KeyHash, now: Timestamp) -> Option<KeyRecord> {
     store.key_get(KeyKind::Inference, hash, now).await.expect("the store can be read")
 }
 
 /// All inference keys of the default workspace, newest first.
-pub(super) fn everything(store: &dyn Store) -> KeyQuery {
+pub fn everything(store: &dyn Store) -> KeyQuery {
     KeyQuery {
         kind: KeyKind::Inference,
         workspace: store.default_workspace(),
@@ -79,20 +79,20 @@ pub(super) fn everything(store: &dyn Store) -> KeyQuery {
     }
 }
 
-pub(super) async fn list(store: &dyn Store, query: KeyQuery, now: Timestamp) -> Vec<KeyRecord> {
+pub async fn list(store: &dyn Store, query: KeyQuery, now: Timestamp) -> Vec<KeyRecord> {
     match store.key_list(query, now).await {
         Ok(KeyPage::Keys(keys)) => keys,
         other => panic!("no page: {other:?}"),
     }
 }
 
-pub(super) async fn names(store: &dyn Store, query: KeyQuery) -> Vec<String> {
+pub async fn names(store: &dyn Store, query: KeyQuery) -> Vec<String> {
     let keys = list(store, query, now()).await;
     keys.iter().map(|key| key.name.as_str().to_owned()).collect()
 }
 
 /// The `number`th request, on `key`.
-pub(super) fn metered(number: u8, key: &KeyRecord, admitted_at: Timestamp) -> Arc<Metered> {
+pub fn metered(number: u8, key: &KeyRecord, admitted_at: Timestamp) -> Arc<Metered> {
     Arc::new(Metered {
         id: GenerationId::new(admitted_at, [number; 10]),
         key: key.id,
@@ -105,12 +105,12 @@ pub(super) fn metered(number: u8, key: &KeyRecord, admitted_at: Timestamp) -> Ar
     })
 }
 
-pub(super) fn marked(request: &Arc<Metered>, authorised: i64) -> AnswerMark {
+pub fn marked(request: &Arc<Metered>, authorised: i64) -> AnswerMark {
     AnswerMark { request: Arc::clone(request), authorised: Nanos::new(authorised) }
 }
 
 /// A second after its admission it is charged.
-pub(super) fn charged(request: &Arc<Metered>, charge: i64) -> Settlement {
+pub fn charged(request: &Arc<Metered>, charge: i64) -> Settlement {
     Settlement {
         request: Arc::clone(request),
         charge: Nanos::new(charge),

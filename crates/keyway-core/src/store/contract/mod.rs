@@ -11,7 +11,7 @@
 //! The expression makes a store, or something that dereferences to one, anew for each test.
 //! [`random`] goes on from there, with sequences that nobody thought of.
 
-mod fixture;
+pub mod fixture;
 mod idempotency;
 mod keys;
 mod ledger;
