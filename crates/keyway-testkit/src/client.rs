@@ -187,6 +187,18 @@ impl Streamed {
         }
     }
 
+    /// The first line of what comes next, for one that must not be an event: a comment.
+    ///
+    /// # Panics
+    /// When nothing comes any more.
+    pub async fn comment(&mut self) -> String {
+        let frame = self.body.frame().await.expect("more to come").expect("no failure");
+        let bytes = frame.into_data().expect("no trailers");
+        let text = String::from_utf8(bytes.to_vec()).expect("text");
+        self.decoder.feed(&bytes);
+        text.lines().next().unwrap_or_default().to_owned()
+    }
+
     /// All events that are still to come.
     pub async fn rest(mut self) -> Vec<String> {
         let mut events = Vec::new();

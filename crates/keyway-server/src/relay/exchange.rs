@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use http::StatusCode;
 use keyway_core::ledger::{Ending, Metered, Outcome, Settlement};
 use keyway_core::pricing::{Cost, Pricing, Usage};
 use keyway_core::store::StoreError;
-use keyway_providers::openai::{Envelope, Receipt};
+use keyway_providers::openai::{self, Envelope, Receipt};
+use keyway_providers::sse;
 
 use super::bound::Bound;
 use super::meter::Late;
@@ -53,6 +56,12 @@ impl Exchange {
         log(&settlement);
         let cost = if ended.free { Cost::default() } else { cost };
         Ok(Receipt { usage, cost, charge: settlement.charge })
+    }
+
+    /// The last event of a stream that fails after its first byte.
+    pub(super) fn error_event(&self, status: StatusCode, message: &str, error_type: &str) -> Bytes {
+        let chunk = openai::error_chunk(&self.envelope, status.as_u16(), message, error_type);
+        sse::data(&chunk)
     }
 }
 

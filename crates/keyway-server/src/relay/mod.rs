@@ -8,6 +8,7 @@ pub mod catalogue;
 pub mod chat;
 mod dispatch;
 mod exchange;
+mod job;
 pub mod meter;
 mod pump;
 mod refusal;

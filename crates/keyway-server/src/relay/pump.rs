@@ -17,14 +17,13 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::exchange::{Ended, Exchange};
+use super::job::KEEP_ALIVE;
 use super::meter::Late;
 use super::upstream::{ChunkStream, Failure};
 
 /// Completion tokens that are authorised ahead of delivery, each time. After a crash an answer is
 /// charged at most this much beyond what was delivered.
-const AUTHORISE_TOKENS: u64 = 1_024;
-/// Silence after which the client is told that the answer is still coming.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
+pub(super) const AUTHORISE_TOKENS: u64 = 1_024;
 /// How long a client may take to read what is there.
 const CLIENT_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long, and over how many bytes of output, usage is waited for when the client has left.
@@ -61,23 +60,33 @@ enum Step {
 }
 
 impl<'a> Pump<'a> {
-    pub(super) fn new(exchange: &'a Exchange, client: mpsc::Sender<Bytes>) -> Self {
+    /// The first-byte gate: durably marks the request as being answered.
+    pub(super) async fn open(
+        exchange: &'a Exchange,
+        client: mpsc::Sender<Bytes>,
+    ) -> Result<Self, StoreError> {
+        let mut pump = Self::new(exchange, client, 0);
+        pump.authorise(AUTHORISE_TOKENS).await?;
+        Ok(pump)
+    }
+
+    /// Goes on where the gate was passed before: up to [`AUTHORISE_TOKENS`] are authorised.
+    pub(super) fn resume(exchange: &'a Exchange, client: mpsc::Sender<Bytes>) -> Self {
+        Self::new(exchange, client, AUTHORISE_TOKENS)
+    }
+
+    fn new(exchange: &'a Exchange, client: mpsc::Sender<Bytes>, authorised_tokens: u64) -> Self {
         Self {
             exchange,
             client: Some(client),
             drain_until: None,
             drained_bytes: 0,
-            authorised_tokens: 0,
+            authorised_tokens,
             received_bytes: 0,
             delivered_bytes: 0,
             usage: None,
             finish_reason: None,
         }
-    }
-
-    /// The first-byte gate: durably marks the request as being answered.
-    pub(super) async fn open(&mut self) -> Result<(), StoreError> {
-        self.authorise(AUTHORISE_TOKENS).await
     }
 
     /// Pumps to the end, settles, and gives the last byte.
@@ -99,10 +108,12 @@ impl<'a> Pump<'a> {
                 last.extend_from_slice(&sse::data(sse::DONE));
                 last.freeze()
             }
-            (_, Err(broken)) => self.error_event(broken.status, &broken.message),
+            (_, Err(broken)) => {
+                self.exchange.error_event(broken.status, &broken.message, broken.error_type())
+            }
             (Err(_), Ok(())) => {
                 let message = "The answer's charge could not be recorded in time; it will be.";
-                self.error_event(StatusCode::SERVICE_UNAVAILABLE, message)
+                self.exchange.error_event(StatusCode::SERVICE_UNAVAILABLE, message, "server")
             }
         };
         self.give(last).await;
@@ -241,23 +252,22 @@ impl<'a> Pump<'a> {
             free: ending == Ending::ProviderFailed || nothing_said,
         }
     }
-
-    fn error_event(&self, status: StatusCode, message: &str) -> Bytes {
-        let error_type = match status.as_u16() {
-            429 => "rate_limit_exceeded",
-            503 => "provider_overloaded",
-            504 => "timeout",
-            _ => "provider_unavailable",
-        };
-        let envelope = &self.exchange.envelope;
-        sse::data(&openai::error_chunk(envelope, status.as_u16(), message, error_type))
-    }
 }
 
 impl Break {
     fn provider(status: Option<StatusCode>, message: String) -> Self {
         let status = status.unwrap_or(StatusCode::BAD_GATEWAY);
         Self { ending: Ending::ProviderFailed, status, message }
+    }
+
+    /// A word of the contract's vocabulary (C.4).
+    fn error_type(&self) -> &'static str {
+        match self.status.as_u16() {
+            429 => "rate_limit_exceeded",
+            503 => "provider_overloaded",
+            504 => "timeout",
+            _ => "provider_unavailable",
+        }
     }
 
     fn stopped(message: &str) -> Self {

@@ -139,3 +139,19 @@ async fn models_are_listed_without_a_key() {
     let past = gateway.anonymous().get("/api/v1/models?offset=1").await.json();
     assert_eq!(past["data"], json!([]));
 }
+
+#[tokio::test]
+async fn a_stream_whose_model_is_slow_begins_all_the_same() {
+    let gateway = gateway().await;
+    let (key, string) = gateway.manager().create_key(&json!({"name": "a", "limit": 1})).await;
+    let content = "#echo first_ms=3500\nhello world";
+    let stream = gateway.client(&string).chat_stream("keyway/echo", content).await;
+    let mut stream = stream.expect("a head");
+    assert_eq!(stream.status, StatusCode::OK);
+    assert_eq!(stream.comment().await, ": OPENROUTER PROCESSING", "before the model says anything");
+    let events = stream.rest().await;
+    assert_eq!(events.last().map(String::as_str), Some("[DONE]"));
+    let told: Value = serde_json::from_str(&events[events.len() - 2]).expect("JSON");
+    let hash = key["hash"].as_str().expect("a hash");
+    assert_eq!(gateway.manager().key(hash).await["usage"], told["usage"]["cost"]);
+}

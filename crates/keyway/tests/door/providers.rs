@@ -91,7 +91,7 @@ async fn a_plain_answer_is_passed_on_and_charged() {
     let (hash, string) = key(&gateway).await;
     let body = json!({
         "model": "acme/fast", "messages": [{"role": "user", "content": "hi"}],
-        "temperature": 0.30, "provider": {"order": ["p0"]}, "x_client": {"a": 1.0},
+        "max_tokens": 5000, "temperature": 0.30, "provider": {"order": ["p0"]}, "x_client": {"a": 1.0},
     });
     let reply = gateway.client(&string).post("/api/v1/chat/completions", &body).await;
     assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
@@ -106,6 +106,7 @@ async fn a_plain_answer_is_passed_on_and_charged() {
     assert_eq!(received.path, "/v1/chat/completions");
     assert_eq!(received.headers["authorization"], format!("Bearer {SECRET}"));
     assert_eq!(received.body["model"], "mock-model");
+    assert_eq!(received.body["max_tokens"], 100, "no more than was reserved");
     assert_eq!(received.body["x_client"], json!({"a": 1.0}));
     assert_eq!(received.body.get("provider"), None, "it is for the gateway");
     assert!(!format!("{received:?}").contains(&string), "the client's key stays here");
@@ -179,6 +180,23 @@ async fn a_stream_that_breaks_off_ends_with_an_error_and_is_free() {
     let last = chunks.last().expect("a chunk");
     assert_eq!(last["error"]["code"], 502, "{last}");
     assert!(last["error"]["metadata"]["error_type"].is_string());
+    assert_eq!(spent(&gateway, &hash).await, "0");
+}
+
+#[tokio::test]
+async fn a_failure_after_the_head_is_told_as_an_event_and_is_free() {
+    let provider = Provider::start().await;
+    // Longer than a client is left in silence: by then its head is sent.
+    let late = Duration::from_millis(3_500);
+    let error = r#"{"error": {"message": "overloaded", "code": 503}}"#;
+    let pieces = vec![(late, format!("data: {error}\n\n"))];
+    provider.always(Script::Stream { pieces, breaks: false });
+    let gateway = gateway(&[&provider]).await;
+    let (hash, string) = key(&gateway).await;
+    let events = parsed(gateway.client(&string).chat_stream("acme/fast", "hi").await).await;
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert_eq!(events[0]["error"]["code"], 503, "{events:?}");
+    assert_eq!(events[0]["choices"][0]["finish_reason"], "error");
     assert_eq!(spent(&gateway, &hash).await, "0");
 }
 

@@ -1,0 +1,260 @@
+//! One request, in a task of its own: the client's disappearance cannot cancel its settlement.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::stream;
+use http::{HeaderValue, header};
+use keyway_core::catalogue::{Endpoint, Model};
+use keyway_core::id::GenerationId;
+use keyway_core::key::KeyRecord;
+use keyway_core::ledger::{Ending, Metered};
+use keyway_core::pricing::Pricing;
+use keyway_providers::chat::ChatRequest;
+use keyway_providers::openai::{Answer, Chunk, Envelope};
+use keyway_providers::sse;
+use tokio::sync::{mpsc, oneshot};
+
+use super::bound::Bound;
+use super::dispatch::{Dispatched, dispatch};
+use super::exchange::{Ended, Exchange};
+use super::meter::{Late, ReserveError};
+use super::pump::{self, Pump};
+use super::refusal::refusal;
+use super::upstream::{ChunkStream, Reply};
+use crate::app::App;
+use crate::http::caller::refused_key;
+use crate::http::error::ApiError;
+
+/// Events that may wait for the client to read them.
+const CLIENT_EVENTS_MAX: usize = 32;
+/// Silence after which a client is told that its stream is still coming. Some give up after five
+/// seconds, and ask again.
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(3);
+const GENERATION_ID: &str = "x-generation-id";
+
+pub(super) type Head = oneshot::Sender<Result<Response, ApiError>>;
+
+pub(super) struct Job {
+    pub(super) app: Arc<App>,
+    pub(super) key: Arc<KeyRecord>,
+    pub(super) request: ChatRequest,
+    pub(super) model: Arc<Model>,
+    pub(super) bound: Bound,
+    pub(super) id: GenerationId,
+}
+
+/// What the client was given so far.
+enum Client {
+    /// Nothing: an error can still have a status of its own.
+    Waiting(Head),
+    /// The head of a stream, and comments; what comes now comes as an event.
+    Streaming(mpsc::Sender<Bytes>),
+}
+
+impl Job {
+    pub(super) async fn run(self, client: Head) {
+        let (app, id) = (Arc::clone(&self.app), self.id);
+        if AssertUnwindSafe(self.relay(client)).catch_unwind().await.is_err() {
+            tracing::error!(%id, "a relay task panicked");
+            app.meter.void(id);
+        }
+    }
+
+    async fn relay(self, head: Head) {
+        let metered = match self.admit().await {
+            Ok(metered) => Arc::new(metered),
+            Err(error) => return answer(head, Err(error)),
+        };
+        if head.is_closed() {
+            // It left while it waited for its turn: nothing was sent, nothing is owed.
+            return self.app.meter.void(self.id);
+        }
+        let mut client = Client::Waiting(head);
+        let dispatched = {
+            let mut dispatch = pin!(dispatch(&self.app, &self.model, &self.request));
+            loop {
+                tokio::select! {
+                    biased;
+                    dispatched = &mut dispatch => break dispatched,
+                    () = tokio::time::sleep(KEEP_ALIVE), if self.request.stream => {
+                        client = self.keep_alive(client, &metered).await;
+                    }
+                }
+            }
+        };
+        match dispatched {
+            Ok(dispatched) => self.give(&metered, dispatched, client).await,
+            Err(error) => self.fail(&metered, error, client).await,
+        }
+    }
+
+    /// Reserves the bound on the key's account.
+    async fn admit(&self) -> Result<Metered, ApiError> {
+        let (app, key) = (&self.app, &self.key);
+        let admitted_at = app.clock.now();
+        let reserved = app.meter.reserve(self.id, &app.keyring, key, self.bound.cost).await;
+        let windows = reserved.map_err(|error| match error {
+            ReserveError::Refused(it) => refusal(&it, &self.bound, key, &app.public_url),
+            ReserveError::Key(error) => refused_key(error),
+            ReserveError::Store(error) => error.into(),
+        })?;
+        Ok(Metered {
+            id: self.id,
+            key: key.id,
+            accounts: vec![key.account],
+            windows,
+            model: self.model.id.clone(),
+            provider: String::new(),
+            streamed: self.request.stream,
+            admitted_at,
+        })
+    }
+
+    /// Tells a client that waits for the first event that there will be one. Its head is a first byte
+    /// like any other: it waits for the mark.
+    async fn keep_alive(&self, client: Client, metered: &Arc<Metered>) -> Client {
+        let events = match client {
+            Client::Streaming(events) => events,
+            Client::Waiting(head) => {
+                let amount = self.bound.cost_up_to(pump::AUTHORISE_TOKENS);
+                if self.app.meter.authorise(metered, amount).await.is_err() {
+                    // The store fails; whoever opens the stream for its first event learns it too.
+                    return Client::Waiting(head);
+                }
+                let (events, body) = mpsc::channel(CLIENT_EVENTS_MAX);
+                answer(head, Ok(stream_response(&self.id, body)));
+                events
+            }
+        };
+        // A client that does not read needs no comment, and one that left is noticed later.
+        let _ = events.try_send(sse::keep_alive());
+        Client::Streaming(events)
+    }
+
+    async fn give(&self, metered: &Metered, dispatched: Dispatched<'_>, client: Client) {
+        let Dispatched { endpoint, upstream, reply } = dispatched;
+        let exchange = self.exchange(metered, endpoint, &upstream.name);
+        match (reply, client) {
+            (Reply::Whole(whole), Client::Waiting(head)) => {
+                answer(head, give_whole(&exchange, whole).await);
+            }
+            (Reply::Stream(first, rest), Client::Waiting(head)) => {
+                open_stream(&exchange, first, rest, head).await;
+            }
+            (Reply::Stream(first, rest), Client::Streaming(events)) => {
+                Pump::resume(&exchange, events).run(first, rest).await;
+            }
+            (Reply::Whole(_), Client::Streaming(_)) => {
+                unreachable!("only a request that streams is kept alive")
+            }
+        }
+    }
+
+    /// Every endpoint failed. What that cost is not the key's.
+    async fn fail(&self, metered: &Metered, error: ApiError, client: Client) {
+        let (Client::Streaming(events), Some(endpoint)) = (&client, self.model.endpoints.first())
+        else {
+            self.app.meter.void(self.id);
+            if let Client::Waiting(head) = client {
+                answer(head, Err(error));
+            }
+            return;
+        };
+        let name =
+            self.app.upstreams.get(&endpoint.provider).map(|upstream| upstream.name.as_str());
+        let exchange = self.exchange(metered, endpoint, name.unwrap_or_default());
+        let ended = Ended {
+            ending: Ending::ProviderFailed,
+            usage: Some(keyway_core::pricing::Usage::default()),
+            output_bytes: 0,
+            free: true,
+        };
+        if let Err(error) = exchange.settle(ended, Late::Waive).await {
+            tracing::debug!(%error, "a request that failed is settled later");
+        }
+        let event = exchange.error_event(error.status(), error.message(), error.error_type());
+        let _ = events.try_send(event);
+    }
+
+    fn exchange(&self, metered: &Metered, endpoint: &Endpoint, provider: &str) -> Exchange {
+        let pricing: Pricing = endpoint.pricing;
+        Exchange {
+            app: Arc::clone(&self.app),
+            metered: Arc::new(Metered { provider: endpoint.provider.clone(), ..metered.clone() }),
+            envelope: Envelope {
+                id: self.id.to_string(),
+                model: self.model.id.clone(),
+                provider: provider.to_owned(),
+                created: self.app.clock.now().as_seconds(),
+            },
+            bound: self.bound,
+            pricing,
+            prompt_bytes: self.request.prompt_text_bytes(),
+        }
+    }
+}
+
+/// The whole body waits for the charge.
+async fn give_whole(exchange: &Exchange, whole: Answer) -> Result<Response, ApiError> {
+    let ended = Ended {
+        ending: Ending::Completed,
+        usage: whole.usage(),
+        output_bytes: whole.output_bytes(),
+        free: whole.is_uncharged(),
+    };
+    let receipt = exchange.settle(ended, Late::Waive).await?;
+    let body = whole.render(&exchange.envelope, &receipt);
+    let mut response = Body::from(body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(GENERATION_ID, header_of(&exchange.metered.id));
+    Ok(response)
+}
+
+/// The first byte waits for the mark, the last for the charge.
+async fn open_stream(exchange: &Exchange, first: Chunk, rest: ChunkStream, head: Head) {
+    let (events, body) = mpsc::channel::<Bytes>(CLIENT_EVENTS_MAX);
+    match Pump::open(exchange, events).await {
+        Ok(pump) => {
+            answer(head, Ok(stream_response(&exchange.metered.id, body)));
+            pump.run(first, rest).await;
+        }
+        Err(error) => {
+            answer(head, Err(error.into()));
+            // Whether the mark was written is for the store to say; the answer is charged to nobody.
+            let free = Ended { ending: Ending::Stopped, usage: None, output_bytes: 0, free: true };
+            if let Err(error) = exchange.settle(free, Late::Waive).await {
+                tracing::debug!(%error, "a request that was not answered is settled later");
+            }
+        }
+    }
+}
+
+fn stream_response(id: &GenerationId, events: mpsc::Receiver<Bytes>) -> Response {
+    let events = stream::unfold(events, |mut events| async {
+        let event = events.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(event), events))
+    });
+    let mut response = Body::from_stream(events).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(GENERATION_ID, header_of(id));
+    response
+}
+
+fn header_of(id: &GenerationId) -> HeaderValue {
+    HeaderValue::from_str(&id.to_string()).expect("an id is visible ASCII")
+}
+
+/// A client that is gone does not hear it; what is owed is settled all the same.
+fn answer(head: Head, response: Result<Response, ApiError>) {
+    let _ = head.send(response);
+}
