@@ -17,7 +17,7 @@ pub use answer::Answer;
 pub use chunk::{Chunk, StreamEvent, error_chunk, stream_event, usage_chunk};
 pub use receipt::Receipt;
 pub use request::request_body;
-pub use scrub::error_message;
+pub use scrub::{error_message, scrub};
 
 /// What every answer and chunk says about itself, whoever produced it.
 #[derive(Clone, Debug, PartialEq, Eq)]

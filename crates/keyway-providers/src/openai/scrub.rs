@@ -1,5 +1,7 @@
 //! A provider's error message, fit to be passed on: bounded, and without credentials.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use crate::json::parse_lenient;
@@ -23,14 +25,32 @@ pub fn error_message(body: &[u8], secret: Option<&str>) -> Option<String> {
         Ok(body) => message_in(&body, MESSAGE_DEPTH_MAX)?.to_owned(),
         Err(_) => String::from_utf8_lossy(body).into_owned(),
     };
+    Some(scrub(&text, secret)).filter(|message| !message.is_empty())
+}
+
+/// Makes a provider's words fit to be passed on: `secret`, as it is and as it stands in a URL, and
+/// whatever looks like a credential is masked, and no more is kept than a message needs.
+pub fn scrub(text: &str, secret: Option<&str>) -> String {
     let text = match secret.filter(|secret| !secret.is_empty()) {
-        Some(secret) => text.replace(secret, MASK),
-        None => text,
+        Some(secret) => text.replace(secret, MASK).replace(&in_url(secret), MASK),
+        None => text.to_owned(),
     };
     // A control character becomes a space; taking it out could put a credential together again.
     let masked = mask(&text).replace(char::is_control, " ");
-    let message: String = masked.trim().chars().take(CHARACTERS_MAX).collect();
-    Some(message).filter(|message| !message.is_empty())
+    masked.trim().chars().take(CHARACTERS_MAX).collect()
+}
+
+/// Percent-encoded.
+fn in_url(secret: &str) -> String {
+    let mut encoded = String::with_capacity(secret.len());
+    for byte in secret.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            write!(encoded, "%{byte:02X}").expect("a string takes all text");
+        }
+    }
+    encoded
 }
 
 /// The message in `error`, or beside it; of a list the first one's.

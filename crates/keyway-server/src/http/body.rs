@@ -68,6 +68,27 @@ pub fn parse(body: &[u8]) -> Result<Value, ApiError> {
     })
 }
 
+/// The body of a management call that says nothing which has no default: an empty one says nothing.
+#[derive(Debug)]
+pub struct OptionalObjectBody(pub Map<String, Value>);
+
+impl<S: Send + Sync> FromRequest<S> for OptionalObjectBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Self::Rejection> {
+        let bytes = read(request, MANAGEMENT_BYTES_MAX).await?;
+        if bytes.is_empty() { Ok(Self(Map::new())) } else { object(&bytes).map(Self) }
+    }
+}
+
+fn object(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
+    let Value::Object(fields) = parse(bytes)? else {
+        let message = "The request's body must be a JSON object";
+        return Err(Error::new(ErrorKind::Invalid, message).into());
+    };
+    Ok(fields)
+}
+
 /// The body of a management call: one JSON object, and its bytes.
 #[derive(Debug)]
 pub struct ObjectBody {
@@ -80,10 +101,6 @@ impl<S: Send + Sync> FromRequest<S> for ObjectBody {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Self::Rejection> {
         let bytes = read(request, MANAGEMENT_BYTES_MAX).await?;
-        let Value::Object(fields) = parse(&bytes)? else {
-            let message = "The request's body must be a JSON object";
-            return Err(Error::new(ErrorKind::Invalid, message).into());
-        };
-        Ok(Self { fields, bytes })
+        Ok(Self { fields: object(&bytes)?, bytes })
     }
 }

@@ -7,6 +7,8 @@ use keyway_core::error::{Error, ErrorKind};
 use keyway_core::store::StoreError;
 use serde_json::{Map, Value, json};
 
+use super::redact::redact;
+
 /// Seconds after which a caller may try again when the store failed.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
@@ -116,7 +118,10 @@ const fn error_type(kind: ErrorKind) -> &'static str {
 }
 
 impl From<Error> for ApiError {
-    fn from(error: Error) -> Self {
+    /// What a caller said and hears again, in a message, may be a key at the wrong place.
+    fn from(mut error: Error) -> Self {
+        error.message = redact(&error.message);
+        error.detail = error.detail.as_deref().map(redact);
         let retries = error.kind == ErrorKind::Unavailable;
         Self(Box::new(Parts {
             error,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::FromRef;
 use bytes::Bytes;
-use http::{Method, Uri};
+use http::Method;
 use keyway_core::error::{Error, ErrorKind};
 use tower::Layer;
 use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
@@ -68,12 +68,13 @@ pub fn router(app: Arc<App>) -> Service {
     NormalizePathLayer::trim_trailing_slash().layer(router)
 }
 
-async fn unknown_route(method: Method, uri: Uri) -> ApiError {
-    let message = format!("There is no route {method} {}", uri.path());
+async fn unknown_route(method: Method) -> ApiError {
+    // The path is not repeated: somebody may have put a key there.
+    let message = format!("There is no such route for {method}; /api/v1/openapi.json has them all");
     Error::new(ErrorKind::NotFound, message).into()
 }
 
-async fn wrong_method(method: Method, uri: Uri) -> ApiError {
-    let message = format!("{} does not take {method}", uri.path());
+async fn wrong_method(method: Method) -> ApiError {
+    let message = format!("This route does not take {method}; the Allow header says what it takes");
     Error::new(ErrorKind::MethodNotAllowed, message).into()
 }

@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 use futures_util::stream;
 use http::{HeaderValue, header};
 use keyway_core::catalogue::{Endpoint, Model};
+use keyway_core::error::{Error, ErrorKind};
 use keyway_core::id::GenerationId;
 use keyway_core::key::KeyRecord;
 use keyway_core::ledger::{Ending, Metered};
@@ -83,6 +84,7 @@ impl Job {
                 tokio::select! {
                     biased;
                     dispatched = &mut dispatch => break dispatched,
+                    () = self.app.cut.cancelled() => break Err(stopping()),
                     () = tokio::time::sleep(KEEP_ALIVE), if self.request.stream => {
                         client = self.keep_alive(client, &metered).await;
                     }
@@ -199,6 +201,11 @@ impl Job {
             prompt_bytes: self.request.prompt_text_bytes(),
         }
     }
+}
+
+fn stopping() -> ApiError {
+    let message = "The gateway is shutting down; try again";
+    ApiError::from(Error::new(ErrorKind::Unavailable, message))
 }
 
 /// The whole body waits for the charge.

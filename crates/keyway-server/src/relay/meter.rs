@@ -28,6 +28,8 @@ use crate::keyring::{AuthError, Keyring};
 const ACCOUNTS_MAX: usize = 100_000;
 /// How long a request waits for others' reservations before it is refused.
 const WAIT_MAX: Duration = Duration::from_secs(2);
+/// How often a request asks anew because its account or its key changed while it asked.
+const TRIES_MAX: usize = 64;
 /// How long an answer waits for its charge to become durable before the client is told.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(5);
 const RETRY_MIN: Duration = Duration::from_millis(25);
@@ -82,7 +84,7 @@ impl Meter {
     ) -> Result<Windows, ReserveError> {
         self.check_store().await.map_err(ReserveError::Store)?;
         let mut key = Arc::clone(key);
-        loop {
+        for _ in 0..TRIES_MAX {
             let (admission, decided, evictions) = self.ask(id, key.account, bound);
             match admission {
                 Admission::Admitted(windows) => return Ok(windows),
@@ -103,6 +105,8 @@ impl Meter {
                 }
             }
         }
+        let detail = "accounts changed faster than one could be reserved on";
+        Err(ReserveError::Store(StoreError::Unavailable(detail.to_owned())))
     }
 
     /// Asks the store whether it can be written, but only after it could not.

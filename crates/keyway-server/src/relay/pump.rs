@@ -242,7 +242,8 @@ impl<'a> Pump<'a> {
     }
 
     fn ended(&self, ending: Ending) -> Ended {
-        let nothing_said = self.finish_reason.is_none()
+        let nothing_said = self.received_bytes == 0
+            && self.finish_reason.is_none()
             && self.usage.is_some_and(|usage| usage.completion_tokens == 0);
         let stopped = ending == Ending::Stopped;
         Ended {

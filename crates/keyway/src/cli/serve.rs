@@ -12,7 +12,7 @@ use keyway_server::clock::SystemClock;
 use keyway_server::config::Config;
 use keyway_server::http::serve::serve;
 use keyway_store_sqlite::SqliteStore;
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -29,6 +29,7 @@ const LOG_VARIABLE: &str = "KEYWAY_LOG";
 pub(crate) async fn run(args: ServeArgs) -> Result<(), CliError> {
     start_log();
     forbid_core_dumps();
+    allow_many_connections();
     let config = config::load(args.config.as_deref())?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -91,6 +92,15 @@ fn start_log() {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
         .init();
+}
+
+/// Many systems allow few open files unless asked, and a connection is one.
+fn allow_many_connections() {
+    let allowed = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: allowed.maximum, ..allowed };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "the number of open files cannot be raised");
+    }
 }
 
 /// A core dump would hold every key in memory.

@@ -166,6 +166,40 @@ async fn a_provider_that_refuses_the_operators_key_does_not_leak_it() {
 }
 
 #[tokio::test]
+async fn a_providers_key_is_masked_wherever_it_is_repeated() {
+    let provider = Provider::start().await;
+    let secret = "my+secret/of the.provider";
+    let error = format!(
+        r#"{{"error": {{"message": "bad key {secret}, my%2Bsecret%2Fof%20the.provider"}}}}"#
+    );
+    let toml = format!(
+        "[[providers]]\nslug = \"p\"\ndialect = \"openai\"\nbase_url = \"{}\"\napi_key = \"env:K\"\n\
+         [[models]]\nid = \"acme/fast\"\ncontext_length = 100\n[[models.endpoints]]\nprovider = \"p\"\n\
+         upstream_model = \"m\"\npricing = {{ prompt = \"0\", completion = \"0\" }}\n",
+        provider.base_url
+    );
+    let gateway = setup().config(&toml).variable("K", &secret.replace(' ', "_")).start().await;
+    let secret = secret.replace(' ', "_");
+    let error = error.replace("of the", "of_the").replace("of%20the", "of_the");
+    let (_, string) = key(&gateway).await;
+    let client = gateway.client(&string);
+    let mut said = String::new();
+    for status in [200, 401] {
+        let body = serde_json::from_str(&error).expect("JSON");
+        provider.then(Script::json(status, &body));
+        said += &String::from_utf8_lossy(&client.chat("acme/fast", "hi").await.body);
+    }
+    provider.then(Script::events(&[&delta("Hel"), &error]));
+    let stream = client.chat_stream("acme/fast", "hi").await.expect("a head");
+    said += &stream.rest().await.join("\n");
+    assert_eq!(said.matches("bad key [masked]").count(), 3, "{said}");
+    for form in [secret.as_str(), "my%2Bsecret"] {
+        assert!(!said.contains(form), "{said}");
+        assert!(!gateway.log().contains(form));
+    }
+}
+
+#[tokio::test]
 async fn a_stream_that_breaks_off_ends_with_an_error_and_is_free() {
     let provider = Provider::start().await;
     // The pause lets the first piece out before the connection breaks.

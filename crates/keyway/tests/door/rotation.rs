@@ -70,6 +70,8 @@ async fn a_grace_period_has_bounds() {
         assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{bad}");
         assert!(reply.error().starts_with("grace_period_seconds"), "{}", reply.error());
     }
+    let without_body = gateway.manager().send(http::Method::POST, &path, "").await;
+    assert_eq!(without_body.status, StatusCode::CREATED);
     let unknown = format!("/api/v1/keys/{}/rotate", "0".repeat(64));
     let reply = gateway.manager().post(&unknown, &json!({})).await;
     assert_eq!(reply.error(), "Resource not found");

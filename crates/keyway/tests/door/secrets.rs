@@ -47,9 +47,26 @@ async fn planted_secrets_are_found_nowhere() {
             client.get("/api/v1/keys").await,
             client.chat("keyway/echo", "hello").await,
             client.chat("p/m", "hello").await,
-            client.post("/api/v1/keys", &json!({"name": ""})).await,
-            gateway.client(&format!("{secret}0")).get("/api/v1/key").await,
         ] {
+            let body = String::from_utf8_lossy(&reply.body);
+            writeln!(said, "{:?} {body}", reply.headers).expect("a string takes all text");
+        }
+    }
+    // In places where what a caller says is repeated. A key that the operator made up cannot be told
+    // from any other text there.
+    for secret in secrets.iter().filter(|secret| secret.starts_with("sk-")) {
+        let twice = format!("{{\"{secret}\":1,\"{secret}\":2}}");
+        for reply in [
+            gateway.client(&plain).chat(secret, "hello").await,
+            gateway.client(&plain).chat("keyway/echo", &format!("#echo {secret}\nhi")).await,
+            manager.get(&format!("/api/v1/{secret}")).await,
+            manager.patch(&format!("/api/v1/keys/{secret}"), &json!({})).await,
+            manager.get(&format!("/api/v1/keys?sort={secret}")).await,
+            manager.get(&format!("/api/v1/keys?after={secret}")).await,
+            manager.send(http::Method::PUT, &format!("/api/v1/keys/{secret}"), "").await,
+            manager.send(http::Method::POST, "/api/v1/keys", twice).await,
+        ] {
+            assert!(reply.status.is_client_error(), "{reply:?}");
             let body = String::from_utf8_lossy(&reply.body);
             writeln!(said, "{:?} {body}", reply.headers).expect("a string takes all text");
         }

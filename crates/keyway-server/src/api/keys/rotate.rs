@@ -13,7 +13,7 @@ use super::{HashPath, put_in_force};
 use crate::api::fields::Fields;
 use crate::app::App;
 use crate::entropy::random;
-use crate::http::body::ObjectBody;
+use crate::http::body::OptionalObjectBody;
 use crate::http::caller::ManagementCaller;
 use crate::http::error::ApiError;
 
@@ -52,9 +52,9 @@ pub async fn rotate_key(
     State(app): State<Arc<App>>,
     ManagementCaller(_): ManagementCaller,
     HashPath(hash): HashPath,
-    body: ObjectBody,
+    OptionalObjectBody(body): OptionalObjectBody,
 ) -> Result<Response, ApiError> {
-    let grace = Fields(&body.fields).whole("grace_period_seconds", 0..=GRACE_SECONDS_MAX)?;
+    let grace = Fields(&body).whole("grace_period_seconds", 0..=GRACE_SECONDS_MAX)?;
     let secret = KeySecret::mint(app.keyring.prefix(), &random());
     let record = app.keyring.record(&secret);
     let now = app.clock.now();

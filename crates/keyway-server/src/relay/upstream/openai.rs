@@ -35,6 +35,8 @@ pub(in crate::relay) struct OpenAiStream {
     body: Incoming,
     decoder: Decoder,
     ended: bool,
+    /// What must not be passed on, whatever the provider repeats.
+    api_key: Option<KeySecret>,
 }
 
 impl OpenAi {
@@ -64,7 +66,7 @@ impl OpenAi {
         };
         let body =
             tokio::time::timeout(ANSWER_TIMEOUT, answered).await.map_err(|_| timed_out())??;
-        Answer::parse(&body).map_err(|error| Failure::new(error.to_string()))
+        Answer::parse(&body).map_err(|error| said(&error.to_string(), self.api_key.as_ref()))
     }
 
     pub(super) async fn stream(
@@ -81,7 +83,8 @@ impl OpenAi {
             return Err(Failure::new("The provider answered with something else than a stream"));
         }
         let decoder = Decoder::new(EVENT_BYTES_MAX);
-        Ok(OpenAiStream { body: response.into_body(), decoder, ended: false })
+        let api_key = self.api_key.clone();
+        Ok(OpenAiStream { body: response.into_body(), decoder, ended: false, api_key })
     }
 
     async fn send(
@@ -131,8 +134,15 @@ impl OpenAiStream {
         loop {
             let event = self.decoder.next().map_err(|error| Failure::new(error.to_string()))?;
             if let Some(event) = event {
-                let event = openai::stream_event(&event.data);
-                return event.map(Some).map_err(|error| Failure::new(error.to_string()));
+                let secret = self.api_key.as_ref();
+                return match openai::stream_event(&event.data) {
+                    Ok(StreamEvent::Error { code, message }) => {
+                        let message = said(&message, secret).message;
+                        Ok(Some(StreamEvent::Error { code, message }))
+                    }
+                    Ok(event) => Ok(Some(event)),
+                    Err(error) => Err(said(&error.to_string(), secret)),
+                };
             }
             if self.ended {
                 return Ok(None);
@@ -156,4 +166,9 @@ async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Failure> {
     collected
         .map(http_body_util::Collected::to_bytes)
         .map_err(|_| Failure::new("The provider's answer broke off or was too large"))
+}
+
+/// A failure in the provider's own words.
+fn said(words: &str, api_key: Option<&KeySecret>) -> Failure {
+    Failure::new(openai::scrub(words, api_key.map(KeySecret::expose)))
 }
