@@ -71,6 +71,13 @@ pub struct NewKey {
     pub external_user: Option<String>,
 }
 
+impl NewKey {
+    /// Whether it would be expired before it is made.
+    pub fn is_past(&self, now: Timestamp) -> bool {
+        self.expires_at.is_some_and(|at| at < now)
+    }
+}
+
 /// One secret of a key, as the store holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretRecord {

@@ -20,7 +20,9 @@ const DATABASE_FILE: &str = "keyway.db";
 const APPLICATION_ID: i32 = 0x4b65_7977;
 /// Older versions can corrupt a database in WAL mode when two checkpoints meet.
 const SQLITE_VERSION_MIN: i32 = 3_051_003;
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long another process may hold the database before a call fails; nobody but an operator's own
+/// tool does.
+const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 /// Statements that a connection keeps prepared.
 const STATEMENTS_MAX: usize = 64;
 /// The WAL file is cut back to this when it is started anew.

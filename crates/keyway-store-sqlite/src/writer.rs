@@ -236,9 +236,9 @@ impl Thread {
     }
 
     fn end(&self) {
-        let ended = self.connection.execute_batch(
-            "UPDATE installation SET clean = 1; PRAGMA wal_checkpoint(TRUNCATE); PRAGMA optimize;",
-        );
+        let ended = self
+            .connection
+            .execute_batch("UPDATE installation SET clean = 1; PRAGMA wal_checkpoint(TRUNCATE);");
         if let Err(error) = ended {
             tracing::warn!(%error, "the store could not be closed cleanly; the next start checks it");
         }

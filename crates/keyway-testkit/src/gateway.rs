@@ -222,6 +222,13 @@ pub struct Stopped {
 }
 
 impl Stopped {
+    /// Starts it with this `keyway.toml` the next time.
+    #[must_use]
+    pub fn configure(mut self, toml: &str) -> Self {
+        self.setup = self.setup.config(toml);
+        self
+    }
+
     /// Starts it again on the same files.
     pub async fn start(self) -> Gateway {
         Gateway::spawn(self.setup, self.place).await

@@ -143,6 +143,8 @@ pub enum KeyCreated {
     BodyDiffers,
     /// The key that this creation made was deleted since.
     KeyDeleted,
+    /// It would be born expired. A replay is answered before this is looked at.
+    AlreadyExpired,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -61,12 +61,19 @@ impl Store for MemoryStore {
         now: Timestamp,
     ) -> Result<KeyCreated, StoreError> {
         let mut state = self.state();
+        let born_expired = creation.key.is_past(now);
         let Some(request) = creation.idempotency else {
+            if born_expired {
+                return Ok(KeyCreated::AlreadyExpired);
+            }
             return state.add_key(creation.key, creation.secret, now).map(KeyCreated::Created);
         };
         if let Some(answered) = state.answered(&request, now) {
             state.forget(now);
             return Ok(answered);
+        }
+        if born_expired {
+            return Ok(KeyCreated::AlreadyExpired);
         }
         let record = state.add_key(creation.key, creation.secret, now)?;
         state.forget(now);

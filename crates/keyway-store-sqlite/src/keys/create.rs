@@ -24,6 +24,9 @@ pub(crate) fn create(
             return Ok(earlier);
         }
     }
+    if creation.key.is_past(now) {
+        return Ok(KeyCreated::AlreadyExpired);
+    }
     let key = insert(connection, &creation.key, &creation.secret, now)?;
     if let Some(idempotency) = &creation.idempotency {
         remember(connection, idempotency, key.id, now)?;

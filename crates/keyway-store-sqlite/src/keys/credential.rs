@@ -29,11 +29,11 @@ pub(crate) fn find(
     Ok(Some(Credential { key, secrets: secrets? }))
 }
 
-/// Secrets that Keyway did not make.
+/// Secrets that Keyway did not make. They are few among many, so the index is not left to chance.
 pub(crate) fn brought(connection: &Connection) -> Result<Vec<SecretRecord>, Error> {
     let mut statement = connection.prepare(
         "SELECT s.hash, s.tag, s.label, s.minted, s.valid_until
-         FROM key_secret AS s JOIN api_key AS k ON k.id = s.key_id
+         FROM key_secret AS s INDEXED BY key_secret_brought JOIN api_key AS k ON k.id = s.key_id
          WHERE s.minted = 0 AND k.deleted_at IS NULL ORDER BY s.hash",
     )?;
     statement.query_map([], rows::secret)?.collect()

@@ -48,6 +48,15 @@ pub(super) async fn a_creation_is_replayed_for_a_day(store: &dyn Store) {
     assert_eq!(again, Ok(replayed("the next day")));
 }
 
+pub(super) async fn a_creation_is_replayed_when_its_key_has_expired(store: &dyn Store) {
+    let actor = actor(store).await;
+    let mut first = creation(store, actor, "first");
+    first.key.expires_at = Some(now().plus_seconds(60));
+    assert!(is_made(store, first.clone(), now()).await);
+    let again = store.key_create(first, now().plus_seconds(61)).await;
+    assert_eq!(again, Ok(replayed("first")));
+}
+
 pub(super) async fn another_body_is_told_apart(store: &dyn Store) {
     let actor = actor(store).await;
     assert!(is_made(store, creation(store, actor, "first"), now()).await);

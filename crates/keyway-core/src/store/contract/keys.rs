@@ -6,7 +6,7 @@ use super::fixture::{
 use crate::budget::ResetInterval;
 use crate::key::{KeyKind, KeyName, KeyPatch, KeyRecord, KeySpend, SecretRecord, Terms};
 use crate::money::Nanos;
-use crate::store::{KeyDeleted, Store, StoreError};
+use crate::store::{KeyCreated, KeyDeleted, Store, StoreError};
 
 pub(super) async fn a_new_key_is_answered_found_and_listed_alike(store: &dyn Store) {
     let mut creation = inference(store, "Käse & \"Co\"");
@@ -79,6 +79,14 @@ pub(super) async fn a_hash_belongs_to_one_key(store: &dyn Store) {
 
 /// What a patch is expected to do to a key.
 type Change = fn(&mut KeyRecord);
+
+pub(super) async fn a_key_is_not_born_expired(store: &dyn Store) {
+    let mut creation = inference(store, "late");
+    creation.key.expires_at = Some(now().plus_seconds(-1));
+    let refused = store.key_create(creation, now()).await;
+    assert_eq!(refused, Ok(KeyCreated::AlreadyExpired));
+    assert_eq!(list(store, everything(store), now()).await, []);
+}
 
 pub(super) async fn a_patch_changes_what_it_names(store: &dyn Store) {
     let mut creation = inference(store, "patched");

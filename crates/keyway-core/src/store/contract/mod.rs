@@ -27,6 +27,7 @@ macro_rules! store_behaviours {
             keys::a_new_key_is_answered_found_and_listed_alike
             keys::a_key_is_found_by_its_kind_only
             keys::a_hash_belongs_to_one_key
+            keys::a_key_is_not_born_expired
             keys::a_patch_changes_what_it_names
             keys::an_expired_or_disabled_key_is_found
             keys::a_deleted_key_is_gone_with_its_charges_kept
@@ -39,6 +40,7 @@ macro_rules! store_behaviours {
             rotation::a_rotated_key_is_one_key
             rotation::a_secret_that_was_used_before_is_refused
             idempotency::a_creation_is_replayed_for_a_day
+            idempotency::a_creation_is_replayed_when_its_key_has_expired
             idempotency::another_body_is_told_apart
             idempotency::a_deleted_keys_creation_is_not_replayed
             idempotency::each_actor_has_its_own

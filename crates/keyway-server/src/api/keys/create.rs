@@ -9,7 +9,7 @@ use keyway_core::clock::Timestamp;
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::id::KeyId;
 use keyway_core::key::{KeyKind, KeyRecord, KeySpend, NewKey, Terms};
-use keyway_core::secret::{KeySecret, SALT_BYTES};
+use keyway_core::secret::{KeyPrefix, KeySecret, SALT_BYTES};
 use keyway_core::store::{Idempotency, KeyCreated, KeyCreation};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -95,7 +95,7 @@ pub async fn create_key(
     body: ObjectBody,
 ) -> Result<Response, ApiError> {
     let now = app.clock.now();
-    let key = parse(&body.fields, &app, now)?;
+    let key = parse(&body.fields, &app)?;
     match idempotency_key(&headers)? {
         None => create_once(&app, key, now).await,
         Some(digest) => {
@@ -110,7 +110,27 @@ async fn create_once(app: &App, key: NewKey, now: Timestamp) -> Result<Response,
     let creation = KeyCreation { key, secret: app.keyring.record(&secret), idempotency: None };
     match app.store.key_create(creation, now).await? {
         KeyCreated::Created(key) => Ok(created(&data(&key)?, &secret)),
-        other => Err(Error::internal(format!("a plain creation was answered {other:?}")).into()),
+        other => Err(refused(&other, now).into()),
+    }
+}
+
+/// Why no key was made.
+pub(in crate::api) fn refused(answer: &KeyCreated, now: Timestamp) -> Error {
+    match answer {
+        KeyCreated::AlreadyExpired => {
+            Error::invalid("expires_at", format!("must be after now, {now}"))
+        }
+        KeyCreated::BodyDiffers => {
+            let message = "This Idempotency-Key was used with another body; use a new one";
+            Error::new(ErrorKind::Unprocessable, message)
+        }
+        KeyCreated::KeyDeleted => {
+            let message = "The key that this Idempotency-Key made was deleted; use a new one";
+            Error::new(ErrorKind::Conflict, message)
+        }
+        KeyCreated::Created(_) | KeyCreated::Replayed { .. } => {
+            Error::internal("a creation that was made is no refusal")
+        }
     }
 }
 
@@ -123,35 +143,33 @@ async fn create_idempotent(
     (actor, digest, body): (KeyId, [u8; 32], [u8; 32]),
 ) -> Result<Response, ApiError> {
     let salt: [u8; SALT_BYTES] = random();
-    let secret = derive(app, &salt);
+    let prefix = app.keyring.prefix();
+    let secret = app.keyring.secret().derive_key(prefix, &salt);
     let record = app.keyring.record(&secret);
     let answer = data(&as_created(&key, &record.label, record.hash, now))?;
-    let idempotency = Idempotency { actor, key: digest, body, salt, answer: answer.clone() };
+    let remembered = format!("{}\n{answer}", prefix.as_str());
+    let idempotency = Idempotency { actor, key: digest, body, salt, answer: remembered };
     let creation = KeyCreation { key, secret: record, idempotency: Some(idempotency) };
     match app.store.key_create(creation, now).await? {
         KeyCreated::Created(_) => Ok(created(&answer, &secret)),
-        KeyCreated::Replayed { salt, answer } => {
-            let mut response = created(&answer, &derive(app, &salt));
-            let replayed = HeaderValue::from_static("true");
-            response.headers_mut().insert(IDEMPOTENT_REPLAYED, replayed);
-            Ok(response)
-        }
-        KeyCreated::BodyDiffers => {
-            let message = "This Idempotency-Key was used with another body; use a new one";
-            Err(Error::new(ErrorKind::Unprocessable, message).into())
-        }
-        KeyCreated::KeyDeleted => {
-            let message = "The key that this Idempotency-Key made was deleted; use a new one";
-            Err(Error::new(ErrorKind::Conflict, message).into())
-        }
+        KeyCreated::Replayed { salt, answer } => replay(app, &salt, &answer),
+        other => Err(refused(&other, now).into()),
     }
 }
 
-fn derive(app: &App, salt: &[u8; SALT_BYTES]) -> KeySecret {
-    app.keyring.secret().derive_key(app.keyring.prefix(), salt)
+/// The first answer again. The prefix of then is kept before it, since the configured one may have
+/// changed.
+fn replay(app: &App, salt: &[u8; SALT_BYTES], remembered: &str) -> Result<Response, ApiError> {
+    let broken = || Error::internal("an idempotent answer was kept without its prefix");
+    let (prefix, answer) = remembered.split_once('\n').ok_or_else(broken)?;
+    let prefix = KeyPrefix::new(prefix).ok_or_else(broken)?;
+    let secret = app.keyring.secret().derive_key(&prefix, salt);
+    let mut response = created(answer, &secret);
+    response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+    Ok(response)
 }
 
-fn parse(body: &Map<String, Value>, app: &App, now: Timestamp) -> Result<NewKey, Error> {
+fn parse(body: &Map<String, Value>, app: &App) -> Result<NewKey, Error> {
     let fields = Fields(body);
     let Some(name) = fields.name("name")?.value() else {
         return Err(Error::invalid("name", "is required"));
@@ -168,7 +186,7 @@ fn parse(body: &Map<String, Value>, app: &App, now: Timestamp) -> Result<NewKey,
                 .value()
                 .unwrap_or(false),
         },
-        expires_at: fields.future("expires_at", now)?.value(),
+        expires_at: fields.moment("expires_at")?.value(),
         creator_user_id: fields.text("creator_user_id")?.value(),
         external_user: external_user(fields)?,
     })

@@ -57,6 +57,7 @@ impl KeyList {
         (status = 400, description = "A parameter is wrong; the message says which and why"),
         (status = 401, description = "No valid key"),
         (status = 403, description = "Not a management key"),
+        (status = 408, description = "The search took too long"),
     ),
     security(("management_key" = []))
 )]

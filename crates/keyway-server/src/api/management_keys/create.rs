@@ -11,7 +11,7 @@ use keyway_core::store::{KeyCreated, KeyCreation};
 use utoipa::ToSchema;
 
 use crate::api::fields::Fields;
-use crate::api::keys::create::{CreatedKey, created, data};
+use crate::api::keys::create::{CreatedKey, created, data, refused};
 use crate::app::App;
 use crate::entropy::random;
 use crate::http::body::ObjectBody;
@@ -61,7 +61,7 @@ pub async fn create_management_key(
         name,
         workspace: app.store.default_workspace(),
         terms: Terms::default(),
-        expires_at: fields.future("expires_at", now)?.value(),
+        expires_at: fields.moment("expires_at")?.value(),
         creator_user_id: None,
         external_user: None,
     };
@@ -69,6 +69,6 @@ pub async fn create_management_key(
     let creation = KeyCreation { key, secret: app.keyring.record(&secret), idempotency: None };
     match app.store.key_create(creation, now).await? {
         KeyCreated::Created(key) => Ok(created(&data(&key)?, &secret)),
-        other => Err(Error::internal(format!("a plain creation was answered {other:?}")).into()),
+        other => Err(refused(&other, now).into()),
     }
 }
