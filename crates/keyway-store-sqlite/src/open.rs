@@ -101,21 +101,31 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, OpenError> {
     })?;
     let database = directory.join(DATABASE_FILE);
     create_private(&database).map_err(|error| OpenError::Directory(directory.clone(), error))?;
+    let mut connection = open_writer(&database, options.durability)?;
+    migrate(&mut connection, &database, &MIGRATIONS)?;
+    let (default_workspace, was_clean) = settle_in(&connection, options)?;
+    Ok(Opened { lock, connection, database, default_workspace, was_clean })
+}
+
+/// The connection that writes. The database is there: a directory that was moved away is not
+/// replaced by an empty one.
+pub(crate) fn open_writer(
+    database: &Path,
+    durability: Durability,
+) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let mut connection = Connection::open_with_flags(&database, flags)?;
+    let connection = Connection::open_with_flags(database, flags)?;
     configure(&connection)?;
-    claim(&connection, &database)?;
+    claim(&connection, database)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
-    let synchronous = match options.durability {
+    let synchronous = match durability {
         Durability::Flush => "FULL",
         Durability::Process => "NORMAL",
     };
     connection.pragma_update(None, "synchronous", synchronous)?;
-    migrate(&mut connection, &database, &MIGRATIONS)?;
-    let (default_workspace, was_clean) = settle_in(&connection, options)?;
-    Ok(Opened { lock, connection, database, default_workspace, was_clean })
+    Ok(connection)
 }
 
 /// A connection that only reads.

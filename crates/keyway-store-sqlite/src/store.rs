@@ -35,7 +35,9 @@ impl SqliteStore {
         let Opened { lock, connection, database, default_workspace, was_clean } =
             open::open(options)?;
         let readers = Readers::open(&database)?;
-        let started = Writer::start(connection, lock, Arc::new(Health::default()));
+        let (path, durability) = (database.clone(), options.durability);
+        let reopen = Box::new(move || open::open_writer(&path, durability));
+        let started = Writer::start(connection, reopen, lock, Arc::new(Health::default()));
         let (writer, thread) = started.map_err(OpenError::Thread)?;
         if !was_clean {
             integrity::check_in_background(&database);

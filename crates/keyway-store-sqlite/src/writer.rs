@@ -12,11 +12,15 @@ use crate::checkpoint::Checkpoints;
 use crate::error::{closed, is_failed_flush, store_error};
 use crate::health::Health;
 use crate::lock::DirectoryLock;
+use crate::open::OpenError;
 
 /// Calls that may wait to be written; further ones wait to be queued.
 const QUEUE_MAX: usize = 4_096;
 /// Calls in one transaction.
 const BATCH_MAX: usize = 512;
+
+/// Opens the database for writing once more.
+pub(crate) type Reopen = Box<dyn Fn() -> Result<Connection, OpenError> + Send>;
 
 /// Hands calls to the writer's thread.
 #[derive(Debug)]
@@ -79,6 +83,7 @@ where
 impl Writer {
     pub(crate) fn start(
         connection: Connection,
+        reopen: Reopen,
         lock: DirectoryLock,
         health: Arc<Health>,
     ) -> Result<(Self, JoinHandle<()>), std::io::Error> {
@@ -86,6 +91,7 @@ impl Writer {
         let commits = Arc::new(AtomicU64::new(0));
         let thread = Thread {
             connection,
+            reopen,
             lock,
             calls,
             health,
@@ -126,6 +132,7 @@ impl Writer {
 /// The order of the fields is that of their end: the directory is given back last.
 struct Thread {
     connection: Connection,
+    reopen: Reopen,
     lock: DirectoryLock,
     calls: mpsc::Receiver<Message>,
     health: Arc<Health>,
@@ -194,7 +201,10 @@ impl Thread {
         }
     }
 
-    fn transact(&self, batch: &mut [Box<dyn Call>]) -> Result<(), rusqlite::Error> {
+    fn transact(&mut self, batch: &mut [Box<dyn Call>]) -> Result<(), rusqlite::Error> {
+        if !self.connection.is_autocommit() {
+            self.open_anew();
+        }
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         for call in batch {
             self.connection.execute_batch("SAVEPOINT call")?;
@@ -213,7 +223,7 @@ impl Thread {
         self.connection.execute_batch("COMMIT")
     }
 
-    fn give_up(&self, error: &rusqlite::Error) {
+    fn give_up(&mut self, error: &rusqlite::Error) {
         if is_failed_flush(error) {
             tracing::error!(%error, "the disk failed to flush: what it has is unknown. Ending; start again");
             std::process::abort();
@@ -222,7 +232,17 @@ impl Thread {
         if !self.connection.is_autocommit()
             && let Err(error) = self.connection.execute_batch("ROLLBACK")
         {
-            tracing::error!(%error, "a failed transaction could not be rolled back");
+            tracing::debug!(%error, "a failed transaction could not be rolled back");
+            self.open_anew();
+        }
+    }
+
+    /// A connection that is stuck in a transaction is given up, and the transaction with it. Where no
+    /// other is to be had yet, the next call tries again.
+    fn open_anew(&mut self) {
+        match (self.reopen)() {
+            Ok(connection) => self.connection = connection,
+            Err(error) => tracing::debug!(%error, "the store could not be opened anew"),
         }
     }
 

@@ -46,8 +46,8 @@ pub async fn chat_completion(
     InferenceCaller(key): InferenceCaller,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let bytes = body::read(request, body::INFERENCE_BYTES_MAX).await?;
-    let mut request = ChatRequest::parse(body::parse(&bytes)?).map_err(invalid)?;
+    let body = body::parse(&body::read(request, body::INFERENCE_BYTES_MAX).await?)?;
+    let mut request = ChatRequest::parse(body).map_err(invalid)?;
     let model = app.catalogue.model(&request.model).cloned().ok_or_else(|| {
         let message = format!("{} is not a valid model ID", request.model);
         ApiError::from(Error::new(ErrorKind::Invalid, message))
@@ -56,9 +56,10 @@ pub async fn chat_completion(
     request.max_tokens = request.max_tokens.map(|most| most.min(model.max_completion_tokens));
     let bound = bound::bound(&request, &model).map_err(invalid)?;
     let id = GenerationId::new(app.clock.now(), random());
-    let job = Job { app: Arc::clone(&app), key, request, model, bound, id };
+    let (streamed, prompt_bytes) = (request.stream, request.prompt_text_bytes());
+    let job = Job { app: Arc::clone(&app), key, model, bound, id, streamed, prompt_bytes };
     let (answer, answered) = oneshot::channel();
-    app.tasks.spawn(job.run(answer));
+    app.tasks.spawn(job.run(request, answer));
     let broken = || Error::internal("a relay task ended without an answer").into();
     answered.await.unwrap_or_else(|_| Err(broken()))
 }

@@ -45,10 +45,12 @@ pub(super) type Head = oneshot::Sender<Result<Response, ApiError>>;
 pub(super) struct Job {
     pub(super) app: Arc<App>,
     pub(super) key: Arc<KeyRecord>,
-    pub(super) request: ChatRequest,
     pub(super) model: Arc<Model>,
     pub(super) bound: Bound,
     pub(super) id: GenerationId,
+    pub(super) streamed: bool,
+    /// UTF-8 bytes of the prompt's text, for estimates.
+    pub(super) prompt_bytes: u64,
 }
 
 /// What the client was given so far.
@@ -60,15 +62,15 @@ enum Client {
 }
 
 impl Job {
-    pub(super) async fn run(self, client: Head) {
+    pub(super) async fn run(self, request: ChatRequest, client: Head) {
         let (app, id) = (Arc::clone(&self.app), self.id);
-        if AssertUnwindSafe(self.relay(client)).catch_unwind().await.is_err() {
+        if AssertUnwindSafe(self.relay(request, client)).catch_unwind().await.is_err() {
             tracing::error!(%id, "a relay task panicked");
             app.meter.void(id);
         }
     }
 
-    async fn relay(self, head: Head) {
+    async fn relay(self, request: ChatRequest, head: Head) {
         let metered = match self.admit().await {
             Ok(metered) => Arc::new(metered),
             Err(error) => return answer(head, Err(error)),
@@ -79,18 +81,20 @@ impl Job {
         }
         let mut client = Client::Waiting(head);
         let dispatched = {
-            let mut dispatch = pin!(dispatch(&self.app, &self.model, &self.request));
+            let mut dispatch = pin!(dispatch(&self.app, &self.model, &request));
             loop {
                 tokio::select! {
                     biased;
                     dispatched = &mut dispatch => break dispatched,
                     () = self.app.cut.cancelled() => break Err(stopping()),
-                    () = tokio::time::sleep(KEEP_ALIVE), if self.request.stream => {
+                    () = tokio::time::sleep(KEEP_ALIVE), if self.streamed => {
                         client = self.keep_alive(client, &metered).await;
                     }
                 }
             }
         };
+        // It may be large, and the answer long.
+        drop(request);
         match dispatched {
             Ok(dispatched) => self.give(&metered, dispatched, client).await,
             Err(error) => self.fail(&metered, error, client).await,
@@ -114,7 +118,7 @@ impl Job {
             windows,
             model: self.model.id.clone(),
             provider: String::new(),
-            streamed: self.request.stream,
+            streamed: self.streamed,
             admitted_at,
         })
     }
@@ -198,7 +202,7 @@ impl Job {
             },
             bound: self.bound,
             pricing,
-            prompt_bytes: self.request.prompt_text_bytes(),
+            prompt_bytes: self.prompt_bytes,
         }
     }
 }
