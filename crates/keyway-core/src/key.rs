@@ -4,7 +4,7 @@ use crate::budget::{ResetInterval, WindowKind};
 use crate::clock::Timestamp;
 use crate::id::{AccountId, KeyHash, KeyId, WorkspaceId};
 use crate::money::Nanos;
-use crate::secret::Tag;
+use crate::secret::{InstallationSecret, KeySecret, Tag};
 
 /// What a key may be used for. Management keys manage and never infer, inference keys the reverse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +72,46 @@ pub struct NewKey {
 }
 
 impl NewKey {
+    /// A key that manages, as it is made here: unlimited and for ever.
+    pub fn management(name: KeyName, workspace: WorkspaceId) -> Self {
+        Self {
+            kind: KeyKind::Management,
+            name,
+            workspace,
+            terms: Terms::default(),
+            expires_at: None,
+            creator_user_id: None,
+            external_user: None,
+        }
+    }
+
+    /// The key in the moment of its creation.
+    pub fn record(
+        &self,
+        id: KeyId,
+        account: AccountId,
+        secret: &SecretRecord,
+        now: Timestamp,
+    ) -> KeyRecord {
+        KeyRecord {
+            id,
+            account,
+            kind: self.kind,
+            workspace: self.workspace,
+            hash: secret.hash,
+            label: secret.label.clone(),
+            name: self.name.clone(),
+            disabled: false,
+            terms: self.terms,
+            creator_user_id: self.creator_user_id.clone(),
+            external_user: self.external_user.clone(),
+            created_at: now,
+            updated_at: None,
+            expires_at: self.expires_at,
+            spend: KeySpend::default(),
+        }
+    }
+
     /// Whether it would be expired before it is made.
     pub fn is_past(&self, now: Timestamp) -> bool {
         self.expires_at.is_some_and(|at| at < now)
@@ -92,6 +132,24 @@ pub struct SecretRecord {
 }
 
 impl SecretRecord {
+    /// What a store keeps of a key that Keyway made.
+    pub fn minted(secret: &KeySecret, installation: &InstallationSecret) -> Self {
+        Self {
+            hash: secret.hash(),
+            tag: installation.tag(secret.expose()),
+            label: secret.label(),
+            minted: true,
+            valid_until: None,
+        }
+    }
+
+    /// What a store keeps of a key that its operator made up. It may be short, and its masked form
+    /// would tell half of it.
+    pub fn brought(secret: &KeySecret, installation: &InstallationSecret) -> Self {
+        let label = "brought by the operator".to_owned();
+        Self { label, minted: false, ..Self::minted(secret, installation) }
+    }
+
     pub fn is_live(&self, now: Timestamp) -> bool {
         self.valid_until.is_none_or(|until| now < until)
     }

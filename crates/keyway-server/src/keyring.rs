@@ -81,13 +81,7 @@ impl Keyring {
 
     /// What the store keeps of a new secret.
     pub fn record(&self, secret: &KeySecret) -> SecretRecord {
-        SecretRecord {
-            hash: secret.hash(),
-            tag: self.secret.tag(secret.expose()),
-            label: secret.label(),
-            minted: true,
-            valid_until: None,
-        }
+        SecretRecord::minted(secret, &self.secret)
     }
 
     /// Finds whose key `presented` is, valid at `now`.

@@ -51,7 +51,7 @@ impl Store for MemoryStore {
         if state.keys.iter().any(|key| key.record.kind == KeyKind::Management) {
             return Ok(false);
         }
-        state.add_key(creation.key, creation.secret, now)?;
+        state.add_key(&creation.key, creation.secret, now)?;
         Ok(true)
     }
 
@@ -66,7 +66,7 @@ impl Store for MemoryStore {
             if born_expired {
                 return Ok(KeyCreated::AlreadyExpired);
             }
-            return state.add_key(creation.key, creation.secret, now).map(KeyCreated::Created);
+            return state.add_key(&creation.key, creation.secret, now).map(KeyCreated::Created);
         };
         if let Some(answered) = state.answered(&request, now) {
             state.forget(now);
@@ -75,7 +75,7 @@ impl Store for MemoryStore {
         if born_expired {
             return Ok(KeyCreated::AlreadyExpired);
         }
-        let record = state.add_key(creation.key, creation.secret, now)?;
+        let record = state.add_key(&creation.key, creation.secret, now)?;
         state.forget(now);
         state.remember(request, record.id, now);
         Ok(KeyCreated::Created(record))

@@ -3,7 +3,7 @@
 use keyway_core::budget::ResetInterval;
 use keyway_core::clock::Timestamp;
 use keyway_core::id::{AccountId, KeyId};
-use keyway_core::key::{KeyRecord, KeySpend, NewKey, SecretRecord};
+use keyway_core::key::{KeyRecord, NewKey, SecretRecord};
 use keyway_core::money::Nanos;
 use keyway_core::store::{IDEMPOTENCY_SECONDS, Idempotency, KeyCreated, KeyCreation};
 use rusqlite::{Connection, Error, OptionalExtension, params};
@@ -82,23 +82,7 @@ fn insert(
     ])?;
     let id = KeyId(connection.last_insert_rowid());
     insert_secret(connection, id, secret)?;
-    Ok(KeyRecord {
-        id,
-        account,
-        kind: key.kind,
-        workspace: key.workspace,
-        hash: secret.hash,
-        label: secret.label.clone(),
-        name: key.name.clone(),
-        disabled: false,
-        terms: key.terms,
-        creator_user_id: key.creator_user_id.clone(),
-        external_user: key.external_user.clone(),
-        created_at: now,
-        updated_at: None,
-        expires_at: key.expires_at,
-        spend: KeySpend::default(),
-    })
+    Ok(key.record(id, account, secret, now))
 }
 
 pub(super) fn insert_secret(

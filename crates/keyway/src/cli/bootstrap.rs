@@ -1,8 +1,7 @@
 //! The first start: the key that everything else is managed with.
 
 use keyway_core::clock::Timestamp;
-use keyway_core::id::WorkspaceId;
-use keyway_core::key::{KeyKind, KeyName, NewKey, SecretRecord, Terms};
+use keyway_core::key::{KeyKind, KeyName, NewKey, SecretRecord};
 use keyway_core::secret::{InstallationSecret, KeyPrefix, KeySecret};
 use keyway_core::store::{KeyCreation, KeyPage, KeyQuery, KeySort, PageStart, Store, StoreError};
 use keyway_server::entropy::random;
@@ -11,6 +10,8 @@ use super::CliError;
 
 /// Taken as the first management key, at the first start.
 pub(crate) const BOOTSTRAP_VARIABLE: &str = "KEYWAY_BOOTSTRAP_MANAGEMENT_KEY";
+
+const NAME: &str = "First management key";
 
 /// Whether this was the first start, and what came of it.
 pub(crate) enum FirstKey {
@@ -32,10 +33,16 @@ pub(crate) async fn first_key(
         return Ok(FirstKey::Known);
     }
     let brought = brought_key()?;
-    let key = brought.clone().unwrap_or_else(|| KeySecret::mint(prefix, &random()));
-    let creation = creation(store.default_workspace(), &key, secret, brought.is_some())?;
+    let minted = KeySecret::mint(prefix, &random());
+    let record = match &brought {
+        Some(key) => SecretRecord::brought(key, secret),
+        None => SecretRecord::minted(&minted, secret),
+    };
+    let name = KeyName::new(NAME).map_err(|error| CliError::failed(error.to_string()))?;
+    let key = NewKey::management(name, store.default_workspace());
+    let creation = KeyCreation { key, secret: record, idempotency: None };
     let made = store.key_bootstrap(creation, now).await.map_err(failed)?;
-    Ok(if made && brought.is_none() { FirstKey::Made(key) } else { FirstKey::Known })
+    Ok(if made && brought.is_none() { FirstKey::Made(minted) } else { FirstKey::Known })
 }
 
 /// The last management key cannot be revoked, so an installation that has none is new.
@@ -66,37 +73,6 @@ fn brought_key() -> Result<Option<KeySecret>, CliError> {
             "{BOOTSTRAP_VARIABLE} must have 32 to 256 printable ASCII characters without spaces"
         ))),
     }
-}
-
-fn creation(
-    workspace: WorkspaceId,
-    key: &KeySecret,
-    secret: &InstallationSecret,
-    brought: bool,
-) -> Result<KeyCreation, CliError> {
-    let name = KeyName::new("First management key");
-    let name = name.map_err(|error| CliError::failed(error.to_string()))?;
-    // A brought key may be short: its masked form would tell half of it.
-    let label = if brought { "brought by the operator".to_owned() } else { key.label() };
-    Ok(KeyCreation {
-        key: NewKey {
-            kind: KeyKind::Management,
-            name,
-            workspace,
-            terms: Terms::default(),
-            expires_at: None,
-            creator_user_id: None,
-            external_user: None,
-        },
-        secret: SecretRecord {
-            hash: key.hash(),
-            tag: secret.tag(key.expose()),
-            label,
-            minted: !brought,
-            valid_until: None,
-        },
-        idempotency: None,
-    })
 }
 
 /// What a newcomer sees: the key, once, and what to do with it.

@@ -59,29 +59,13 @@ struct Window {
 impl State {
     pub(super) fn add_key(
         &mut self,
-        key: NewKey,
+        key: &NewKey,
         secret: SecretRecord,
         now: Timestamp,
     ) -> Result<KeyRecord, StoreError> {
         self.check_free(secret.hash)?;
         let number = i64::try_from(self.keys.len() + 1).expect("memory holds fewer keys");
-        let record = KeyRecord {
-            id: KeyId(number),
-            account: AccountId(number),
-            kind: key.kind,
-            workspace: key.workspace,
-            hash: secret.hash,
-            label: secret.label.clone(),
-            name: key.name,
-            disabled: false,
-            terms: key.terms,
-            creator_user_id: key.creator_user_id,
-            external_user: key.external_user,
-            created_at: now,
-            updated_at: None,
-            expires_at: key.expires_at,
-            spend: KeySpend::default(),
-        };
+        let record = key.record(KeyId(number), AccountId(number), &secret, now);
         self.keys.push(Key { record: record.clone(), deleted: false, secrets: vec![secret] });
         Ok(record)
     }

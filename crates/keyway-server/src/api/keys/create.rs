@@ -7,8 +7,8 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use keyway_core::clock::Timestamp;
 use keyway_core::error::{Error, ErrorKind};
-use keyway_core::id::KeyId;
-use keyway_core::key::{KeyKind, KeyRecord, KeySpend, NewKey, Terms};
+use keyway_core::id::{AccountId, KeyId, WorkspaceId};
+use keyway_core::key::{KeyKind, KeyRecord, NewKey, Terms};
 use keyway_core::secret::{KeyPrefix, KeySecret, SALT_BYTES};
 use keyway_core::store::{Idempotency, KeyCreated, KeyCreation};
 use serde_json::{Map, Value};
@@ -146,7 +146,8 @@ async fn create_idempotent(
     let prefix = app.keyring.prefix();
     let secret = app.keyring.secret().derive_key(prefix, &salt);
     let record = app.keyring.record(&secret);
-    let answer = data(&as_created(&key, &record.label, record.hash, now))?;
+    // The numbers inside the store are not in the answer.
+    let answer = data(&key.record(KeyId(0), AccountId(0), &record, now))?;
     let remembered = format!("{}\n{answer}", prefix.as_str());
     let idempotency = Idempotency { actor, key: digest, body, salt, answer: remembered };
     let creation = KeyCreation { key, secret: record, idempotency: Some(idempotency) };
@@ -193,10 +194,7 @@ fn parse(body: &Map<String, Value>, app: &App) -> Result<NewKey, Error> {
 }
 
 /// There is one workspace; any other is unknown.
-pub(super) fn workspace(
-    fields: Fields<'_>,
-    app: &App,
-) -> Result<keyway_core::id::WorkspaceId, Error> {
+pub(super) fn workspace(fields: Fields<'_>, app: &App) -> Result<WorkspaceId, Error> {
     let default = app.store.default_workspace();
     match fields.workspace("workspace_id")? {
         Field::Value(named) if named != default => {
@@ -228,32 +226,6 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<[u8; 32]>, Error> {
         return Err(Error::invalid("Idempotency-Key", why));
     }
     Ok(Some(Sha256::digest(bytes).into()))
-}
-
-/// The record of a key in the moment of its creation.
-fn as_created(
-    key: &NewKey,
-    label: &str,
-    hash: keyway_core::id::KeyHash,
-    now: Timestamp,
-) -> KeyRecord {
-    KeyRecord {
-        id: KeyId(0),
-        account: keyway_core::id::AccountId(0),
-        kind: key.kind,
-        workspace: key.workspace,
-        hash,
-        label: label.to_owned(),
-        name: key.name.clone(),
-        disabled: false,
-        terms: key.terms,
-        creator_user_id: key.creator_user_id.clone(),
-        external_user: key.external_user.clone(),
-        created_at: now,
-        updated_at: None,
-        expires_at: key.expires_at,
-        spend: KeySpend::default(),
-    }
 }
 
 /// The key object as JSON text: what an idempotent creation keeps of its answer.

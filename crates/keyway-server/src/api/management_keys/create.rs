@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use keyway_core::error::Error;
-use keyway_core::key::{KeyKind, NewKey, Terms};
+use keyway_core::key::NewKey;
 use keyway_core::secret::KeySecret;
 use keyway_core::store::{KeyCreated, KeyCreation};
 use utoipa::ToSchema;
@@ -56,15 +56,8 @@ pub async fn create_management_key(
     let Some(name) = fields.name("name")?.value() else {
         return Err(Error::invalid("name", "is required").into());
     };
-    let key = NewKey {
-        kind: KeyKind::Management,
-        name,
-        workspace: app.store.default_workspace(),
-        terms: Terms::default(),
-        expires_at: fields.moment("expires_at")?.value(),
-        creator_user_id: None,
-        external_user: None,
-    };
+    let expires_at = fields.moment("expires_at")?.value();
+    let key = NewKey { expires_at, ..NewKey::management(name, app.store.default_workspace()) };
     let secret = KeySecret::mint(app.keyring.prefix(), &random());
     let creation = KeyCreation { key, secret: app.keyring.record(&secret), idempotency: None };
     match app.store.key_create(creation, now).await? {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use keyway_core::clock::{Clock, Timestamp};
-use keyway_core::key::{KeyKind, KeyName, KeyRecord, NewKey, SecretRecord, Terms};
+use keyway_core::key::{KeyName, KeyRecord, NewKey, SecretRecord};
 use keyway_core::secret::{KeyPrefix, KeySecret};
 use keyway_core::store::{KeyCreated, KeyCreation, Store, StoreError};
 use keyway_server::api::keys::object::KeyObject;
@@ -41,22 +41,8 @@ async fn create_in(
 ) -> Result<(KeyRecord, KeySecret), CliError> {
     let secret = KeySecret::mint(prefix, &random());
     let creation = KeyCreation {
-        key: NewKey {
-            kind: KeyKind::Management,
-            name,
-            workspace: store.default_workspace(),
-            terms: Terms::default(),
-            expires_at: None,
-            creator_user_id: None,
-            external_user: None,
-        },
-        secret: SecretRecord {
-            hash: secret.hash(),
-            tag: installation.tag(secret.expose()),
-            label: secret.label(),
-            minted: true,
-            valid_until: None,
-        },
+        key: NewKey::management(name, store.default_workspace()),
+        secret: SecretRecord::minted(&secret, installation),
         idempotency: None,
     };
     let created = store.key_create(creation, now).await;
