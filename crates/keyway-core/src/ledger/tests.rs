@@ -325,6 +325,12 @@ impl World {
                 "nothing stranded"
             );
         }
+        for id in ACCOUNTS {
+            let in_flight = self.admitted.values().any(|known| known.accounts.contains(&id));
+            let waited_at = !self.ledger.accounts[&id].waiting.is_empty();
+            let idle = self.ledger.accounts[&id].is_idle();
+            assert_eq!(idle, !in_flight && !waited_at, "an idle account may leave memory");
+        }
         for (accounts, bound) in self.waiting.values() {
             let stuck = accounts.iter().any(|id| self.ledger.accounts[id].check(*bound).is_err());
             assert!(stuck, "it waits though it would fit");
