@@ -78,14 +78,27 @@ fn create(path: &Path) -> Result<InstallationSecret, InstallationError> {
     for byte in secret.iter() {
         write!(text, "{byte:02x}").expect("a string takes all text");
     }
-    let written = || -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        writeln!(file, "{}", text.as_str())?;
-        file.sync_all()?;
-        File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
-    };
-    written().map_err(|error| InstallationError::Write(path.to_owned(), error))?;
-    Ok(InstallationSecret::new(&secret))
+    // Written beside its place and put there whole: a disk that fills up, or an end in the middle,
+    // leaves no half of a secret for later starts to trip over.
+    let partial = path.with_extension(format!("{}.partial", std::process::id()));
+    let placed = place(&partial, path, &text);
+    let _ = std::fs::remove_file(&partial);
+    match placed {
+        Ok(()) => Ok(InstallationSecret::new(&secret)),
+        // Another first start was quicker; its secret is the installation's.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(path),
+        Err(error) => Err(InstallationError::Write(path.to_owned(), error)),
+    }
+}
+
+/// Puts `text` at `path`, whole and durable, unless something is there.
+fn place(partial: &Path, path: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(partial)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()?;
+    std::fs::hard_link(partial, path)?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn decode(text: &str) -> Option<InstallationSecret> {
@@ -116,6 +129,31 @@ mod tests {
         let file_mode =
             directory.path().join(SECRET_FILE).metadata().expect("it is there").permissions();
         assert_eq!(file_mode.mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_written_leaves_nothing() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join(SECRET_FILE);
+        // Stands where the file would be written, as a disk without room does.
+        let partial = path.with_extension(format!("{}.partial", std::process::id()));
+        std::fs::create_dir(&partial).expect("made");
+        let refused = load_or_create_secret(directory.path(), None);
+        assert!(matches!(refused, Err(InstallationError::Write(..))), "{refused:?}");
+        assert!(!path.exists());
+        std::fs::remove_dir(&partial).expect("removed");
+        assert!(load_or_create_secret(directory.path(), None).is_ok());
+        let files = std::fs::read_dir(directory.path()).expect("a directory").count();
+        assert_eq!(files, 1, "the secret and nothing else");
+    }
+
+    #[test]
+    fn the_quicker_of_two_first_starts_makes_the_secret() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join(SECRET_FILE);
+        let first = create(&path).expect("made");
+        let second = create(&path).expect("read");
+        assert_eq!(first.fingerprint(), second.fingerprint());
     }
 
     #[test]
