@@ -39,13 +39,14 @@ pub(crate) fn result(line: impl Display) -> io::Result<()> {
 
 /// A line on standard output that a gateway prints: it serves on, whether or not somebody reads.
 pub(crate) fn line(text: &str) {
-    block(&format!("{text}\n"));
+    let _ = block(&format!("{text}\n"));
 }
 
-/// Lines with their ends, as [`line`] prints one.
-pub(crate) fn block(text: &str) {
+/// Lines with their ends, on standard output, which somebody has to read.
+pub(crate) fn block(text: &str) -> io::Result<()> {
     let mut out = anstream::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }
 
 /// A line for the person who looks on, on standard error. That nobody can read it stops nothing.

@@ -57,14 +57,22 @@ async fn serve_on(
     let shared: Arc<dyn Store> = Arc::clone(store) as Arc<dyn Store>;
     let prefix = &config.keys.prefix;
     let first = bootstrap::first_key(shared.as_ref(), prefix, &secret, clock.now()).await?;
+    // At once: from now on nobody could make it out again.
+    if let FirstKey::Made(key) = first {
+        output::block(&bootstrap::welcome(&key, &url)).map_err(|error| not_shown(&error))?;
+    }
     let app = App::start(config, shared, secret, clock, url.clone());
     let app = app.await.map_err(|error| CliError::failed(error.to_string()))?;
-    if let FirstKey::Made(key) = first {
-        output::block(&bootstrap::welcome(&key, &url));
-    }
     output::line(&format!("listening on {url}"));
     serve(app, listener, stop, config.server.shutdown_grace).await;
     Ok(())
+}
+
+fn not_shown(error: &std::io::Error) -> CliError {
+    CliError::failed(format!(
+        "the first management key was made, but could not be shown: {error}. Make another with \
+         `keyway management-keys create --name NAME --offline`"
+    ))
 }
 
 /// One token for SIGTERM and SIGINT: both ask for an orderly end.

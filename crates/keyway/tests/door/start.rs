@@ -120,3 +120,21 @@ async fn keys_outlive_a_change_of_the_prefix() {
         assert_eq!(after.client(&key).get("/api/v1/key").await.status, StatusCode::OK);
     }
 }
+
+#[test]
+fn a_first_key_that_nobody_can_read_is_no_start() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a full device");
+    let output = Command::new(env!("CARGO_BIN_EXE_keyway"))
+        .args(["--listen", "127.0.0.1:0"])
+        .current_dir(directory.path())
+        .env_remove("KEYWAY_BOOTSTRAP_MANAGEMENT_KEY")
+        .stdout(full)
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .and_then(std::process::Child::wait_with_output)
+        .expect("the binary runs");
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("--offline"), "{said}");
+}
