@@ -16,6 +16,15 @@ pub struct KeyId(pub i64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountId(pub i64);
 
+impl AccountId {
+    /// The whole installation's; there from the beginning.
+    pub const INSTALLATION: Self = Self(0);
+}
+
+/// One run of a node. A later one of the same node puts an end to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub i64);
+
 /// A workspace: the group of keys that a list shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WorkspaceId(pub Uuid);

@@ -59,6 +59,19 @@ pub struct Terms {
     pub include_byok_in_limit: bool,
 }
 
+impl Terms {
+    /// The kind of window that the limit counts.
+    pub fn window(self) -> WindowKind {
+        self.reset.map_or(WindowKind::Total, ResetInterval::window)
+    }
+
+    /// What of `spend` counts against the limit.
+    pub fn counted(self, spend: WindowSpend) -> Nanos {
+        let byok = if self.include_byok_in_limit { spend.byok } else { Nanos::ZERO };
+        spend.spent.saturating_add(byok)
+    }
+}
+
 /// What a new key is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewKey {
@@ -180,6 +193,8 @@ pub struct WindowSpend {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KeySpend {
     pub windows: [WindowSpend; 4],
+    /// Leased to nodes: held for requests in flight, and kept ready for the next ones.
+    pub leased: Nanos,
     pub last_used_at: Option<Timestamp>,
 }
 
@@ -212,10 +227,7 @@ impl KeyRecord {
 
     /// What is spent in the window that the limit counts.
     pub fn spend_against_limit(&self) -> Nanos {
-        let kind = self.terms.reset.map_or(WindowKind::Total, ResetInterval::window);
-        let window = self.spend.windows[kind.index()];
-        let byok = if self.terms.include_byok_in_limit { window.byok } else { Nanos::ZERO };
-        window.spent.saturating_add(byok)
+        self.terms.counted(self.spend.windows[self.terms.window().index()])
     }
 
     /// What is left under the limit in the window that it counts; `None` when unlimited.

@@ -12,6 +12,7 @@ pub mod id;
 pub mod key;
 pub mod ledger;
 pub mod money;
+mod planted;
 pub mod pricing;
 pub mod secret;
 pub mod store;

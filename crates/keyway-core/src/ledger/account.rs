@@ -1,14 +1,15 @@
-//! One budget in memory: what is spent and what is held, in each window.
+//! One budget in memory: what of it is leased to this node, and what of that is held.
 
 use std::collections::VecDeque;
 
+use super::lease::{Figures, LeaseCall, Slice};
 use super::refusal::{Refusal, RefusalReason};
-use crate::budget::{ResetInterval, WindowKind, Windows};
+use super::reservation::Hold;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, GenerationId};
-use crate::key::{Terms, WindowSpend};
+use crate::key::Terms;
 use crate::money::Nanos;
-use crate::store::Balance;
+use crate::planted::{Bug, planted};
 
 /// What an account is when it is opened or amended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,120 +19,253 @@ pub struct AccountState {
     pub open: bool,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Window {
-    starts_at: Timestamp,
-    spend: WindowSpend,
-    held: Nanos,
+/// A part of one window's budget that only this node may spend.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lease {
+    pub(super) slice: Slice,
+    pub(super) granted: Nanos,
+    /// Of that, held by reservations.
+    pub(super) held: Nanos,
+}
+
+impl Lease {
+    pub(super) fn idle(&self) -> Nanos {
+        self.granted.saturating_sub(self.held)
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Account {
     id: AccountId,
     pub(super) state: AccountState,
-    windows: [Window; 4],
+    pub(super) leases: Vec<Lease>,
+    /// The window that new requests are charged to.
+    pub(super) current: Slice,
+    /// As the store last said of the current window, under the terms that are in force.
+    pub(super) known: Option<Figures>,
+    /// All that is left of the budget is in this node's hands.
+    pub(super) sole: bool,
+    /// Held by requests that were admitted without a limit.
+    unleased: Nanos,
     /// Requests that hold a reservation here.
     reservations: u32,
-    /// Requests that wait for others' reservations here, in the order in which they came.
-    pub(super) waiting: VecDeque<GenerationId>,
+    /// Requests that wait here, with their bounds, in the order in which they came.
+    pub(super) waiting: VecDeque<(GenerationId, Nanos)>,
+    /// On its way to the store.
+    pub(super) call: Option<LeaseCall>,
+    /// The last call could not be made.
+    pub(super) failing: bool,
+    /// What is idle is wanted elsewhere.
+    pub(super) recalled: bool,
+    /// Nothing is asked for again before.
+    pub(super) ask_from: Timestamp,
+    pub(super) used_at: Timestamp,
+    /// How much is asked for ahead of need: doubles while it does not last.
+    pub(super) ahead: Nanos,
 }
 
 impl Account {
-    pub(super) fn new(id: AccountId, state: AccountState, balance: &Balance) -> Self {
-        let windows = balance.map(|window| Window {
-            starts_at: window.starts_at,
-            spend: window.spend,
-            held: Nanos::ZERO,
-        });
-        Self { id, state, windows, reservations: 0, waiting: VecDeque::new() }
-    }
-
-    /// Nothing in flight: what memory knows, the store knows.
-    pub(super) fn is_idle(&self) -> bool {
-        self.reservations == 0 && self.waiting.is_empty()
-    }
-
-    /// Opens the windows that `now` falls in. A window that ended never opens again.
-    pub(super) fn roll(&mut self, now: Timestamp) {
-        for (window, kind) in self.windows.iter_mut().zip(WindowKind::ALL) {
-            let starts_at = kind.starts_at(now);
-            if starts_at > window.starts_at {
-                *window = Window { starts_at, ..Window::default() };
-            }
+    pub(super) fn new(id: AccountId, state: AccountState, now: Timestamp) -> Self {
+        let kind = state.terms.window();
+        Self {
+            id,
+            state,
+            leases: Vec::new(),
+            current: Slice { account: id, kind, starts_at: kind.starts_at(now) },
+            known: None,
+            sole: false,
+            unleased: Nanos::ZERO,
+            reservations: 0,
+            waiting: VecDeque::new(),
+            call: None,
+            failing: false,
+            recalled: false,
+            ask_from: Timestamp::from_micros(i64::MIN),
+            used_at: now,
+            ahead: Nanos::ZERO,
         }
     }
 
-    /// Whether `bound` fits beside what is spent and held. The windows must have been rolled.
+    /// Nothing in flight, and nothing of the budget in this node's hands.
+    pub(super) fn is_idle(&self) -> bool {
+        self.reservations == 0
+            && self.waiting.is_empty()
+            && self.call.is_none()
+            && self.leases.is_empty()
+    }
+
+    /// Nothing in flight; leases may have to go back.
+    pub(super) fn is_unused(&self) -> bool {
+        self.reservations == 0 && self.waiting.is_empty()
+    }
+
+    pub(super) fn amend(&mut self, state: AccountState, now: Timestamp) {
+        if state == self.state || planted(Bug::IgnoresAmendments) {
+            return;
+        }
+        self.state = state;
+        self.forget_figures();
+        // Under new terms all is granted anew.
+        self.recalled = true;
+        self.roll(now);
+    }
+
+    /// Opens the window that `now` falls in. One that ended never opens again.
+    pub(super) fn roll(&mut self, now: Timestamp) {
+        let kind = self.state.terms.window();
+        let starts_at = kind.starts_at(now);
+        let ended = starts_at > self.current.starts_at && !planted(Bug::WindowsStand);
+        if kind != self.current.kind || ended {
+            self.current = Slice { account: self.id, kind, starts_at };
+            self.forget_figures();
+        }
+    }
+
+    fn forget_figures(&mut self) {
+        self.known = None;
+        self.sole = false;
+        self.ask_from = Timestamp::from_micros(i64::MIN);
+    }
+
+    /// Whether `bound` fits into what this node has. The window must have been rolled.
     pub(super) fn check(&self, bound: Nanos) -> Result<(), Refusal> {
         if !self.state.open {
             return Err(self.refusal(RefusalReason::Closed, bound));
         }
-        let Some(limit) = self.state.terms.limit else { return Ok(()) };
-        let (spent, held) = self.counted();
-        let left = limit.saturating_sub(spent);
-        if bound == Nanos::ZERO || bound <= left.saturating_sub(held) {
+        if self.state.terms.limit.is_none() || bound == Nanos::ZERO || bound <= self.idle() {
             return Ok(());
         }
-        let reason = if left <= Nanos::ZERO {
-            RefusalReason::Exhausted
-        } else if bound > left {
-            RefusalReason::TooLittle
-        } else {
-            RefusalReason::Held
+        let reason = match self.left() {
+            Some(left) if left <= Nanos::ZERO => RefusalReason::Exhausted,
+            Some(left) if bound > left => RefusalReason::TooLittle,
+            _ => RefusalReason::Held,
         };
         Err(self.refusal(reason, bound))
     }
 
+    /// What the limit leaves after all charges, as far as is known for sure: it may be less by now,
+    /// and is never more.
+    fn left(&self) -> Option<Nanos> {
+        let known = self.known?;
+        let left = self.state.terms.limit?.saturating_sub(known.spent);
+        if planted(Bug::RefusesForHolds) {
+            return Some(left.saturating_sub(known.leased).saturating_add(self.idle()));
+        }
+        Some(if self.sole { left.min(self.granted()) } else { left })
+    }
+
     pub(super) fn refusal(&self, reason: RefusalReason, bound: Nanos) -> Refusal {
-        let (spent, held) = self.counted();
-        let reset = self.state.terms.reset;
+        let limit = self.state.terms.limit.unwrap_or(Nanos::ZERO);
+        let spent = self.left().map_or(Nanos::ZERO, |left| limit.saturating_sub(left));
+        let elsewhere =
+            self.known.map_or(Nanos::ZERO, |known| known.leased.saturating_sub(known.mine));
         Refusal {
             reason,
             account: self.id,
-            limit: self.state.terms.limit.unwrap_or(Nanos::ZERO),
-            reset,
-            resets_at: reset.and_then(|reset| {
-                let kind = reset.window();
-                kind.ends_at(self.windows[kind.index()].starts_at)
-            }),
+            limit,
+            reset: self.state.terms.reset,
+            resets_at: self.current.kind.ends_at(self.current.starts_at),
             spent,
-            held,
+            held: self.held().saturating_add(elsewhere),
             bound,
         }
     }
 
-    /// What is spent and held in the window that the limit counts.
-    fn counted(&self) -> (Nanos, Nanos) {
-        let kind = self.state.terms.reset.map_or(WindowKind::Total, ResetInterval::window);
-        let window = &self.windows[kind.index()];
-        let byok =
-            if self.state.terms.include_byok_in_limit { window.spend.byok } else { Nanos::ZERO };
-        (window.spend.spent.saturating_add(byok), window.held)
+    fn lease(&self) -> Option<&Lease> {
+        self.leases.iter().find(|lease| lease.slice == self.current)
     }
 
-    pub(super) fn hold(&mut self, bound: Nanos) {
+    pub(super) fn idle(&self) -> Nanos {
+        self.lease().map_or(Nanos::ZERO, Lease::idle)
+    }
+
+    fn granted(&self) -> Nanos {
+        self.lease().map_or(Nanos::ZERO, |lease| lease.granted)
+    }
+
+    /// Held by this node's requests in flight, in all windows.
+    pub(super) fn held(&self) -> Nanos {
+        let leased = self.leases.iter().map(|lease| lease.held);
+        leased.fold(self.unleased, Nanos::saturating_add)
+    }
+
+    /// In this node's hands, in all windows.
+    pub(super) fn leased(&self) -> Nanos {
+        let granted = self.leases.iter().map(|lease| lease.granted);
+        granted.fold(Nanos::ZERO, Nanos::saturating_add)
+    }
+
+    /// Holds `bound`, which fits; answers the lease that it was taken from.
+    pub(super) fn hold(&mut self, bound: Nanos, now: Timestamp) -> Option<Slice> {
         self.reservations += 1;
-        for window in &mut self.windows {
-            window.held = window.held.saturating_add(bound);
-        }
-    }
-
-    /// Gives a hold back and books what was spent instead, in those windows of the request's
-    /// admission that are still open. The others are history, which only the store keeps.
-    pub(super) fn release(&mut self, windows: &Windows, bound: Nanos, spent: WindowSpend) {
-        self.reservations -= 1;
-        for (window, starts_at) in self.windows.iter_mut().zip(windows.0) {
-            if window.starts_at == starts_at {
-                window.held = window.held.saturating_sub(bound);
-                window.spend.spent = window.spend.spent.saturating_add(spent.spent);
-                window.spend.byok = window.spend.byok.saturating_add(spent.byok);
+        self.used_at = now;
+        let current = self.current;
+        let lease = self.leases.iter_mut().find(|lease| lease.slice == current);
+        match lease {
+            Some(lease) if self.state.terms.limit.is_some() && bound > Nanos::ZERO => {
+                if !planted(Bug::HoldsNothing) {
+                    lease.held = lease.held.saturating_add(bound);
+                }
+                Some(current)
+            }
+            _ => {
+                self.unleased = self.unleased.saturating_add(bound);
+                None
             }
         }
     }
 
-    /// What is held, whatever the limit counts; for checks of invariants.
-    #[cfg(test)]
-    pub(super) fn held_of_all_time(&self) -> Nanos {
-        self.windows[WindowKind::Total.index()].held
+    /// Gives a hold back, less what was drawn from its lease. Answers whether what is left of the
+    /// lease has a place to go.
+    pub(super) fn release(&mut self, hold: &Hold, bound: Nanos) -> bool {
+        self.reservations -= 1;
+        let Some(slice) = hold.slice else {
+            self.unleased = self.unleased.saturating_sub(bound);
+            return false;
+        };
+        let lease = self.leases.iter_mut().find(|lease| lease.slice == slice);
+        let lease = lease.expect("a lease outlives what is held of it");
+        lease.held = lease.held.saturating_sub(bound);
+        if !planted(Bug::DrawsNothing) {
+            lease.granted = lease.granted.saturating_sub(hold.drawn);
+        }
+        self.drop_empty();
+        self.recalled || slice != self.current
+    }
+
+    pub(super) fn drop_empty(&mut self) {
+        self.leases.retain(|lease| lease.granted > Nanos::ZERO);
+    }
+
+    /// Others want what is idle here.
+    pub(super) fn recall(&mut self) {
+        self.recalled = true;
+        self.sole = false;
+    }
+
+    /// Takes out what waits here and has to be looked at: all that may fit now, and all that never
+    /// will. What stays keeps its order.
+    pub(super) fn take_decidable(&mut self) -> Vec<(GenerationId, Nanos)> {
+        let free_for_all = !self.state.open || self.state.terms.limit.is_none();
+        let (mut idle, left) = (self.idle(), self.left());
+        let (mut taken, mut kept) = (Vec::new(), VecDeque::new());
+        for (id, bound) in std::mem::take(&mut self.waiting) {
+            let fits = bound <= idle;
+            if fits {
+                idle = idle.saturating_sub(bound);
+            }
+            if fits || free_for_all || left.is_some_and(|left| bound > left) {
+                taken.push((id, bound));
+            } else {
+                kept.push_back((id, bound));
+            }
+        }
+        self.waiting = kept;
+        taken
+    }
+
+    /// Whether the store could not say how the budget stands.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.failing || self.known.is_none()
     }
 }

@@ -8,38 +8,66 @@
 //! on, goes out as values. [`Ledger`] decides, the caller does.
 
 mod account;
+mod asking;
+mod lease;
+mod leasing;
 mod record;
 mod refusal;
 mod reservation;
+mod resolve;
 
 pub use account::AccountState;
+pub use lease::{Draw, Figures, LeaseCall, Leased, Slice};
 pub use record::{AnswerMark, Ending, GenerationRecord, Metered, Settlement};
 pub use refusal::{Refusal, RefusalReason};
 pub use reservation::Outcome;
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap};
 
 use self::account::Account;
-use self::reservation::{Outcomes, Reservation, Stage};
+use self::reservation::{Hold, Reservation, Stage};
 use crate::budget::Windows;
 use crate::clock::Timestamp;
-use crate::id::{AccountId, GenerationId};
-use crate::key::WindowSpend;
+use crate::id::{AccountId, Epoch, GenerationId};
 use crate::money::Nanos;
-use crate::store::Balance;
+use crate::planted::{Bug, planted};
 
 /// How many requests may wait at one account; the next is refused at once.
-pub const WAITING_MAX: usize = 1_024;
+pub const WAITING_MAX: usize = 4_096;
+/// A lease that was not used for so long goes back, where others may want it.
+const IDLE_SECONDS: i64 = 2;
+/// After the store had nothing to grant, it is asked again so much later.
+const ASK_PAUSE_MICROS: i64 = 50_000;
+
+/// What a ledger is told when it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub epoch: Epoch,
+    /// Whether other nodes share the budgets.
+    pub shared: bool,
+    /// Live nodes, this one among them.
+    pub nodes: u32,
+    /// How many accounts stay in memory while nothing is in flight on them.
+    pub accounts_max: usize,
+}
+
+impl Settings {
+    /// Of what is free, this divisor's part may be leased ahead of need.
+    fn share(&self) -> i64 {
+        2 * i64::from(self.nodes.max(1))
+    }
+}
 
 /// Every budget that is in use, and every reservation that is not resolved.
 #[derive(Debug)]
 pub struct Ledger {
+    settings: Settings,
     accounts: HashMap<AccountId, Account>,
     reservations: HashMap<GenerationId, Reservation>,
-    accounts_max: usize,
-    /// Counts evictions, so that a balance read before one is not opened after it.
-    evictions: u64,
+    /// Accounts that may have a call to make.
+    restless: BTreeSet<AccountId>,
+    /// Of the last call that was handed out.
+    seq: i64,
     /// The latest moment seen. Windows open by it, so that one that ended never opens again
     /// when a clock steps back, and all accounts are in the same ones.
     latest: Timestamp,
@@ -53,12 +81,20 @@ pub enum Admission {
     /// Only others' reservations stand in the way. A later call will decide it.
     Waiting,
     Refused(Refusal),
-    /// The account is not in memory: read its balance, [`Ledger::open`] it and ask again.
+    /// The account is not in memory: [`Ledger::open`] it and ask again.
     Unopened(AccountId),
 }
 
 /// A decision on a request that waited.
 pub type Decision = (GenerationId, Admission);
+
+/// The answer to a wait that was given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GaveUp {
+    Refused(Refusal),
+    /// Nobody knows how the budget stands: the store did not say.
+    Unknown,
+}
 
 /// The answer to a void.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,51 +107,49 @@ pub enum Void {
 }
 
 impl Ledger {
-    /// `accounts_max` bounds how many accounts stay in memory while nothing is in flight on them.
-    pub fn new(accounts_max: usize) -> Self {
+    pub fn new(settings: Settings) -> Self {
         Self {
+            settings,
             accounts: HashMap::new(),
             reservations: HashMap::new(),
-            accounts_max: accounts_max.max(1),
-            evictions: 0,
+            restless: BTreeSet::new(),
+            seq: 0,
             latest: Timestamp::default(),
         }
     }
 
-    /// To be read before a balance is, and handed to [`Ledger::open`] with it.
-    pub const fn evictions(&self) -> u64 {
-        self.evictions
+    pub const fn epoch(&self) -> Epoch {
+        self.settings.epoch
     }
 
-    /// Takes an account into memory. Answers `false` where the balance may be stale because an
-    /// account was evicted since `evictions` was read: read it again. An open account stays as it is.
-    pub fn open(
-        &mut self,
-        id: AccountId,
-        state: AccountState,
-        balance: &Balance,
-        evictions: u64,
-    ) -> bool {
-        if self.accounts.contains_key(&id) {
-            return true;
+    /// How many nodes share the budgets now.
+    pub fn set_nodes(&mut self, nodes: u32) {
+        self.settings.nodes = nodes;
+    }
+
+    /// Takes an account into memory. An open one stays as it is.
+    pub fn open(&mut self, id: AccountId, state: AccountState, now: Timestamp) {
+        if !self.accounts.contains_key(&id) {
+            self.make_room();
+            self.latest = self.latest.max(now);
+            self.accounts.insert(id, Account::new(id, state, self.latest));
         }
-        if evictions != self.evictions {
-            return false;
-        }
-        self.make_room();
-        for window in balance {
-            self.latest = self.latest.max(window.starts_at);
-        }
-        self.accounts.insert(id, Account::new(id, state, balance));
-        true
     }
 
     /// Puts new terms in force, at once, for every reservation that is still to be made. Requests
     /// that wait are decided anew.
     pub fn amend(&mut self, id: AccountId, state: AccountState, now: Timestamp) -> Vec<Decision> {
+        self.latest = self.latest.max(now);
         let Some(account) = self.accounts.get_mut(&id) else { return Vec::new() };
-        account.state = state;
-        self.decide_waiting(&[id], now)
+        account.amend(state, self.latest);
+        self.restless.insert(id);
+        self.decide_waiting(id, now)
+    }
+
+    /// What this node's requests hold of an account, and what of its budget is in this node's hands.
+    pub fn held(&self, id: AccountId) -> (Nanos, Nanos) {
+        let account = self.accounts.get(&id);
+        account.map_or((Nanos::ZERO, Nanos::ZERO), |account| (account.held(), account.leased()))
     }
 
     /// Holds `bound` on every account, or on none.
@@ -132,129 +166,53 @@ impl Ledger {
     ) -> Admission {
         debug_assert!(!self.reservations.contains_key(&id), "a reservation is made once");
         debug_assert!(bound >= Nanos::ZERO, "a bound is not negative");
-        let admission = self.admit(accounts, bound, now);
-        let reservation = |stage, windows| Reservation {
-            accounts: accounts.to_vec(),
-            windows,
-            bound,
-            authorised: Nanos::ZERO,
-            stage,
-        };
-        match admission {
-            Admission::Admitted(windows) => {
-                self.reservations.insert(id, reservation(Stage::Held, windows));
-                admission
+        let reservation =
+            |stage, holds| Reservation { holds, bound, authorised: Nanos::ZERO, stage };
+        match self.admit(accounts, bound, now) {
+            Ok((windows, holds)) => {
+                self.reservations.insert(id, reservation(Stage::Held, holds));
+                Admission::Admitted(windows)
             }
-            Admission::Refused(refusal) if refusal.reason == RefusalReason::Held => {
+            Err(Admission::Refused(refusal)) if refusal.reason == RefusalReason::Held => {
                 let Some(account) = self.accounts.get_mut(&refusal.account) else {
                     return Admission::Unopened(refusal.account);
                 };
                 if account.waiting.len() >= WAITING_MAX {
-                    return admission;
+                    return Admission::Refused(refusal);
                 }
-                account.waiting.push_back(id);
-                self.reservations.insert(id, reservation(Stage::Waiting, Windows::default()));
+                account.waiting.push_back((id, bound));
+                self.restless.insert(refusal.account);
+                let holds = accounts.iter().map(|id| Hold::waiting(*id)).collect();
+                self.reservations.insert(id, reservation(Stage::Waiting, holds));
                 Admission::Waiting
             }
-            _ => admission,
+            Err(admission) => admission,
         }
     }
 
     /// Ends a wait: the request is refused with the figures of this moment. `None` where it does
     /// not wait any more, because it was decided meanwhile.
-    pub fn give_up(&mut self, id: GenerationId, now: Timestamp) -> Option<Refusal> {
+    pub fn give_up(&mut self, id: GenerationId, now: Timestamp) -> Option<GaveUp> {
         let waits = |reservation: &Reservation| reservation.stage == Stage::Waiting;
         if !self.reservations.get(&id).is_some_and(waits) {
             return None;
         }
         let reservation = self.reservations.remove(&id)?;
-        let mut refused = None;
-        for account_id in &reservation.accounts {
-            let Some(account) = self.accounts.get_mut(account_id) else { continue };
+        let mut gave_up = None;
+        for hold in &reservation.holds {
+            let Some(account) = self.accounts.get_mut(&hold.account) else { continue };
             account.roll(self.latest.max(now));
-            if let Some(place) = account.waiting.iter().position(|waiting| *waiting == id) {
-                account.waiting.remove(place);
-                refused = Some(match account.check(reservation.bound) {
-                    Err(refusal) => refusal,
-                    Ok(()) => account.refusal(RefusalReason::Held, reservation.bound),
-                });
-            }
+            let Some(place) = account.waiting.iter().position(|(waits, _)| *waits == id) else {
+                continue;
+            };
+            account.waiting.remove(place);
+            gave_up = Some(match account.check(reservation.bound) {
+                _ if account.is_unknown() => GaveUp::Unknown,
+                Err(refusal) => GaveUp::Refused(refusal),
+                Ok(()) => GaveUp::Refused(account.refusal(RefusalReason::Held, reservation.bound)),
+            });
         }
-        refused
-    }
-
-    /// Authorises delivery up to a cost of `amount`, at most the bound, and answers what to mark in
-    /// the store before anything up to there is delivered. Never lowers what was authorised.
-    pub fn authorise(&mut self, id: GenerationId, amount: Nanos) -> Option<Nanos> {
-        let reservation = self.reservations.get_mut(&id)?;
-        if !matches!(reservation.stage, Stage::Held | Stage::Marked) {
-            return None;
-        }
-        reservation.stage = Stage::Marked;
-        reservation.authorised = amount.min(reservation.bound).max(reservation.authorised);
-        Some(reservation.authorised)
-    }
-
-    /// Turns a reservation into a charge of at most its bound, and answers what to write. The hold
-    /// stays until [`Ledger::settled`] says that the charge is durable.
-    ///
-    /// `None` where there is no such reservation or it was resolved before: it happens once.
-    pub fn settle(
-        &mut self,
-        request: &Arc<Metered>,
-        outcome: &Outcome,
-        now: Timestamp,
-    ) -> Option<Settlement> {
-        let reservation = self.reservations.get_mut(&request.id)?;
-        if !matches!(reservation.stage, Stage::Held | Stage::Marked) {
-            return None;
-        }
-        let chargeable = if outcome.free { Nanos::ZERO } else { outcome.cost };
-        let charge = chargeable.min(reservation.bound);
-        let byok = if outcome.free { Nanos::ZERO } else { outcome.byok };
-        reservation.stage = Stage::Settling(Outcomes { charge, byok });
-        Some(Settlement {
-            request: Arc::clone(request),
-            charge,
-            byok,
-            overrun: chargeable.saturating_sub(charge),
-            absorbed: if outcome.free { outcome.cost } else { Nanos::ZERO },
-            usage: outcome.usage,
-            ending: outcome.ending,
-            estimated: outcome.estimated,
-            settled_at: now,
-        })
-    }
-
-    /// The settlement is durable: the hold becomes a charge, and what it leaves is free for others.
-    pub fn settled(&mut self, id: GenerationId, now: Timestamp) -> Vec<Decision> {
-        let Some(Stage::Settling(booked)) = self.reservations.get(&id).map(|r| r.stage) else {
-            return Vec::new();
-        };
-        self.release(id, WindowSpend { spent: booked.charge, byok: booked.byok }, now)
-    }
-
-    /// Turns a settlement that is not durable into one that charges nothing. Only for one of which
-    /// it is certain that the store has nothing.
-    pub fn waive(&mut self, id: GenerationId) {
-        if let Some(reservation) = self.reservations.get_mut(&id)
-            && let Stage::Settling(booked) = &mut reservation.stage
-        {
-            *booked = Outcomes { charge: Nanos::ZERO, byok: Nanos::ZERO };
-        }
-    }
-
-    /// Gives a reservation back. One that was marked is not forgotten by memory alone.
-    pub fn void(&mut self, id: GenerationId, now: Timestamp) -> Void {
-        match self.reservations.get(&id).map(|reservation| reservation.stage) {
-            Some(Stage::Held) => Void::Released(self.release(id, WindowSpend::default(), now)),
-            Some(Stage::Waiting) => {
-                self.give_up(id, now);
-                Void::Released(Vec::new())
-            }
-            Some(Stage::Marked) => Void::Marked,
-            Some(Stage::Settling(_)) | None => Void::Released(Vec::new()),
-        }
+        gave_up
     }
 
     /// Requests that are admitted and not yet durable in their end, or that wait.
@@ -262,57 +220,86 @@ impl Ledger {
         self.reservations.len()
     }
 
-    fn admit(&mut self, accounts: &[AccountId], bound: Nanos, now: Timestamp) -> Admission {
+    fn admit(
+        &mut self,
+        accounts: &[AccountId],
+        bound: Nanos,
+        now: Timestamp,
+    ) -> Result<(Windows, Vec<Hold>), Admission> {
         self.latest = self.latest.max(now);
         for id in accounts {
-            let Some(account) = self.accounts.get_mut(id) else { return Admission::Unopened(*id) };
+            let Some(account) = self.accounts.get_mut(id) else {
+                return Err(Admission::Unopened(*id));
+            };
             account.roll(self.latest);
-            if let Err(refusal) = account.check(bound) {
-                return Admission::Refused(refusal);
+            account.check(bound).map_err(Admission::Refused)?;
+            if planted(Bug::LeaksPartialHolds) && accounts.len() > 1 {
+                account.hold(bound, self.latest);
             }
         }
+        let mut holds = Vec::with_capacity(accounts.len());
         for id in accounts {
-            self.accounts.get_mut(id).expect("it was just checked").hold(bound);
+            let account = self.accounts.get_mut(id).expect("it was just checked");
+            holds.push(Hold {
+                account: *id,
+                slice: account.hold(bound, self.latest),
+                counts_byok: account.state.terms.include_byok_in_limit,
+                drawn: Nanos::ZERO,
+            });
+            if account.is_running_out(&self.settings) {
+                self.restless.insert(*id);
+            }
         }
-        Admission::Admitted(Windows::at(self.latest))
+        Ok((Windows::at(self.latest), holds))
     }
 
-    fn release(&mut self, id: GenerationId, spent: WindowSpend, now: Timestamp) -> Vec<Decision> {
+    fn release(&mut self, id: GenerationId, now: Timestamp) -> Vec<Decision> {
         let Some(reservation) = self.reservations.remove(&id) else { return Vec::new() };
-        for account_id in &reservation.accounts {
-            let account = self.accounts.get_mut(account_id).expect("it has a reservation");
-            account.release(&reservation.windows, reservation.bound, spent);
+        let mut decisions = Vec::new();
+        for hold in &reservation.holds {
+            let account = self.accounts.get_mut(&hold.account).expect("it has a reservation");
+            if account.release(hold, reservation.bound) {
+                self.restless.insert(hold.account);
+            }
         }
-        self.decide_waiting(&reservation.accounts, now)
+        for hold in &reservation.holds {
+            decisions.extend(self.decide_waiting(hold.account, now));
+        }
+        decisions
     }
 
-    /// Decides anew on everything that waits at `accounts`, in the order in which it came.
-    fn decide_waiting(&mut self, accounts: &[AccountId], now: Timestamp) -> Vec<Decision> {
+    /// Decides anew on what waits at an account, in the order in which it came, for as long as
+    /// somebody may go on or has to be refused.
+    fn decide_waiting(&mut self, account_id: AccountId, now: Timestamp) -> Vec<Decision> {
         let mut decisions = Vec::new();
-        for account_id in accounts {
-            let Some(account) = self.accounts.get_mut(account_id) else { continue };
-            for id in std::mem::take(&mut account.waiting) {
-                let Some(reservation) = self.reservations.remove(&id) else { continue };
-                let admission = self.reserve(id, &reservation.accounts, reservation.bound, now);
-                if admission != Admission::Waiting {
-                    decisions.push((id, admission));
-                }
+        let Some(account) = self.accounts.get_mut(&account_id) else { return decisions };
+        account.roll(self.latest);
+        for (id, _) in account.take_decidable() {
+            let Some(reservation) = self.reservations.remove(&id) else { continue };
+            let accounts: Vec<_> = reservation.holds.iter().map(|hold| hold.account).collect();
+            let admission = self.reserve(id, &accounts, reservation.bound, now);
+            if admission != Admission::Waiting {
+                decisions.push((id, admission));
             }
         }
         decisions
     }
 
     fn make_room(&mut self) {
-        if self.accounts.len() < self.accounts_max {
+        if self.accounts.len() < self.settings.accounts_max {
             return;
         }
-        let idle = self.accounts.iter().find(|(_, account)| account.is_idle()).map(|(id, _)| *id);
-        if let Some(id) = idle {
+        let unused = self.accounts.iter_mut().find(|(_, account)| account.is_unused());
+        let Some((&id, account)) = unused else { return };
+        if account.is_idle() {
             self.accounts.remove(&id);
-            self.evictions += 1;
+        } else {
+            // It goes when its lease is back.
+            account.recall();
+            self.restless.insert(id);
         }
     }
 }
 
 #[cfg(test)]
-mod tests;
+mod simulation;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::lease::Draw;
 use crate::budget::Windows;
 use crate::clock::Timestamp;
-use crate::id::{AccountId, GenerationId, KeyId};
+use crate::id::{AccountId, Epoch, GenerationId, KeyId};
 use crate::money::Nanos;
 use crate::pricing::Usage;
 
@@ -12,11 +13,15 @@ use crate::pricing::Usage;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metered {
     pub id: GenerationId,
+    /// The run of the node that admitted it.
+    pub epoch: Epoch,
     pub key: KeyId,
     /// Every account on its path.
     pub accounts: Vec<AccountId>,
     /// The windows that it is charged to, whenever it ends.
     pub windows: Windows,
+    /// What it holds: no mark and no charge is above it.
+    pub reserved: Nanos,
     pub model: String,
     pub provider: String,
     pub streamed: bool,
@@ -67,6 +72,8 @@ pub struct Settlement {
     pub request: Arc<Metered>,
     /// Charged to every account of the request; never above its reservation.
     pub charge: Nanos,
+    /// What the charge takes out of the node's leases.
+    pub draws: Vec<Draw>,
     /// Spent with the operator's own provider credentials, at list price; beside the charge.
     pub byok: Nanos,
     /// What the provider bills beyond the reservation: the operator's, never the key's.

@@ -1,7 +1,7 @@
 //! One reservation and the states it goes through.
 
+use super::lease::{Draw, Slice};
 use super::record::Ending;
-use crate::budget::Windows;
 use crate::id::AccountId;
 use crate::money::Nanos;
 use crate::pricing::Usage;
@@ -15,23 +15,42 @@ pub(super) enum Stage {
     /// A mark was handed out: the store may have it, so only the store can end it.
     Marked,
     /// Its settlement was handed out; the hold stays until that is durable.
-    Settling(Outcomes),
+    Settling,
 }
 
-/// What a settlement that is on its way to the store will book.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Outcomes {
-    pub(super) charge: Nanos,
-    pub(super) byok: Nanos,
+/// What a reservation holds on one account.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hold {
+    pub(super) account: AccountId,
+    /// The lease that it was taken from; `None` where there was no limit.
+    pub(super) slice: Option<Slice>,
+    /// Whether spend on the operator's own credentials counts.
+    pub(super) counts_byok: bool,
+    /// What the settlement that is on its way takes out of the lease.
+    pub(super) drawn: Nanos,
+}
+
+impl Hold {
+    /// Of a request that waits: nothing yet.
+    pub(super) fn waiting(account: AccountId) -> Self {
+        Self { account, slice: None, counts_byok: false, drawn: Nanos::ZERO }
+    }
 }
 
 #[derive(Debug)]
 pub(super) struct Reservation {
-    pub(super) accounts: Vec<AccountId>,
-    pub(super) windows: Windows,
+    /// One an account, in the order of the request's path.
+    pub(super) holds: Vec<Hold>,
     pub(super) bound: Nanos,
     pub(super) authorised: Nanos,
     pub(super) stage: Stage,
+}
+
+impl Reservation {
+    pub(super) fn draws(&self) -> Vec<Draw> {
+        let drawn = |hold: &Hold| Some(Draw { slice: hold.slice?, amount: hold.drawn });
+        self.holds.iter().filter_map(drawn).collect()
+    }
 }
 
 /// What came of a request, as the relay knows it when it ends.

@@ -12,16 +12,23 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::clock::Timestamp;
-use crate::id::{AccountId, GenerationId, KeyHash, KeyId, WorkspaceId};
+use crate::id::{AccountId, Epoch, GenerationId, KeyHash, KeyId, WorkspaceId};
 use crate::key::{KeyKind, KeyPatch, KeyRecord, NewKey, SecretRecord, WindowSpend};
-use crate::ledger::{AnswerMark, GenerationRecord, Settlement};
+use crate::ledger::{
+    AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement, Slice,
+};
 use crate::secret::SALT_BYTES;
 
 /// How long an `Idempotency-Key` is remembered.
 pub const IDEMPOTENCY_SECONDS: i64 = 24 * 60 * 60;
+/// A node that was not heard of for so long may be ended by others.
+pub const SILENCE_SECONDS: i64 = 6;
 
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
+    /// Whether other nodes may work on it at the same time.
+    fn is_shared(&self) -> bool;
+
     /// The workspace of keys that name none. Made with the installation, never changed.
     fn default_workspace(&self) -> WorkspaceId;
 
@@ -91,20 +98,89 @@ pub trait Store: Send + Sync + 'static {
     async fn balance(&self, account: AccountId) -> Result<Balance, StoreError>;
 
     /// Marks a request as being answered, up to `authorised`. A later mark may only raise it.
-    /// A mark of a request that is settled changes nothing.
+    /// A mark of a request that is settled changes nothing. Only of a run that was not ended.
     async fn mark(&self, mark: AnswerMark) -> Result<(), StoreError>;
 
-    /// Writes a charge, once: into the request's row and into the windows of its admission.
+    /// Writes a charge, once: into the request's row, into the windows of its admission, and out of
+    /// the leases of its node. Only of a run that was not ended.
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError>;
 
-    /// Settles what an earlier run left marked: charges what was authorised, as `estimated`.
-    /// Answers how many there were. Called once, before anything is served.
-    async fn recover(&self, now: Timestamp) -> Result<u64, StoreError>;
+    /// Gives back, asks for budget, or both, as [`LeaseCall::grant`] decides. Grants of one account
+    /// are made one after the other. Where too little is free, other nodes' leases are recalled.
+    async fn lease(&self, call: LeaseCall, now: Timestamp) -> Result<Leased, StoreError>;
+
+    /// Begins a new run of the node `name`, and ends its earlier ones as [`Store::node_end`] does.
+    async fn node_join(&self, name: &str, now: Timestamp) -> Result<Joined, StoreError>;
+
+    /// Says that the node lives, and that every change up to `applied` is in force on it.
+    async fn node_beat(&self, epoch: Epoch, applied: i64, now: Timestamp)
+    -> Result<(), StoreError>;
+
+    /// What a node has to know of the others. Reads only.
+    async fn node_poll(&self, epoch: Epoch, since: i64, now: Timestamp)
+    -> Result<Poll, StoreError>;
+
+    /// Ends a run: what it marked and did not settle is charged as authorised, as `estimated`, and
+    /// its leases are free again. Answers how many requests were charged; `None` where the run had
+    /// ended before, or was heard of meanwhile.
+    async fn node_end(
+        &self,
+        epoch: Epoch,
+        end: NodeEnd,
+        now: Timestamp,
+    ) -> Result<Option<u64>, StoreError>;
 
     async fn generation(&self, id: GenerationId) -> Result<Option<GenerationRecord>, StoreError>;
 
     /// Whether the store can be written now: writes something that changes nothing.
     async fn probe(&self) -> Result<(), StoreError>;
+}
+
+/// A node that began to work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Joined {
+    pub epoch: Epoch,
+    /// Requests that its earlier runs left in the middle of an answer.
+    pub recovered: u64,
+    /// The last change that was made to a key or an account.
+    pub head: i64,
+}
+
+/// Why a run of a node ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeEnd {
+    /// It says so itself.
+    Left,
+    /// It was not heard of for [`SILENCE_SECONDS`].
+    Silent,
+}
+
+/// What a node learns when it asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Poll {
+    /// The store's clock.
+    pub now: Timestamp,
+    /// The last change that was made.
+    pub head: i64,
+    /// The changes since, in their order.
+    pub changes: Vec<Change>,
+    /// Leases of this node that others wait for.
+    pub recalled: Vec<Slice>,
+    /// Live nodes, this one among them.
+    pub nodes: u32,
+    /// Of those, the ones that were not heard of for [`SILENCE_SECONDS`].
+    pub silent: Vec<Epoch>,
+    /// Up to here the changes are in force on every other live node.
+    pub acknowledged: i64,
+}
+
+/// A change to a key or an account, with what the account is now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub seq: i64,
+    pub key: Option<KeyId>,
+    pub account: AccountId,
+    pub state: AccountState,
 }
 
 /// A key to be made, with its first secret.
@@ -250,6 +326,9 @@ pub enum StoreError {
     /// changed.
     #[error("gave up looking: {0}")]
     TooLong(String),
+    /// The run of the node that asked was ended: nothing of it is written any more.
+    #[error("this node was taken for dead")]
+    Fenced,
     /// It broke its own rules.
     #[error("the store is broken: {0}")]
     Broken(String),
@@ -260,6 +339,7 @@ impl From<StoreError> for crate::error::Error {
         match error {
             StoreError::Unavailable(detail) => Self::unavailable(detail),
             StoreError::TooLong(detail) => Self::too_long(detail),
+            StoreError::Fenced => Self::unavailable(error.to_string()),
             StoreError::Broken(detail) => Self::internal(detail),
         }
     }

@@ -1,5 +1,6 @@
 //! A store in memory, simple enough to be right at sight; what the real ones are compared with.
 
+mod nodes;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,16 +9,15 @@ use async_trait::async_trait;
 
 use self::state::{Key, State};
 use super::{
-    Balance, Credential, KeyCreated, KeyCreation, KeyDeleted, KeyPage, KeyQuery, KeySort,
-    PageStart, Settled, Store, StoreError,
+    Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage, KeyQuery, KeySort,
+    NodeEnd, PageStart, Poll, Settled, Store, StoreError,
 };
 use crate::budget::WindowKind;
 use crate::clock::Timestamp;
-use crate::id::{AccountId, GenerationId, KeyHash, WorkspaceId};
+use crate::id::{AccountId, Epoch, GenerationId, KeyHash, WorkspaceId};
 use crate::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord};
-use crate::ledger::{AnswerMark, Ending, GenerationRecord, Settlement};
+use crate::ledger::{AnswerMark, GenerationRecord, LeaseCall, Leased, Metered, Settlement};
 use crate::money::Nanos;
-use crate::pricing::Usage;
 
 /// Keeps everything in plain collections behind one lock and looks through them from end to end.
 #[derive(Debug)]
@@ -31,6 +31,12 @@ impl MemoryStore {
         Self { default_workspace, state: Mutex::default() }
     }
 
+    /// What is leased to a run, for checks of invariants.
+    #[cfg(test)]
+    pub(crate) fn leases_of(&self, epoch: Epoch) -> Vec<(crate::ledger::Slice, Nanos)> {
+        self.state().leases_of(epoch)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -38,6 +44,10 @@ impl MemoryStore {
 
 #[async_trait]
 impl Store for MemoryStore {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn default_workspace(&self) -> WorkspaceId {
         self.default_workspace
     }
@@ -132,6 +142,7 @@ impl Store for MemoryStore {
         record.terms.include_byok_in_limit =
             patch.include_byok_in_limit.unwrap_or(record.terms.include_byok_in_limit);
         record.updated_at = Some(now);
+        state.changed(at);
         Ok(Some(state.shown(&state.keys[at], now)))
     }
 
@@ -153,6 +164,7 @@ impl Store for MemoryStore {
         key.record.label.clone_from(&secret.label);
         key.record.updated_at = Some(now);
         key.secrets.insert(0, secret);
+        state.changed(at);
         Ok(Some(state.shown(&state.keys[at], now)))
     }
 
@@ -173,7 +185,9 @@ impl Store for MemoryStore {
         }
         let key = &mut state.keys[at];
         key.deleted = true;
-        Ok(KeyDeleted::Deleted(key.record.id, key.record.account))
+        let deleted = KeyDeleted::Deleted(key.record.id, key.record.account);
+        state.changed(at);
+        Ok(deleted)
     }
 
     async fn credential_find(
@@ -200,7 +214,9 @@ impl Store for MemoryStore {
 
     async fn mark(&self, mark: AnswerMark) -> Result<(), StoreError> {
         let mut state = self.state();
+        state.check_live(mark.request.epoch)?;
         state.check_key(&mark.request)?;
+        check_bound(mark.authorised, &mark.request)?;
         let generation = state.generation(&mark.request);
         if generation.settlement.is_none() {
             generation.authorised = generation.authorised.max(mark.authorised);
@@ -208,37 +224,65 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
+    async fn settle(&self, mut settlement: Settlement) -> Result<Settled, StoreError> {
         let mut state = self.state();
-        state.check_key(&settlement.request)?;
-        state.check_accounts(&settlement.request)?;
-        if let Some(written) = &state.generation(&settlement.request).settlement {
+        let request = Arc::clone(&settlement.request);
+        state.check_live(request.epoch)?;
+        state.check_key(&request)?;
+        state.check_accounts(&request)?;
+        let known = state.generations.get(&request.id).and_then(|known| known.settlement.as_ref());
+        if let Some(written) = known {
             let same = written.charge == settlement.charge && written.byok == settlement.byok;
             return Ok(if same { Settled::Repeated } else { Settled::Differs });
         }
+        check_bound(settlement.charge, &request)?;
+        // It is the lease that keeps what was drawn.
+        state.draw(request.epoch, &std::mem::take(&mut settlement.draws))?;
         state.book(settlement);
         Ok(Settled::Applied)
     }
 
-    async fn recover(&self, now: Timestamp) -> Result<u64, StoreError> {
+    async fn lease(&self, call: LeaseCall, now: Timestamp) -> Result<Leased, StoreError> {
         let mut state = self.state();
-        let open = |generation: &&GenerationRecord| generation.settlement.is_none();
-        let cut: Vec<_> = state.generations.values().filter(open).cloned().collect();
-        let recovered = cut.len() as u64;
-        for generation in cut {
-            state.book(Settlement {
-                charge: generation.authorised,
-                request: Arc::new(generation.request),
-                byok: Nanos::ZERO,
-                overrun: Nanos::ZERO,
-                absorbed: Nanos::ZERO,
-                usage: Usage::default(),
-                ending: Ending::Crashed,
-                estimated: true,
-                settled_at: now,
-            });
-        }
-        Ok(recovered)
+        state.check_live(call.epoch)?;
+        state.lease(&call, now)
+    }
+
+    async fn node_join(&self, name: &str, now: Timestamp) -> Result<Joined, StoreError> {
+        Ok(self.state().join(name, now))
+    }
+
+    async fn node_beat(
+        &self,
+        epoch: Epoch,
+        applied: i64,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut state = self.state();
+        state.check_live(epoch)?;
+        state.beat(epoch, applied, now);
+        Ok(())
+    }
+
+    async fn node_poll(
+        &self,
+        epoch: Epoch,
+        since: i64,
+        now: Timestamp,
+    ) -> Result<Poll, StoreError> {
+        let state = self.state();
+        state.check_live(epoch)?;
+        Ok(state.poll(epoch, since, now))
+    }
+
+    async fn node_end(
+        &self,
+        epoch: Epoch,
+        end: NodeEnd,
+        now: Timestamp,
+    ) -> Result<Option<u64>, StoreError> {
+        let mut state = self.state();
+        Ok(state.may_end(epoch, end, now).then(|| state.end(epoch, now)))
     }
 
     async fn generation(&self, id: GenerationId) -> Result<Option<GenerationRecord>, StoreError> {
@@ -248,6 +292,14 @@ impl Store for MemoryStore {
     async fn probe(&self) -> Result<(), StoreError> {
         Ok(())
     }
+}
+
+/// No mark and no charge is above what the request holds.
+fn check_bound(amount: Nanos, request: &Metered) -> Result<(), StoreError> {
+    if amount > request.reserved {
+        return Err(StoreError::Broken(format!("{} is above its reservation", request.id)));
+    }
+    Ok(())
 }
 
 fn is_listed(key: &KeyRecord, query: &KeyQuery, now: Timestamp) -> bool {

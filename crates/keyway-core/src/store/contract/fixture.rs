@@ -4,13 +4,22 @@ use std::sync::Arc;
 
 use crate::budget::Windows;
 use crate::clock::Timestamp;
-use crate::id::{GenerationId, KeyHash};
+use crate::id::{Epoch, GenerationId, KeyHash};
 use crate::key::{KeyKind, KeyName, KeyRecord, NewKey, SecretRecord, Terms};
 use crate::ledger::{AnswerMark, Ending, Metered, Settlement};
 use crate::money::Nanos;
 use crate::pricing::Usage;
 use crate::secret::{KeySecret, Tag};
 use crate::store::{KeyCreated, KeyCreation, KeyPage, KeyQuery, KeySort, PageStart, Store};
+
+/// The run of the node that the behaviours are written for.
+pub const EPOCH: Epoch = Epoch(1);
+
+/// Joins as the node that the behaviours are written for; the store is new.
+pub async fn begin(store: &dyn Store) {
+    let joined = store.node_join("contract", now()).await.expect("the store can be written");
+    assert_eq!(joined.epoch, EPOCH, "the first run of a new store");
+}
 
 /// A Wednesday in the middle of a month.
 pub fn now() -> Timestamp {
@@ -95,9 +104,11 @@ pub async fn names(store: &dyn Store, query: KeyQuery) -> Vec<String> {
 pub fn metered(number: u8, key: &KeyRecord, admitted_at: Timestamp) -> Arc<Metered> {
     Arc::new(Metered {
         id: GenerationId::new(admitted_at, [number; 10]),
+        epoch: EPOCH,
         key: key.id,
         accounts: vec![key.account],
         windows: Windows::at(admitted_at),
+        reserved: Nanos::new(1_000_000),
         model: "keyway/echo".to_owned(),
         provider: "echo".to_owned(),
         streamed: true,
@@ -114,6 +125,7 @@ pub fn charged(request: &Arc<Metered>, charge: i64) -> Settlement {
     Settlement {
         request: Arc::clone(request),
         charge: Nanos::new(charge),
+        draws: Vec::new(),
         byok: Nanos::new(3),
         overrun: Nanos::new(2),
         absorbed: Nanos::new(1),

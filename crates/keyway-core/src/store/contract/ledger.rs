@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::fixture::{at, charged, create, get, inference, marked, metered, now};
+use super::fixture::{EPOCH, at, charged, create, get, inference, marked, metered, now};
 use crate::budget::WindowKind;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, GenerationId, KeyId};
@@ -10,7 +10,7 @@ use crate::key::{KeyRecord, WindowSpend};
 use crate::ledger::{Ending, GenerationRecord, Metered, Settlement};
 use crate::money::Nanos;
 use crate::pricing::Usage;
-use crate::store::{Balance, Settled, Store, StoreError, WindowBalance};
+use crate::store::{Balance, NodeEnd, Settled, Store, StoreError, WindowBalance};
 
 async fn record(store: &dyn Store, id: GenerationId) -> Option<GenerationRecord> {
     store.generation(id).await.expect("the store can be read")
@@ -89,7 +89,8 @@ pub(super) async fn a_mark_after_the_charge_changes_nothing(store: &dyn Store) {
     let before = record(store, request.id).await;
     store.mark(marked(&request, 90)).await.expect("writable");
     assert_eq!(record(store, request.id).await, before);
-    assert_eq!(store.recover(now()).await, Ok(0));
+    assert_eq!(store.node_end(EPOCH, NodeEnd::Left, now()).await, Ok(Some(0)));
+    assert_eq!(record(store, request.id).await, before);
 }
 
 pub(super) async fn a_charge_needs_no_mark(store: &dyn Store) {
@@ -189,13 +190,14 @@ pub(super) async fn what_a_crash_left_marked_is_charged_once(store: &dyn Store) 
     store.mark(marked(&raised, 1_000)).await.expect("writable");
     store.mark(marked(&raised, 7_000)).await.expect("writable");
     let restart = at("2026-07-16T00:00:05Z");
-    assert_eq!(store.recover(restart).await, Ok(2));
-    assert_eq!(store.recover(restart).await, Ok(0));
+    assert_eq!(store.node_end(EPOCH, NodeEnd::Left, restart).await, Ok(Some(2)));
+    assert_eq!(store.node_end(EPOCH, NodeEnd::Left, restart).await, Ok(None));
     assert_eq!(spent(store, &key, now()).await, [7_450; 4]);
     let crashed = record(store, marked_only.id).await.expect("it was marked");
     let expected = Settlement {
         request: Arc::clone(&marked_only),
         charge: Nanos::new(50),
+        draws: Vec::new(),
         byok: Nanos::ZERO,
         overrun: Nanos::ZERO,
         absorbed: Nanos::ZERO,
@@ -207,8 +209,8 @@ pub(super) async fn what_a_crash_left_marked_is_charged_once(store: &dyn Store) 
     assert_eq!(crashed.settlement, Some(expected));
     let kept = record(store, settled.id).await.expect("it was settled");
     assert_eq!(kept.settlement, Some(charged(&settled, 400)));
-    // Whoever was cut off and still tries to settle learns that another charge stands.
-    assert_eq!(store.settle(charged(&marked_only, 10)).await, Ok(Settled::Differs));
+    // Whoever was cut off and still tries to settle learns that it is too late.
+    assert_eq!(store.settle(charged(&marked_only, 10)).await, Err(StoreError::Fenced));
 }
 
 pub(super) async fn the_last_use_is_the_latest(store: &dyn Store) {
@@ -222,4 +224,19 @@ pub(super) async fn the_last_use_is_the_latest(store: &dyn Store) {
         let shown = get(store, key.hash, now()).await.expect("the key is there");
         assert_eq!(shown.spend.last_used_at, Some(now().plus_seconds(expected)));
     }
+}
+
+pub(super) async fn no_charge_is_above_its_reservation(store: &dyn Store) {
+    let key = create(store, inference(store, "charged")).await;
+    let request = metered(1, &key, now());
+    let above = request.reserved.get() + 1;
+    let refused = [
+        store.mark(marked(&request, above)).await,
+        store.settle(charged(&request, above)).await.map(drop),
+    ];
+    for refused in refused {
+        assert!(matches!(refused, Err(StoreError::Broken(_))), "{refused:?}");
+    }
+    assert_eq!(record(store, request.id).await, None);
+    assert_eq!(balance(store, key.account).await, Balance::default());
 }

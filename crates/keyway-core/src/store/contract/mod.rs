@@ -14,8 +14,10 @@
 pub mod fixture;
 mod idempotency;
 mod keys;
+mod leases;
 mod ledger;
 mod listing;
+mod nodes;
 pub mod random;
 mod rotation;
 
@@ -65,6 +67,22 @@ macro_rules! store_behaviours {
             ledger::nothing_is_charged_to_nobody
             ledger::what_a_crash_left_marked_is_charged_once
             ledger::the_last_use_is_the_latest
+            ledger::no_charge_is_above_its_reservation
+            leases::no_more_is_leased_than_the_limit_leaves
+            leases::a_repeated_call_happens_once
+            leases::a_charge_moves_out_of_its_lease
+            leases::no_more_is_drawn_than_was_leased
+            leases::what_is_ahead_of_need_is_a_share
+            leases::what_is_wanted_elsewhere_is_recalled
+            leases::a_window_that_is_not_open_grants_nothing
+            leases::old_windows_and_other_kinds
+            leases::a_closed_or_unlimited_account_grants_nothing
+            nodes::an_earlier_run_of_the_same_name_is_ended
+            nodes::an_ended_run_writes_nothing
+            nodes::a_silent_node_is_ended_by_others
+            nodes::what_an_ended_run_had_is_free_again
+            nodes::changes_are_numbered_and_told
+            nodes::what_all_others_applied_is_told
         }
     };
 }
@@ -84,6 +102,7 @@ macro_rules! store_contract_tests {
         #[tokio::test]
         async fn $behaviour() {
             let store = $make;
+            $crate::store::contract::fixture::begin(&*store).await;
             $crate::store::contract::behaviours::$behaviour(&*store).await;
         }
     )*};

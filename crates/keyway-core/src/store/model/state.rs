@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::budget::WindowKind;
 use crate::clock::Timestamp;
-use crate::id::{AccountId, GenerationId, KeyHash, KeyId};
+use crate::id::{AccountId, Epoch, GenerationId, KeyHash, KeyId};
 use crate::key::{KeyKind, KeyRecord, KeySpend, NewKey, SecretRecord, WindowSpend};
-use crate::ledger::{GenerationRecord, Metered, Settlement};
+use crate::ledger::{GenerationRecord, Metered, Settlement, Slice};
 use crate::money::Nanos;
 use crate::store::{
     Balance, IDEMPOTENCY_SECONDS, Idempotency, KeyCreated, StoreError, WindowBalance,
@@ -20,6 +20,10 @@ pub(super) struct State {
     idempotency: BTreeMap<(KeyId, [u8; 32]), Remembered>,
     windows: BTreeMap<(AccountId, WindowKind, Timestamp), Window>,
     pub(super) generations: BTreeMap<GenerationId, GenerationRecord>,
+    pub(super) nodes: BTreeMap<Epoch, Node>,
+    pub(super) leases: BTreeMap<(Slice, Epoch), Lease>,
+    /// The key whose account changed, by the number of the change less one.
+    pub(super) changes: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -35,6 +39,24 @@ impl Key {
     pub(super) fn has(&self, hash: KeyHash) -> bool {
         self.secrets.iter().any(|secret| secret.hash == hash)
     }
+}
+
+/// One run of a node.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) name: String,
+    pub(super) live: bool,
+    pub(super) heard_at: Timestamp,
+    pub(super) applied: i64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lease {
+    pub(super) outstanding: Nanos,
+    /// Of the last call, and what it was granted.
+    pub(super) seq: i64,
+    pub(super) granted: Nanos,
+    pub(super) recalled: bool,
 }
 
 #[derive(Debug)]
@@ -95,6 +117,16 @@ impl State {
         Ok(())
     }
 
+    /// Takes the next number for a change to the key at this place.
+    pub(super) fn changed(&mut self, key: usize) {
+        self.changes.push(key);
+    }
+
+    pub(super) fn spend(&self, slice: &Slice) -> WindowSpend {
+        let window = self.windows.get(&(slice.account, slice.kind, slice.starts_at));
+        window.map_or_else(WindowSpend::default, |window| window.spend)
+    }
+
     pub(super) fn answered(&self, request: &Idempotency, now: Timestamp) -> Option<KeyCreated> {
         let known = self.idempotency.get(&(request.actor, request.key))?;
         if known.is_outlived(now) {
@@ -140,7 +172,10 @@ impl State {
         });
         let total = (key.record.account, WindowKind::Total, Timestamp::default());
         let last_used_at = self.windows.get(&total).map(|window| window.last_at);
-        KeyRecord { spend: KeySpend { windows, last_used_at }, ..key.record.clone() }
+        let mine = self.leases.iter().filter(|((slice, _), _)| slice.account == key.record.account);
+        let leased =
+            mine.fold(Nanos::ZERO, |sum, (_, lease)| sum.saturating_add(lease.outstanding));
+        KeyRecord { spend: KeySpend { windows, leased, last_used_at }, ..key.record.clone() }
     }
 
     pub(super) fn balance(&self, account: AccountId) -> Balance {

@@ -48,9 +48,16 @@ fn verb() -> impl Strategy<Value = Verb> {
         4 => list().prop_map(Verb::List),
         3 => (0..REQUESTS, nanos())
             .prop_map(|(request, authorised)| Verb::Mark { request, authorised }),
-        4 => (0..REQUESTS, nanos(), nanos())
-            .prop_map(|(request, charge, byok)| Verb::Settle { request, charge, byok }),
-        1 => Just(Verb::Recover),
+        4 => (0..REQUESTS, nanos(), nanos(), option::weighted(0.5, nanos())).prop_map(
+            |(request, charge, byok, drawn)| Verb::Settle { request, charge, byok, drawn }
+        ),
+        5 => (1..=KEYS, any::<bool>(), 1..20_i64, nanos(), nanos(), nanos()).prop_map(
+            |(key, day, seq, give_back, want, ahead)| Verb::Lease {
+                key, day, seq, give_back, want, ahead,
+            }
+        ),
+        1 => (0..4_i64).prop_map(|since| Verb::Poll { since }),
+        1 => Just(Verb::Join),
     ]
 }
 

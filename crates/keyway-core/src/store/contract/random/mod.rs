@@ -6,12 +6,12 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 pub use self::generate::operations;
-use super::fixture::{everything, inference, secret};
-use crate::budget::Windows;
+use super::fixture::{EPOCH, begin, everything, inference, secret};
+use crate::budget::{WindowKind, Windows};
 use crate::clock::Timestamp;
-use crate::id::{AccountId, GenerationId, KeyHash, KeyId};
+use crate::id::{AccountId, Epoch, GenerationId, KeyHash, KeyId};
 use crate::key::{KeyKind, KeyName, KeyPatch, Terms};
-use crate::ledger::{AnswerMark, Ending, Metered, Settlement};
+use crate::ledger::{AnswerMark, Draw, Ending, LeaseCall, Metered, Settlement, Slice};
 use crate::money::Nanos;
 use crate::pricing::Usage;
 use crate::store::model::MemoryStore;
@@ -42,8 +42,10 @@ enum Verb {
     Find { secret: u8 },
     List(List),
     Mark { request: u8, authorised: Nanos },
-    Settle { request: u8, charge: Nanos, byok: Nanos },
-    Recover,
+    Settle { request: u8, charge: Nanos, byok: Nanos, drawn: Option<Nanos> },
+    Lease { key: i64, day: bool, seq: i64, give_back: Nanos, want: Nanos, ahead: Nanos },
+    Poll { since: i64 },
+    Join,
 }
 
 #[derive(Clone, Debug)]
@@ -78,16 +80,28 @@ enum Start {
 pub async fn compare(store: &dyn Store, operations: &[Operation]) {
     let model = MemoryStore::new(store.default_workspace());
     let mut now = BEGIN;
+    begin(store).await;
+    begin(&model).await;
+    let mut epoch = EPOCH;
     for (number, Operation { step, verb }) in operations.iter().enumerate() {
         now = now.plus_seconds(*step);
-        let answers = (ask(store, verb, now).await, ask(&model, verb, now).await);
+        if let Verb::Join = verb {
+            let joined =
+                [store.node_join("contract", now).await, model.node_join("contract", now).await];
+            assert_eq!(joined[0], joined[1], "call {number}, {verb:?} at {now}");
+            epoch = joined[0].as_ref().map_or(epoch, |joined| joined.epoch);
+            continue;
+        }
+        let answers = (ask(store, verb, epoch, now).await, ask(&model, verb, epoch, now).await);
         assert_eq!(answers.0, answers.1, "call {number}, {verb:?} at {now}");
     }
-    assert_eq!(look(store, now).await, look(&model, now).await, "in the end, at {now}");
+    for (seen, expected) in look(store, now).await.iter().zip(look(&model, now).await) {
+        assert_eq!(*seen, expected, "in the end, at {now}");
+    }
 }
 
 /// The answer to one call, in words. How a store says that it is broken is its own affair.
-async fn ask(store: &dyn Store, verb: &Verb, now: Timestamp) -> String {
+async fn ask(store: &dyn Store, verb: &Verb, epoch: Epoch, now: Timestamp) -> String {
     match verb.clone() {
         Verb::Bootstrap { secret } => {
             let mut creation = inference(store, &text(secret));
@@ -111,12 +125,37 @@ async fn ask(store: &dyn Store, verb: &Verb, now: Timestamp) -> String {
         }
         Verb::List(list) => told(store.key_list(list.query(store), now).await),
         Verb::Mark { request, authorised } => {
-            told(store.mark(AnswerMark { request: metered(request), authorised }).await)
+            told(store.mark(AnswerMark { request: metered(request, epoch), authorised }).await)
         }
-        Verb::Settle { request, charge, byok } => {
-            told(store.settle(settlement(request, charge, byok, now)).await)
+        Verb::Settle { request, charge, byok, drawn } => {
+            let request = metered(request, epoch);
+            let slice = |account| Slice {
+                account,
+                kind: WindowKind::Total,
+                starts_at: request.windows.start_of(WindowKind::Total),
+            };
+            let draw = |amount| Draw { slice: slice(request.accounts[0]), amount };
+            let draws = drawn.map(draw).into_iter().collect();
+            told(
+                store.settle(Settlement { draws, ..settlement(&request, charge, byok, now) }).await,
+            )
         }
-        Verb::Recover => told(store.recover(now).await),
+        Verb::Lease { key, day, seq, give_back, want, ahead } => {
+            let kind = if day { WindowKind::Day } else { WindowKind::Total };
+            let call = LeaseCall {
+                epoch,
+                slice: Slice { account: AccountId(key), kind, starts_at: kind.starts_at(now) },
+                seq,
+                give_back,
+                least: want,
+                want,
+                ahead,
+                share: 2,
+            };
+            told(store.lease(call, now).await)
+        }
+        Verb::Poll { since } => told(store.node_poll(epoch, since, now).await),
+        Verb::Join => unreachable!("`compare` does it, to learn of the new run"),
     }
 }
 
@@ -127,7 +166,7 @@ async fn look(store: &dyn Store, now: Timestamp) -> Vec<String> {
         told_all.push(told(store.balance(AccountId(account)).await));
     }
     for request in 0..REQUESTS {
-        told_all.push(told(store.generation(metered(request).id).await));
+        told_all.push(told(store.generation(metered(request, EPOCH).id).await));
     }
     for kind in [KeyKind::Inference, KeyKind::Management] {
         for sort in KeySort::ALL {
@@ -192,16 +231,18 @@ impl List {
 }
 
 /// The same request whenever it is named. Some are admitted before midnight and some after it.
-fn metered(number: u8) -> Arc<Metered> {
+fn metered(number: u8, epoch: Epoch) -> Arc<Metered> {
     let admitted_at = BEGIN.plus_seconds(i64::from(number) * 36_000);
     let key = i64::from(number) % KEYS + 1;
     // The first key's account is on everybody's path.
     let accounts = if key == 1 { vec![1] } else { vec![key, 1] };
     Arc::new(Metered {
         id: GenerationId::new(admitted_at, [number; 10]),
+        epoch,
         key: KeyId(key),
         accounts: accounts.into_iter().map(AccountId).collect(),
         windows: Windows::at(admitted_at),
+        reserved: Nanos::new(2_500),
         model: "keyway/echo".to_owned(),
         provider: "echo".to_owned(),
         streamed: number.is_multiple_of(2),
@@ -209,16 +250,23 @@ fn metered(number: u8) -> Arc<Metered> {
     })
 }
 
-fn settlement(request: u8, charge: Nanos, byok: Nanos, settled_at: Timestamp) -> Settlement {
+fn settlement(
+    request: &Arc<Metered>,
+    charge: Nanos,
+    byok: Nanos,
+    settled_at: Timestamp,
+) -> Settlement {
+    let number = request.id.as_bytes()[15];
     Settlement {
-        request: metered(request),
+        request: Arc::clone(request),
         charge,
+        draws: Vec::new(),
         byok,
         overrun: Nanos::ZERO,
         absorbed: charge,
-        usage: Usage { prompt_tokens: u64::from(request), completion_tokens: 9 },
-        ending: Ending::ALL[usize::from(request) % Ending::ALL.len()],
-        estimated: request.is_multiple_of(3),
+        usage: Usage { prompt_tokens: u64::from(number), completion_tokens: 9 },
+        ending: Ending::ALL[usize::from(number) % Ending::ALL.len()],
+        estimated: number.is_multiple_of(3),
         settled_at,
     }
 }

@@ -1,0 +1,124 @@
+//! What an account asks of the store: more, ahead of need or for who waits, and to take back what is idle.
+
+use super::account::{Account, Lease};
+use super::lease::{Figures, LeaseCall};
+use super::{ASK_PAUSE_MICROS, IDLE_SECONDS, Settings};
+use crate::clock::Timestamp;
+use crate::money::Nanos;
+use crate::planted::{Bug, planted};
+
+impl Account {
+    /// The next call to make to the store, if there is one.
+    pub(super) fn next_call(
+        &mut self,
+        seq: i64,
+        settings: &Settings,
+        now: Timestamp,
+    ) -> Option<LeaseCall> {
+        if self.call.is_some() {
+            return None;
+        }
+        self.roll(now);
+        let call = self.give_back(seq, settings, now).or_else(|| self.ask(seq, settings, now));
+        self.call = call;
+        call
+    }
+
+    /// What is idle goes back: of windows that ended, under old terms, wanted elsewhere, or unused.
+    fn give_back(&mut self, seq: i64, settings: &Settings, now: Timestamp) -> Option<LeaseCall> {
+        let unused = settings.shared && self.is_unused_since(now);
+        let limited = self.state.open && self.state.terms.limit.is_some();
+        let all = self.recalled || unused || !limited;
+        let current = self.current;
+        let idle =
+            |lease: &&mut Lease| lease.idle() > Nanos::ZERO && (all || lease.slice != current);
+        let Some(lease) = self.leases.iter_mut().find(idle) else {
+            self.recalled = false;
+            return None;
+        };
+        let (slice, give_back) = (lease.slice, lease.idle());
+        if !planted(Bug::KeepsWhatItGaveBack) {
+            lease.granted = lease.held;
+        }
+        self.sole = false;
+        self.drop_empty();
+        let none = Nanos::ZERO;
+        let epoch = settings.epoch;
+        Some(LeaseCall {
+            epoch,
+            slice,
+            seq,
+            give_back,
+            least: none,
+            want: none,
+            ahead: none,
+            share: 1,
+        })
+    }
+
+    fn ask(&mut self, seq: i64, settings: &Settings, now: Timestamp) -> Option<LeaseCall> {
+        self.state.terms.limit?;
+        if !self.state.open || self.sole || now < self.ask_from {
+            return None;
+        }
+        let idle = self.idle();
+        let bounds = self.waiting.iter().map(|(_, bound)| *bound);
+        let smallest = bounds.clone().min();
+        let demand = bounds.fold(Nanos::ZERO, Nanos::saturating_add).saturating_sub(idle);
+        let least = match smallest {
+            Some(smallest) => smallest.saturating_sub(idle).max(Nanos::new(1)),
+            None if self.is_running_out(settings) && !self.is_unused_since(now) => Nanos::new(1),
+            None => return None,
+        };
+        let (ahead, share) = if settings.shared {
+            (self.ahead.saturating_sub(idle).max(Nanos::ZERO), settings.share())
+        } else {
+            (Nanos::new(i64::MAX), 1)
+        };
+        let want = if smallest.is_some() { demand.max(least) } else { Nanos::ZERO };
+        let (epoch, slice) = (settings.epoch, self.current);
+        Some(LeaseCall { epoch, slice, seq, give_back: Nanos::ZERO, least, want, ahead, share })
+    }
+
+    fn is_unused_since(&self, now: Timestamp) -> bool {
+        self.used_at.plus_seconds(IDLE_SECONDS) < now
+    }
+
+    /// Whether more is to be asked for before somebody has to wait: where there is plenty, and others
+    /// to share it with.
+    pub(super) fn is_running_out(&self, settings: &Settings) -> bool {
+        if !settings.shared {
+            return false;
+        }
+        let (Some(known), Some(limit)) = (self.known, self.state.terms.limit) else { return false };
+        let free = limit.saturating_sub(known.spent).saturating_sub(known.leased);
+        let plenty = free.get() / settings.share() >= self.ahead.get();
+        self.idle().get() < self.ahead.get() / 2 && plenty
+    }
+
+    /// The store answered `call`.
+    pub(super) fn answered(&mut self, call: &LeaseCall, granted: Nanos, figures: &Figures) {
+        self.failing = false;
+        if granted > Nanos::ZERO && !planted(Bug::ForgetsGrants) {
+            match self.leases.iter_mut().find(|lease| lease.slice == call.slice) {
+                Some(lease) => lease.granted = lease.granted.saturating_add(granted),
+                None => self.leases.push(Lease { slice: call.slice, granted, held: Nanos::ZERO }),
+            }
+        }
+        if call.slice != self.current || figures.state != self.state {
+            return;
+        }
+        self.known = Some(*figures);
+        let limit = self.state.terms.limit.unwrap_or(Nanos::ZERO);
+        let free = limit.saturating_sub(figures.spent).saturating_sub(figures.leased);
+        let in_one = self.leases.iter().all(|lease| lease.slice == self.current);
+        self.sole = free <= Nanos::ZERO && figures.leased == figures.mine && in_one;
+        if call.least > Nanos::ZERO && granted == Nanos::ZERO {
+            self.ask_from = Timestamp::from_micros(figures.now.as_micros() + ASK_PAUSE_MICROS);
+        } else if granted > Nanos::ZERO {
+            // What was asked for ahead of need did not last, or this is the first request.
+            let largest = call.want.max(self.ahead);
+            self.ahead = largest.saturating_add(largest).min(free.max(Nanos::ZERO));
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! How a reservation ends: settled, once, or given back.
+
+use std::sync::Arc;
+
+use super::record::{Metered, Settlement};
+use super::reservation::{Outcome, Stage};
+use super::{Decision, Ledger, Void};
+use crate::clock::Timestamp;
+use crate::id::GenerationId;
+use crate::money::Nanos;
+use crate::planted::{Bug, planted};
+
+impl Ledger {
+    /// Authorises delivery up to a cost of `amount`, at most the bound, and answers what to mark in
+    /// the store before anything up to there is delivered. Never lowers what was authorised.
+    pub fn authorise(&mut self, id: GenerationId, amount: Nanos) -> Option<Nanos> {
+        let reservation = self.reservations.get_mut(&id)?;
+        if !matches!(reservation.stage, Stage::Held | Stage::Marked) {
+            return None;
+        }
+        reservation.stage = Stage::Marked;
+        reservation.authorised = amount.min(reservation.bound).max(reservation.authorised);
+        Some(reservation.authorised)
+    }
+
+    /// Turns a reservation into a charge of at most its bound, and answers what to write. The hold
+    /// stays until [`Ledger::settled`] says that the charge is durable.
+    ///
+    /// `None` where there is no such reservation or it was resolved before: it happens once.
+    pub fn settle(
+        &mut self,
+        request: &Arc<Metered>,
+        outcome: &Outcome,
+        now: Timestamp,
+    ) -> Option<Settlement> {
+        let reservation = self.reservations.get_mut(&request.id)?;
+        let again = planted(Bug::SettlesTwice) && reservation.stage == Stage::Settling;
+        if !matches!(reservation.stage, Stage::Held | Stage::Marked) && !again {
+            return None;
+        }
+        let chargeable = if outcome.free { Nanos::ZERO } else { outcome.cost };
+        let capped = !planted(Bug::ChargesAboveTheBound);
+        let charge = if capped { chargeable.min(reservation.bound) } else { chargeable };
+        let byok = if outcome.free { Nanos::ZERO } else { outcome.byok };
+        for hold in &mut reservation.holds {
+            let byok = if hold.counts_byok { byok } else { Nanos::ZERO };
+            hold.drawn = charge.saturating_add(byok).min(reservation.bound);
+        }
+        reservation.stage = Stage::Settling;
+        let draws = reservation.draws();
+        if planted(Bug::ReleasesEarly) {
+            self.release(request.id, now);
+        }
+        Some(Settlement {
+            request: Arc::clone(request),
+            charge,
+            draws,
+            byok,
+            overrun: chargeable.saturating_sub(charge),
+            absorbed: if outcome.free { outcome.cost } else { Nanos::ZERO },
+            usage: outcome.usage,
+            ending: outcome.ending,
+            estimated: outcome.estimated,
+            settled_at: now,
+        })
+    }
+
+    /// The settlement is durable: the hold becomes a charge, and what it leaves is free for others.
+    pub fn settled(&mut self, id: GenerationId, now: Timestamp) -> Vec<Decision> {
+        match self.reservations.get(&id).map(|reservation| reservation.stage) {
+            Some(Stage::Settling) => self.release(id, now),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Turns a settlement that is not durable into one that charges nothing. Only for one of which
+    /// it is certain that the store has nothing.
+    pub fn waive(&mut self, id: GenerationId) {
+        if let Some(reservation) = self.reservations.get_mut(&id)
+            && reservation.stage == Stage::Settling
+        {
+            for hold in &mut reservation.holds {
+                hold.drawn = Nanos::ZERO;
+            }
+        }
+    }
+
+    /// Gives a reservation back. One that was marked is not forgotten by memory alone.
+    pub fn void(&mut self, id: GenerationId, now: Timestamp) -> Void {
+        match self.reservations.get(&id).map(|reservation| reservation.stage) {
+            Some(Stage::Held) => Void::Released(self.release(id, now)),
+            Some(Stage::Waiting) => {
+                self.give_up(id, now);
+                Void::Released(Vec::new())
+            }
+            Some(Stage::Marked) => Void::Marked,
+            Some(Stage::Settling) | None => Void::Released(Vec::new()),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What comes from outside: changes by operators, mistaken ends, and the end of all trouble.
+
+use super::world::{SECOND, World, answer};
+use crate::budget::ResetInterval;
+use crate::key::KeyPatch;
+use crate::money::Nanos;
+use crate::store::{NodeEnd, Store};
+
+impl World {
+    pub(super) fn change(&mut self) {
+        let key = self.below(2) as usize;
+        let mut patch = KeyPatch::default();
+        match self.below(4) {
+            0 => patch.limit = Some(Some(Nanos::new(self.below(400) as i64))),
+            1 => patch.limit = Some(Some(Nanos::new(self.below(4_000) as i64))),
+            2 => patch.reset = Some([None, Some(ResetInterval::Daily)][self.below(2) as usize]),
+            _ => patch.disabled = Some(self.chance(30)),
+        }
+        let (hash, now) = (self.keys[key].hash, self.time());
+        answer(self.store.key_update(hash, patch, now)).expect("written");
+    }
+
+    /// Somebody takes a node for dead that is not.
+    pub(super) fn end_wrongly(&mut self, at: usize) {
+        let epoch = self.nodes[at].epoch;
+        answer(self.store.node_end(epoch, NodeEnd::Left, self.time())).expect("written");
+    }
+
+    /// Everybody is well again, and everything comes to its end.
+    pub(super) fn heal(&mut self) {
+        for at in 0..self.nodes.len() {
+            self.nodes[at].partitioned = false;
+            self.nodes[at].skew = 0;
+            if !self.nodes[at].up {
+                self.join(at);
+            }
+        }
+        for _ in 0..400 {
+            self.now += SECOND;
+            for at in 0..self.nodes.len() {
+                self.poll(at);
+                self.settle(at);
+                self.give_up(at);
+                self.nodes[at].ledger.tidy();
+                self.call(at);
+            }
+            self.check();
+        }
+    }
+}

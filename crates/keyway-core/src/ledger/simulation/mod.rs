@@ -1,0 +1,101 @@
+//! One to five nodes run the real ledger against the model of a store, in a world where everything
+//! goes wrong: crashes, nodes that are taken for dead and are not, partitions, answers that are lost,
+//! calls that arrive twice, clocks that are off, limits and windows that change under way.
+//!
+//! A run is a function of its seed. A seed that fails prints itself; `KEYWAY_SEED=… cargo test -p
+//! keyway-core simulation` runs it alone. `KEYWAY_SEEDS` says how many are run.
+
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "random numbers, all small"
+)]
+
+mod checks;
+mod events;
+mod node;
+mod requests;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use self::world::World;
+use crate::planted::{Bug, plant};
+
+const SEEDS: u64 = 10_000;
+const STEPS: u32 = 160;
+/// A bug that hides for so many seeds is not caught.
+const SEEDS_FOR_A_BUG: u64 = 2_000;
+
+fn run(seed: u64) {
+    let mut world = World::new(seed);
+    for _ in 0..STEPS {
+        world.step();
+        world.check();
+    }
+    world.heal();
+    world.check_the_end();
+}
+
+fn variable(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
+#[test]
+fn no_seed_breaks_a_promise() {
+    if let Some(seed) = variable("KEYWAY_SEED") {
+        return run(seed);
+    }
+    let seeds = variable("KEYWAY_SEEDS").unwrap_or(SEEDS);
+    std::thread::scope(|scope| {
+        for thread in 0..2 {
+            scope.spawn(move || {
+                for seed in (thread..seeds).step_by(2) {
+                    let run = catch_unwind(|| run(seed));
+                    assert!(run.is_ok(), "KEYWAY_SEED={seed} breaks a promise");
+                }
+            });
+        }
+    });
+    println!("{seeds} seeds");
+}
+
+#[test]
+fn every_planted_bug_is_caught() {
+    // What a caught bug has to say would bury the result.
+    std::panic::set_hook(Box::new(|_| {}));
+    let bugs = [
+        Bug::HoldsNothing,
+        Bug::DrawsNothing,
+        Bug::ChargesAboveTheBound,
+        Bug::WindowsStand,
+        Bug::ForgetsGrants,
+        Bug::KeepsWhatItGaveBack,
+        Bug::RefusesForHolds,
+        Bug::IgnoresAmendments,
+        Bug::LeaksPartialHolds,
+        Bug::SettlesTwice,
+        Bug::ReleasesEarly,
+        Bug::NoFence,
+        Bug::GrantsWhatIsLeased,
+        Bug::GrantsAgain,
+        Bug::VoidsOnCrash,
+        Bug::KeepsDeadLeases,
+        Bug::SettlesBesideTheLease,
+        Bug::ForgetsConsumed,
+    ];
+    let mut survivors = Vec::new();
+    for bug in bugs {
+        plant(Some(bug));
+        let caught = (0..SEEDS_FOR_A_BUG)
+            .find(|seed| catch_unwind(AssertUnwindSafe(|| run(*seed))).is_err());
+        plant(None);
+        match caught {
+            Some(seed) => println!("{bug:?}: caught by seed {seed}"),
+            None => survivors.push(bug),
+        }
+    }
+    let _ = std::panic::take_hook();
+    assert!(survivors.is_empty(), "not caught: {survivors:?}");
+}

@@ -1,0 +1,88 @@
+//! One simulated node: a ledger, and what is on its way between it and the store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::super::{LeaseCall, Leased, Ledger, Metered, Settings, Settlement};
+use crate::id::{AccountId, Epoch, GenerationId};
+use crate::ledger::AccountState;
+use crate::money::Nanos;
+
+/// A lease call on its way: executed with an answer that was lost, or not yet executed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Calling {
+    pub(super) call: LeaseCall,
+    pub(super) executed: Option<Leased>,
+}
+
+/// A request on a node.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) metered: Arc<Metered>,
+    pub(super) bound: Nanos,
+    /// What it will turn out to cost.
+    pub(super) cost: Nanos,
+    /// A mark was handed out.
+    pub(super) marked: bool,
+    pub(super) settling: Option<Settlement>,
+    /// The store has the settlement, but said so to nobody.
+    pub(super) written: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    pub(super) name: String,
+    pub(super) ledger: Ledger,
+    pub(super) epoch: Epoch,
+    pub(super) up: bool,
+    pub(super) partitioned: bool,
+    /// How far its clock is off, in microseconds, after correction.
+    pub(super) skew: i64,
+    pub(super) applied: i64,
+    pub(super) calling: Vec<Calling>,
+    pub(super) waiting: BTreeMap<GenerationId, (Vec<AccountId>, Nanos)>,
+    pub(super) requests: BTreeMap<GenerationId, Request>,
+    /// What it was told of the accounts.
+    pub(super) states: BTreeMap<AccountId, AccountState>,
+}
+
+impl Node {
+    pub(super) fn new(number: usize) -> Self {
+        Self {
+            name: format!("node-{number}"),
+            ledger: ledger(Epoch(0)),
+            epoch: Epoch(0),
+            up: false,
+            partitioned: false,
+            skew: 0,
+            applied: 0,
+            calling: Vec::new(),
+            waiting: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            states: BTreeMap::new(),
+        }
+    }
+
+    /// Memory is gone.
+    pub(super) fn forget(&mut self) {
+        self.ledger = ledger(Epoch(0));
+        self.calling.clear();
+        self.waiting.clear();
+        self.requests.clear();
+        self.states.clear();
+        self.up = false;
+    }
+
+    pub(super) fn begin(&mut self, epoch: Epoch, head: i64) {
+        self.forget();
+        self.ledger = ledger(epoch);
+        self.epoch = epoch;
+        self.applied = head;
+        self.up = true;
+        self.partitioned = false;
+    }
+}
+
+fn ledger(epoch: Epoch) -> Ledger {
+    Ledger::new(Settings { epoch, shared: true, nodes: 1, accounts_max: 8 })
+}

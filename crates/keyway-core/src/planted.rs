@@ -1,0 +1,70 @@
+//! Bugs that the simulation plants, one at a time, to see that it catches them.
+
+/// What is done wrong while it is planted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bug {
+    /// A reservation takes nothing out of its lease.
+    HoldsNothing,
+    /// A charge stays in the lease that it was made from.
+    DrawsNothing,
+    /// A charge is not bounded by its reservation.
+    ChargesAboveTheBound,
+    /// A window never ends.
+    WindowsStand,
+    /// What was granted is forgotten.
+    ForgetsGrants,
+    /// What was given back is kept too.
+    KeepsWhatItGaveBack,
+    /// Budget that is only held counts as spent.
+    RefusesForHolds,
+    /// A closed account stays open.
+    IgnoresAmendments,
+    /// The first account's hold stays when the second refuses.
+    LeaksPartialHolds,
+    /// A request is settled as often as somebody says so.
+    SettlesTwice,
+    /// The hold is gone before the charge is durable.
+    ReleasesEarly,
+    /// The store lets ended runs write.
+    NoFence,
+    /// The store grants what others have.
+    GrantsWhatIsLeased,
+    /// The store does a repeated call again.
+    GrantsAgain,
+    /// The store charges nothing for answers that a crash cut.
+    VoidsOnCrash,
+    /// The store leaves an ended run its leases.
+    KeepsDeadLeases,
+    /// The store takes no charge out of its lease.
+    SettlesBesideTheLease,
+    /// The store forgets charges of answers when a run ends.
+    ForgetsConsumed,
+}
+
+/// Whether `bug` is planted: never, outside of the simulation.
+#[cfg(not(test))]
+pub(crate) const fn planted(_bug: Bug) -> bool {
+    false
+}
+
+#[cfg(test)]
+pub(crate) use for_tests::{plant, planted};
+
+#[cfg(test)]
+mod for_tests {
+    use std::cell::Cell;
+
+    use super::Bug;
+
+    thread_local! {
+        static PLANTED: Cell<Option<Bug>> = const { Cell::new(None) };
+    }
+
+    pub(crate) fn planted(bug: Bug) -> bool {
+        PLANTED.get() == Some(bug)
+    }
+
+    pub(crate) fn plant(bug: Option<Bug>) {
+        PLANTED.set(bug);
+    }
+}
