@@ -4,19 +4,21 @@ use std::sync::Arc;
 
 use keyway_core::budget::{WindowKind, Windows};
 use keyway_core::clock::Timestamp;
-use keyway_core::id::{AccountId, GenerationId, KeyId};
+use keyway_core::id::{AccountId, Epoch, GenerationId, KeyId};
 use keyway_core::ledger::{AnswerMark, Ending, GenerationRecord, Metered, Settlement};
 use keyway_core::money::Nanos;
 use keyway_core::pricing::Usage;
 use keyway_core::store::Settled;
 use rusqlite::{Connection, Error, OptionalExtension, Row, params};
 
+use crate::leases;
 use crate::rows::{broken, moment, optional_moment, window_number};
 
 /// What [`generation`] reads, in its order.
 const COLUMNS: &str = "id, key_id, accounts, window_day, window_week, window_month, model, provider, \
      streamed, admitted_at, authorised_nanos, charge_nanos, byok_nanos, overrun_nanos, \
-     absorbed_nanos, prompt_tokens, completion_tokens, ending, estimated, settled_at";
+     absorbed_nanos, prompt_tokens, completion_tokens, ending, estimated, settled_at, epoch, \
+     reserved_nanos";
 
 /// Writes a mark, or raises one. What is settled stays as it is.
 pub(crate) fn mark(connection: &Connection, mark: &AnswerMark) -> Result<(), Error> {
@@ -60,20 +62,24 @@ pub(crate) fn settle(connection: &Connection, settlement: &Settlement) -> Result
         settlement.settled_at.as_micros(),
         request.provider,
     ])?;
+    leases::draw(connection, request.epoch, &settlement.draws)?;
     charge(connection, settlement)?;
     Ok(Settled::Applied)
 }
 
-/// Settles every row that is only marked: what was authorised is charged.
+/// Settles every row that an ended run left marked: what was authorised is charged.
 pub(crate) fn recover(connection: &Connection, now: Timestamp) -> Result<u64, Error> {
-    let mut statement = connection
-        .prepare(&format!("SELECT {COLUMNS} FROM generation WHERE charge_nanos IS NULL"))?;
+    let mut statement = connection.prepare(&format!(
+        "SELECT {COLUMNS} FROM generation WHERE charge_nanos IS NULL
+               AND epoch NOT IN (SELECT epoch FROM node WHERE live = 1)"
+    ))?;
     let left: Result<Vec<GenerationRecord>, Error> = statement.query_map([], generation)?.collect();
     let mut recovered = 0;
     for record in left? {
         let settlement = Settlement {
             request: Arc::new(record.request),
             charge: record.authorised,
+            draws: Vec::new(),
             byok: Nanos::ZERO,
             overrun: Nanos::ZERO,
             absorbed: Nanos::ZERO,
@@ -101,8 +107,9 @@ pub(crate) fn find(
 fn insert(connection: &Connection, request: &Metered, authorised: Nanos) -> Result<(), Error> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO generation (id, key_id, accounts, window_day, window_week, window_month, model,
-                                 provider, streamed, admitted_at, authorised_nanos)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (id) DO NOTHING",
+                                 provider, streamed, admitted_at, authorised_nanos, epoch,
+                                 reserved_nanos)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT (id) DO NOTHING",
     )?;
     let accounts: Vec<u8> = request.accounts.iter().flat_map(|id| id.0.to_be_bytes()).collect();
     statement.execute(params![
@@ -117,6 +124,8 @@ fn insert(connection: &Connection, request: &Metered, authorised: Nanos) -> Resu
         request.streamed,
         request.admitted_at.as_micros(),
         authorised.get(),
+        request.epoch.0,
+        request.reserved.get(),
     ])?;
     Ok(())
 }
@@ -149,9 +158,11 @@ fn charge(connection: &Connection, settlement: &Settlement) -> Result<(), Error>
 fn generation(row: &Row<'_>) -> Result<GenerationRecord, Error> {
     let request = Metered {
         id: GenerationId::from_bytes(row.get(0)?),
+        epoch: Epoch(row.get(20)?),
         key: KeyId(row.get(1)?),
         accounts: accounts(row)?,
         windows: Windows([Timestamp::default(), moment(row, 3)?, moment(row, 4)?, moment(row, 5)?]),
+        reserved: Nanos::new(row.get(21)?),
         model: row.get(6)?,
         provider: row.get(7)?,
         streamed: row.get(8)?,
@@ -166,6 +177,7 @@ fn generation(row: &Row<'_>) -> Result<GenerationRecord, Error> {
     let settlement = Settlement {
         request: Arc::new(request.clone()),
         charge: Nanos::new(row.get(11)?),
+        draws: Vec::new(),
         byok: Nanos::new(row.get(12)?),
         overrun: Nanos::new(row.get(13)?),
         absorbed: Nanos::new(row.get(14)?),

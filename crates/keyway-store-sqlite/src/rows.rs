@@ -44,8 +44,6 @@ pub(crate) fn key(row: &Row<'_>) -> Result<KeyRecord, Error> {
         _ => return Err(broken(2, "kind")),
     };
     let name: String = row.get(6)?;
-    let reset: Option<String> = row.get(9)?;
-    let reset = reset.map(|text| ResetInterval::parse(&text).ok_or_else(|| broken(9, "reset")));
     Ok(KeyRecord {
         id: KeyId(row.get(0)?),
         account: AccountId(row.get(1)?),
@@ -55,11 +53,7 @@ pub(crate) fn key(row: &Row<'_>) -> Result<KeyRecord, Error> {
         label: row.get(5)?,
         name: KeyName::new(&name).map_err(|_| broken(6, "name"))?,
         disabled: row.get(7)?,
-        terms: Terms {
-            limit: row.get::<_, Option<i64>>(8)?.map(Nanos::new),
-            reset: reset.transpose()?,
-            include_byok_in_limit: row.get(10)?,
-        },
+        terms: terms(row, [8, 9, 10])?,
         creator_user_id: row.get(11)?,
         external_user: row.get(12)?,
         created_at: moment(row, 13)?,
@@ -67,6 +61,26 @@ pub(crate) fn key(row: &Row<'_>) -> Result<KeyRecord, Error> {
         expires_at: optional_moment(row, 15)?,
         spend: KeySpend::default(),
     })
+}
+
+/// Limit, reset, and whether BYOK counts, in these columns.
+pub(crate) fn terms(row: &Row<'_>, columns: [usize; 3]) -> Result<Terms, Error> {
+    let [limit, reset, byok] = columns;
+    let interval: Option<String> = row.get(reset)?;
+    let interval =
+        interval.map(|text| ResetInterval::parse(&text).ok_or_else(|| broken(reset, "reset")));
+    Ok(Terms {
+        limit: row.get::<_, Option<i64>>(limit)?.map(Nanos::new),
+        reset: interval.transpose()?,
+        include_byok_in_limit: row.get(byok)?,
+    })
+}
+
+/// The kind of window in this column.
+pub(crate) fn window_kind(row: &Row<'_>, column: usize) -> Result<WindowKind, Error> {
+    let number: i64 = row.get(column)?;
+    let kind = WindowKind::ALL.into_iter().find(|kind| window_number(*kind) == number);
+    kind.ok_or_else(|| broken(column, "kind of window"))
 }
 
 pub(crate) fn secret(row: &Row<'_>) -> Result<SecretRecord, Error> {
@@ -131,7 +145,11 @@ pub(crate) fn spend(
             windows[kind.index()] = window.spend;
         }
     }
-    Ok(KeySpend { windows, last_used_at })
+    let mut statement = connection.prepare_cached(
+        "SELECT coalesce(sum(outstanding_nanos), 0) FROM lease WHERE account_id = ?1",
+    )?;
+    let leased = statement.query_row([account.0], |row| row.get(0)).map(Nanos::new)?;
+    Ok(KeySpend { windows, leased, last_used_at })
 }
 
 /// A value that the schema's checks do not let in.

@@ -5,19 +5,20 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use keyway_core::clock::Timestamp;
-use keyway_core::id::{AccountId, GenerationId, KeyHash, WorkspaceId};
+use keyway_core::id::{AccountId, Epoch, GenerationId, KeyHash, WorkspaceId};
 use keyway_core::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord};
-use keyway_core::ledger::{AnswerMark, GenerationRecord, Settlement};
+use keyway_core::ledger::{AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement};
 use keyway_core::store::{
-    Balance, Credential, KeyCreated, KeyCreation, KeyDeleted, KeyPage, KeyQuery, Settled, Store,
-    StoreError,
+    Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage, KeyQuery, NodeEnd,
+    Poll, Settled, Store, StoreError,
 };
+use rusqlite::Connection;
 
 use crate::health::Health;
 use crate::open::{self, OpenError, Opened, SqliteOptions};
 use crate::readers::Readers;
 use crate::writer::Writer;
-use crate::{integrity, keys, ledger, rows};
+use crate::{integrity, keys, leases, ledger, nodes, rows};
 
 /// An open installation. Close it with [`SqliteStore::close`]; one that is dropped instead is checked
 /// at the next start.
@@ -56,6 +57,18 @@ impl SqliteStore {
         }
     }
 
+    /// Writes for a run of a node, unless it was ended.
+    async fn fenced<T, F>(&self, epoch: Epoch, work: F) -> Result<T, StoreError>
+    where
+        F: FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        let written = self.writer.write(move |db| {
+            if nodes::is_live(db, epoch)? { work(db).map(Some) } else { Ok(None) }
+        });
+        written.await?.ok_or(StoreError::Fenced)
+    }
+
     /// Transactions committed since it was opened; calls that wait share one.
     pub fn commits(&self) -> u64 {
         self.writer.commits()
@@ -64,6 +77,10 @@ impl SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn default_workspace(&self) -> WorkspaceId {
         self.default_workspace
     }
@@ -143,15 +160,50 @@ impl Store for SqliteStore {
     }
 
     async fn mark(&self, mark: AnswerMark) -> Result<(), StoreError> {
-        self.writer.write(move |db| ledger::mark(db, &mark)).await
+        let epoch = mark.request.epoch;
+        self.fenced(epoch, move |db| ledger::mark(db, &mark)).await
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
-        self.writer.write(move |db| ledger::settle(db, &settlement)).await
+        let epoch = settlement.request.epoch;
+        self.fenced(epoch, move |db| ledger::settle(db, &settlement)).await
     }
 
-    async fn recover(&self, now: Timestamp) -> Result<u64, StoreError> {
-        self.writer.write(move |db| ledger::recover(db, now)).await
+    async fn lease(&self, call: LeaseCall, now: Timestamp) -> Result<Leased, StoreError> {
+        self.fenced(call.epoch, move |db| leases::lease(db, &call, now)).await
+    }
+
+    async fn node_join(&self, name: &str, now: Timestamp) -> Result<Joined, StoreError> {
+        let name = name.to_owned();
+        self.writer.write(move |db| nodes::join(db, &name, now)).await
+    }
+
+    async fn node_beat(
+        &self,
+        epoch: Epoch,
+        applied: i64,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.fenced(epoch, move |db| nodes::beat(db, epoch, applied, now)).await
+    }
+
+    async fn node_poll(
+        &self,
+        epoch: Epoch,
+        since: i64,
+        now: Timestamp,
+    ) -> Result<Poll, StoreError> {
+        let poll = self.readers.read(move |db| nodes::poll(db, epoch, since, now)).await?;
+        poll.ok_or(StoreError::Fenced)
+    }
+
+    async fn node_end(
+        &self,
+        epoch: Epoch,
+        end: NodeEnd,
+        now: Timestamp,
+    ) -> Result<Option<u64>, StoreError> {
+        self.writer.write(move |db| nodes::end(db, epoch, end, now)).await
     }
 
     async fn generation(&self, id: GenerationId) -> Result<Option<GenerationRecord>, StoreError> {
@@ -159,7 +211,7 @@ impl Store for SqliteStore {
     }
 
     async fn probe(&self) -> Result<(), StoreError> {
-        let write = |db: &rusqlite::Connection| {
+        let write = |db: &Connection| {
             db.execute("UPDATE installation SET probes = probes + 1", []).map(drop)
         };
         self.writer.write(write).await

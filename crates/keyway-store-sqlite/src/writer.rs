@@ -192,6 +192,7 @@ impl Thread {
             StoreError::Broken(why) | StoreError::TooLong(why) | StoreError::Unavailable(why) => {
                 StoreError::Unavailable(why)
             }
+            StoreError::Fenced => StoreError::Fenced,
         });
         for call in batch.drain(..) {
             call.answer(committed.clone());

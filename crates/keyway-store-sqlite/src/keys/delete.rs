@@ -7,6 +7,7 @@ use keyway_core::store::KeyDeleted;
 use rusqlite::{Connection, Error, params};
 
 use super::find::find;
+use crate::nodes;
 
 /// Ends the key. Its rows stay: charges name it, and a cursor on it keeps its place.
 pub(crate) fn delete(
@@ -22,6 +23,7 @@ pub(crate) fn delete(
     let mut statement =
         connection.prepare_cached("UPDATE api_key SET deleted_at = ?2 WHERE id = ?1")?;
     statement.execute(params![key.id.0, now.as_micros()])?;
+    nodes::changed(connection, key.account)?;
     Ok(KeyDeleted::Deleted(key.id, key.account))
 }
 

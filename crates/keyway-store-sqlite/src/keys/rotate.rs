@@ -7,6 +7,7 @@ use rusqlite::{Connection, Error, params};
 
 use super::create::insert_secret;
 use super::find::find;
+use crate::nodes;
 
 /// The live secrets stay valid until `grace_until`, those in an earlier grace period not longer than
 /// that says.
@@ -27,5 +28,6 @@ pub(crate) fn rotate(
         "UPDATE api_key SET hash = ?2, label = ?3, updated_at = ?4 WHERE id = ?1",
     )?;
     statement.execute(params![key.id.0, secret.hash.as_bytes(), secret.label, now.as_micros()])?;
+    nodes::changed(connection, key.account)?;
     find(connection, KeyKind::Inference, secret.hash, now)
 }

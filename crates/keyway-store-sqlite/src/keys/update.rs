@@ -8,6 +8,7 @@ use keyway_core::money::Nanos;
 use rusqlite::{Connection, Error, params};
 
 use super::find::find;
+use crate::nodes;
 
 /// Applies `patch`: of each pair the first says whether, the second what.
 pub(crate) fn update(
@@ -38,5 +39,6 @@ pub(crate) fn update(
         patch.include_byok_in_limit,
         now.as_micros(),
     ])?;
+    nodes::changed(connection, key.account)?;
     find(connection, KeyKind::Inference, hash, now)
 }

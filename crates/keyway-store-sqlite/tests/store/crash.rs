@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use keyway_core::clock::Timestamp;
 use keyway_core::key::{KeyKind, KeyPatch, KeyRecord};
-use keyway_core::ledger::Ending;
+use keyway_core::ledger::{Ending, Metered};
 use keyway_core::money::Nanos;
 use keyway_core::store::contract::fixture;
 use keyway_core::store::{Settled, Store, StoreError};
@@ -24,6 +24,7 @@ fn is_clean(directory: &Path) -> bool {
 
 /// A key, one request that was charged 40 and one that was only marked, up to 50.
 async fn work(store: &SqliteStore) -> KeyRecord {
+    fixture::begin(store).await;
     let key = fixture::create(store, fixture::inference(store, "used")).await;
     let [settled, marked] = [1, 2].map(|number| fixture::metered(number, &key, fixture::now()));
     store.settle(fixture::charged(&settled, 40)).await.expect("writable");
@@ -33,11 +34,14 @@ async fn work(store: &SqliteStore) -> KeyRecord {
 
 async fn is_all_there(store: &SqliteStore, key: &KeyRecord) {
     let now = fixture::now();
-    assert_eq!(store.recover(now).await, Ok(1));
+    let joined = store.node_join("contract", now).await.expect("writable");
+    assert_eq!(joined.recovered, 1);
     let found = fixture::get(store, key.hash, now).await.expect("the key");
     assert_eq!(found.spend.windows.map(|window| window.spent), [Nanos::new(90); 4]);
     let [settled, marked] = [1, 2].map(|number| fixture::metered(number, key, now));
-    let again = store.settle(fixture::charged(&settled, 40)).await;
+    let mut again = Metered::clone(&settled);
+    again.epoch = joined.epoch;
+    let again = store.settle(fixture::charged(&Arc::new(again), 40)).await;
     assert_eq!(again, Ok(Settled::Repeated));
     let crashed = store.generation(marked.id).await.expect("readable").expect("it was marked");
     assert_eq!(crashed.settlement.map(|charge| charge.ending), Some(Ending::Crashed));
@@ -99,7 +103,8 @@ async fn a_closed_store_answers_that_it_is_unavailable() {
         store.balance(key.account).await.err(),
         store.mark(fixture::marked(&request, 1)).await.err(),
         store.settle(fixture::charged(&request, 1)).await.err(),
-        store.recover(Timestamp::default()).await.err(),
+        store.node_join("late", now).await.err(),
+        store.node_poll(fixture::EPOCH, 0, now).await.err(),
     ];
     for answer in answers {
         assert!(matches!(answer, Some(StoreError::Unavailable(_))), "{answer:?}");

@@ -42,6 +42,7 @@ async fn settle_all(store: &Arc<TempStore>, key: &KeyRecord, numbers: std::ops::
 #[tokio::test]
 async fn calls_that_wait_share_a_commit() {
     let store = Arc::new(TempStore::new());
+    fixture::begin(&**store).await;
     let key = fixture::create(&**store, fixture::inference(&**store, "busy")).await;
     let before = store.commits();
     settle_all(&store, &key, 0..AT_A_TIME).await;
@@ -54,6 +55,7 @@ async fn calls_that_wait_share_a_commit() {
 #[tokio::test]
 async fn the_wal_stays_small_under_load() {
     let store = Arc::new(TempStore::new());
+    fixture::begin(&**store).await;
     let key = fixture::create(&**store, fixture::inference(&**store, "busy")).await;
     let wal = store.directory().join("keyway.db-wal");
     for begin in (0..50_000).step_by(500) {
@@ -69,6 +71,7 @@ async fn the_wal_stays_small_under_load() {
 #[tokio::test]
 async fn a_refused_call_leaves_its_neighbours_alone() {
     let store = Arc::new(TempStore::new());
+    fixture::begin(&**store).await;
     let key = fixture::create(&**store, fixture::inference(&**store, "busy")).await;
     let mut nobodys = key.clone();
     nobodys.id.0 += 1;
