@@ -13,6 +13,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::keyring::Keyring;
+use crate::leases::Node;
+use crate::leases::clock::StoreClock;
 use crate::relay;
 use crate::relay::meter::Meter;
 use crate::relay::upstream::Upstream;
@@ -20,11 +22,9 @@ use crate::relay::upstream::Upstream;
 pub struct App {
     pub clock: Arc<dyn Clock>,
     pub store: Arc<dyn Store>,
-    pub keyring: Keyring,
+    pub keyring: Arc<Keyring>,
     pub meter: Arc<Meter>,
-    /// Held by whoever changes a key, from before the store has the change until it is in force:
-    /// two changes take effect in the order in which the store has them.
-    pub key_changes: tokio::sync::Mutex<()>,
+    pub node: Arc<Node>,
     pub catalogue: Catalogue,
     /// By the provider's slug.
     pub upstreams: HashMap<String, Upstream>,
@@ -35,44 +35,73 @@ pub struct App {
     pub tasks: TaskTracker,
     /// Cancelled when the grace of a shutdown is over: streams end now.
     pub cut: CancellationToken,
+    /// Cancelled when nothing is in flight any more: the node gives back what it has.
+    pub leave: CancellationToken,
+    /// What runs as long as the node does.
+    pub companions: TaskTracker,
 }
 
 impl App {
     /// Settles what an earlier run left behind, and makes the gateway ready to serve.
     ///
-    /// `public_url` is where clients find it unless the configuration says otherwise.
+    /// `public_url` is where clients find it unless the configuration says otherwise. `name` is this
+    /// node's among those that share the store; an earlier run under it is ended.
     pub async fn start(
         config: &Config,
         store: Arc<dyn Store>,
         secret: InstallationSecret,
         clock: Arc<dyn Clock>,
         public_url: String,
+        name: String,
     ) -> Result<Arc<Self>, StoreError> {
         let started_at = clock.now();
-        let recovered = store.recover(started_at).await?;
-        if recovered > 0 {
+        let clock = Arc::new(StoreClock::new(clock));
+        let joined = store.node_join(&name, started_at).await?;
+        if joined.recovered > 0 {
             tracing::warn!(
-                recovered,
+                recovered = joined.recovered,
                 "an earlier run ended in the middle of answers; each is charged what was authorised"
             );
         }
         let prefix = config.keys.prefix.clone();
-        let keyring = Keyring::new(Arc::clone(&store), secret, prefix).await?;
+        let keyring = Arc::new(Keyring::new(Arc::clone(&store), secret, prefix).await?);
         let tasks = TaskTracker::new();
-        let meter = Meter::new(Arc::clone(&store), Arc::clone(&clock), tasks.clone());
+        let shared_clock: Arc<dyn Clock> = Arc::clone(&clock) as Arc<dyn Clock>;
+        let meter =
+            Meter::new(Arc::clone(&store), Arc::clone(&shared_clock), tasks.clone(), joined);
+        let meter = Arc::new(meter);
+        let node = Arc::new(Node::new(
+            name,
+            Arc::clone(&store),
+            clock,
+            Arc::clone(&meter),
+            Arc::clone(&keyring),
+            joined.head,
+        ));
+        let (leave, companions) = (CancellationToken::new(), TaskTracker::new());
+        companions.spawn(Arc::clone(&node).run(leave.clone()));
         Ok(Arc::new(Self {
             keyring,
-            meter: Arc::new(meter),
-            key_changes: tokio::sync::Mutex::new(()),
+            meter,
+            node,
+            leave,
+            companions,
             catalogue: relay::catalogue::with_echo(config),
             upstreams: relay::upstream::connect(config),
             public_url: config.server.public_url.clone().unwrap_or(public_url),
             started_at,
             tasks,
             cut: CancellationToken::new(),
-            clock,
+            clock: shared_clock,
             store,
         }))
+    }
+
+    /// Gives back what this node has of budgets. To be called when nothing is in flight any more.
+    pub async fn leave(&self) {
+        self.leave.cancel();
+        self.companions.close();
+        self.companions.wait().await;
     }
 }
 

@@ -111,6 +111,13 @@ impl Keyring {
         self.entries.remove(&id);
     }
 
+    /// Forgets everything, because changes may have been missed.
+    pub fn forget_all(&self) {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        *changes += 1;
+        self.entries.clear();
+    }
+
     async fn look_up(
         &self,
         presented: &str,

@@ -11,4 +11,5 @@ pub mod entropy;
 pub mod http;
 pub mod installation;
 pub mod keyring;
+pub mod leases;
 pub mod relay;

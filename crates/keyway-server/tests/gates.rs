@@ -10,15 +10,15 @@ use axum::body::{Body, Bytes};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use keyway_core::clock::{Clock, ManualClock, Timestamp};
-use keyway_core::id::{AccountId, GenerationId, KeyHash, WorkspaceId};
+use keyway_core::id::{AccountId, Epoch, GenerationId, KeyHash, WorkspaceId};
 use keyway_core::key::{KeyKind, KeyName, KeyPatch, KeyRecord, NewKey, SecretRecord, Terms};
-use keyway_core::ledger::{AnswerMark, GenerationRecord, Settlement};
+use keyway_core::ledger::{AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement};
 use keyway_core::money::Nanos;
 use keyway_core::secret::{InstallationSecret, KEY_ENTROPY_BYTES, KeyPrefix, KeySecret};
 use keyway_core::store::model::MemoryStore;
 use keyway_core::store::{
-    Balance, Credential, KeyCreated, KeyCreation, KeyDeleted, KeyPage, KeyQuery, Settled, Store,
-    StoreError,
+    Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage, KeyQuery, NodeEnd,
+    Settled, Store, StoreError,
 };
 use keyway_server::app::App;
 use keyway_server::config::Config;
@@ -121,8 +121,43 @@ impl Store for GatedStore {
         self.inner.balance(account).await
     }
 
-    async fn recover(&self, now: Timestamp) -> Result<u64, StoreError> {
-        self.inner.recover(now).await
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    async fn lease(&self, call: LeaseCall, now: Timestamp) -> Result<Leased, StoreError> {
+        self.inner.lease(call, now).await
+    }
+
+    async fn node_join(&self, name: &str, now: Timestamp) -> Result<Joined, StoreError> {
+        self.inner.node_join(name, now).await
+    }
+
+    async fn node_beat(
+        &self,
+        epoch: Epoch,
+        applied: i64,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.inner.node_beat(epoch, applied, now).await
+    }
+
+    async fn node_poll(
+        &self,
+        epoch: Epoch,
+        since: i64,
+        now: Timestamp,
+    ) -> Result<keyway_core::store::Poll, StoreError> {
+        self.inner.node_poll(epoch, since, now).await
+    }
+
+    async fn node_end(
+        &self,
+        epoch: Epoch,
+        end: NodeEnd,
+        now: Timestamp,
+    ) -> Result<Option<u64>, StoreError> {
+        self.inner.node_end(epoch, end, now).await
     }
 
     async fn generation(&self, id: GenerationId) -> Result<Option<GenerationRecord>, StoreError> {
@@ -153,7 +188,8 @@ async fn gateway() -> (Arc<App>, Arc<GatedStore>, KeySecret) {
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(NOW));
     let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
     let url = "http://gateway".to_owned();
-    let app = App::start(&Config::default(), shared, installation, clock, url).await;
+    let app =
+        App::start(&Config::default(), shared, installation, clock, url, "one".to_owned()).await;
     (app.expect("started"), store, secret)
 }
 

@@ -37,6 +37,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let app = Arc::<App>::from_ref(state);
         let presented = bearer(parts)?;
+        app.node.check_confirmed()?;
         app.keyring.authenticate(presented, app.clock.now()).await.map(Self).map_err(refused_key)
     }
 }

@@ -36,13 +36,15 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
         app.tasks.wait().await;
     };
     let mut finished = std::pin::pin!(finished);
-    if tokio::time::timeout(grace, &mut finished).await.is_ok() {
-        return;
+    if tokio::time::timeout(grace, &mut finished).await.is_err() {
+        tracing::warn!("the grace is over: streams that still run are cut and settled");
+        app.cut.cancel();
+        if tokio::time::timeout(CUT_GRACE, finished).await.is_err() {
+            tracing::error!("requests are left unsettled; they are charged what was authorised");
+        }
     }
-    tracing::warn!("the grace is over: streams that still run are cut and settled");
-    app.cut.cancel();
-    if tokio::time::timeout(CUT_GRACE, finished).await.is_err() {
-        tracing::error!("requests are left unsettled; the next start settles them");
+    if tokio::time::timeout(CUT_GRACE, app.leave()).await.is_err() {
+        tracing::error!("the store does not answer; the next start settles what is left");
     }
 }
 

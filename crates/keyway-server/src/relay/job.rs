@@ -113,9 +113,11 @@ impl Job {
         })?;
         Ok(Metered {
             id: self.id,
+            epoch: app.meter.epoch(),
             key: key.id,
             accounts: vec![key.account],
             windows,
+            reserved: self.bound.cost,
             model: self.model.id.clone(),
             provider: String::new(),
             streamed: self.streamed,

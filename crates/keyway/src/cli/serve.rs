@@ -25,6 +25,9 @@ use super::{CliError, ServeArgs, config, output};
 /// What the log shows: a level, or levels by module as `tracing` writes them.
 const LOG_VARIABLE: &str = "KEYWAY_LOG";
 
+/// The one node of a store that only one process may open.
+const NODE_NAME: &str = "local";
+
 /// Runs the gateway until it is told to stop.
 pub(crate) async fn run(args: ServeArgs) -> Result<(), CliError> {
     start_log();
@@ -61,7 +64,7 @@ async fn serve_on(
     if let FirstKey::Made(key) = first {
         output::block(&bootstrap::welcome(&key, &url)).map_err(|error| not_shown(&error))?;
     }
-    let app = App::start(config, shared, secret, clock, url.clone());
+    let app = App::start(config, shared, secret, clock, url.clone(), NODE_NAME.to_owned());
     let app = app.await.map_err(|error| CliError::failed(error.to_string()))?;
     output::line(&format!("listening on {url}"));
     serve(app, listener, stop, config.server.shutdown_grace).await;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use keyway_core::error::Error;
-use keyway_core::key::{KeyKind, Terms};
-use keyway_core::ledger::AccountState;
+use keyway_core::key::KeyKind;
 use keyway_core::store::KeyDeleted;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -53,11 +52,9 @@ pub async fn delete_key(
     ManagementCaller(_): ManagementCaller,
     HashPath(hash): HashPath,
 ) -> Result<Json<DeletedKey>, ApiError> {
-    let _order = app.key_changes.lock().await;
     match app.store.key_delete(KeyKind::Inference, hash, app.clock.now()).await? {
-        KeyDeleted::Deleted(key, account) => {
-            app.keyring.forget(key);
-            app.meter.amend(account, AccountState { terms: Terms::default(), open: false });
+        KeyDeleted::Deleted(..) => {
+            app.node.in_force().await?;
             Ok(Json(DeletedKey::DONE))
         }
         KeyDeleted::NotFound | KeyDeleted::LastManagementKey => Err(Error::not_found().into()),

@@ -12,11 +12,8 @@ use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;
 use keyway_core::error::Error;
 use keyway_core::id::KeyHash;
-use keyway_core::key::KeyRecord;
-use keyway_core::ledger::AccountState;
 use std::str::FromStr;
 
-use crate::app::App;
 use crate::http::error::ApiError;
 
 /// The `{hash}` of a path. What is not a hash is the hash of no key.
@@ -31,10 +28,4 @@ impl<S: Send + Sync> FromRequestParts<S> for HashPath {
         let hash = path.ok().and_then(|Path(text)| KeyHash::from_str(&text).ok());
         hash.map(Self).ok_or_else(|| Error::not_found().into())
     }
-}
-
-/// Puts a changed key in force before the call that changed it is answered.
-fn put_in_force(app: &App, key: &KeyRecord) {
-    app.keyring.forget(key.id);
-    app.meter.amend(key.account, AccountState { terms: key.terms, open: !key.disabled });
 }

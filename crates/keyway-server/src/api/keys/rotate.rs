@@ -8,8 +8,8 @@ use keyway_core::error::Error;
 use keyway_core::secret::KeySecret;
 use utoipa::ToSchema;
 
+use super::HashPath;
 use super::create::{CreatedKey, created, data};
-use super::{HashPath, put_in_force};
 use crate::api::fields::Fields;
 use crate::app::App;
 use crate::entropy::random;
@@ -59,9 +59,8 @@ pub async fn rotate_key(
     let record = app.keyring.record(&secret);
     let now = app.clock.now();
     let grace_until = now.plus_seconds(grace.value().unwrap_or(0));
-    let _order = app.key_changes.lock().await;
     let key = app.store.key_rotate(hash, record, grace_until, now).await?;
     let key = key.ok_or_else(Error::not_found)?;
-    put_in_force(&app, &key);
+    app.node.in_force().await?;
     Ok(created(&data(&key)?, &secret))
 }

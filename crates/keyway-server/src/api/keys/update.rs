@@ -9,9 +9,9 @@ use keyway_core::key::KeyPatch;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::HashPath;
 use super::create::workspace;
 use super::object::KeyAnswer;
-use super::{HashPath, put_in_force};
 use crate::api::fields::Fields;
 use crate::app::App;
 use crate::http::body::ObjectBody;
@@ -59,10 +59,9 @@ pub async fn update_key(
     body: ObjectBody,
 ) -> Result<Json<KeyAnswer>, ApiError> {
     let patch = parse(&body.fields, &app)?;
-    let _order = app.key_changes.lock().await;
     let key = app.store.key_update(hash, patch, app.clock.now()).await?;
     let key = key.ok_or_else(Error::not_found)?;
-    put_in_force(&app, &key);
+    app.node.in_force().await?;
     Ok(Json(KeyAnswer::of(&key)))
 }
 

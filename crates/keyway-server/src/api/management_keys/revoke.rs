@@ -36,10 +36,9 @@ pub async fn revoke_management_key(
     ManagementCaller(_): ManagementCaller,
     HashPath(hash): HashPath,
 ) -> Result<Json<DeletedKey>, ApiError> {
-    let _order = app.key_changes.lock().await;
     match app.store.key_delete(KeyKind::Management, hash, app.clock.now()).await? {
-        KeyDeleted::Deleted(key, _) => {
-            app.keyring.forget(key);
+        KeyDeleted::Deleted(..) => {
+            app.node.in_force().await?;
             Ok(Json(DeletedKey::DONE))
         }
         KeyDeleted::NotFound => Err(Error::not_found().into()),

@@ -1,0 +1,232 @@
+//! This node among the others: heard of by them, told of their changes, and ended by nobody unnoticed.
+//!
+//! Changes to keys are put in force here and nowhere else, in the order in which the store has them.
+//! A call that made a change waits until this node and all others have it in force, or cannot serve
+//! without it any more.
+
+pub mod clock;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyway_core::id::Epoch;
+use keyway_core::store::{NodeEnd, Poll, Store, StoreError};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use self::clock::StoreClock;
+use crate::keyring::Keyring;
+use crate::relay::meter::Meter;
+
+/// How often a node asks what others changed.
+const POLL_EVERY: Duration = Duration::from_millis(200);
+/// How often a node that has the store for itself looks after its leases.
+const TIDY_EVERY: Duration = Duration::from_secs(1);
+/// What a poll may take before it counts as failed.
+const POLL_PATIENCE: Duration = Duration::from_millis(500);
+/// How often others have to hear of a node.
+const BEAT_EVERY: Duration = Duration::from_secs(1);
+/// How long a node serves from memory without having asked what changed.
+const CACHE_LEASE: Duration = Duration::from_millis(950);
+/// After this no node serves without the change: its cache's lease and a round trip.
+const BARRIER: Duration = Duration::from_millis(1_100);
+/// How often a change that is waited for is looked after.
+const BARRIER_LOOK: Duration = Duration::from_millis(40);
+/// How long the one node of a store waits for itself.
+const OWN_PATIENCE: Duration = Duration::from_secs(5);
+const REJOIN_PAUSE: Duration = Duration::from_millis(250);
+
+/// What this node knows, by its last poll.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    /// When the poll began: what was committed before is in it.
+    began: Instant,
+    /// Up to here changes are in force on this node,
+    applied: i64,
+    /// and on all others.
+    acknowledged: i64,
+}
+
+/// This process as one of the nodes of an installation.
+pub struct Node {
+    name: String,
+    store: Arc<dyn Store>,
+    clock: Arc<StoreClock>,
+    meter: Arc<Meter>,
+    keyring: Arc<Keyring>,
+    known: watch::Sender<Known>,
+    kick: Notify,
+}
+
+impl Node {
+    /// `head` is the last change when the node joined.
+    pub fn new(
+        name: String,
+        store: Arc<dyn Store>,
+        clock: Arc<StoreClock>,
+        meter: Arc<Meter>,
+        keyring: Arc<Keyring>,
+        head: i64,
+    ) -> Self {
+        let known = Known { began: Instant::now(), applied: head, acknowledged: head };
+        let known = watch::Sender::new(known);
+        Self { name, store, clock, meter, keyring, known, kick: Notify::new() }
+    }
+
+    /// Fails where this node cannot be sure any more that what it knows of keys is still so.
+    pub fn check_confirmed(&self) -> Result<(), StoreError> {
+        if !self.store.is_shared() || self.known.borrow().began.elapsed() < CACHE_LEASE {
+            return Ok(());
+        }
+        let detail = "what changed could not be asked for within the cache's lease";
+        Err(StoreError::Unavailable(detail.to_owned()))
+    }
+
+    /// Waits until what the store has of changes is in force: here, and on every other node, or until
+    /// no node can serve without it.
+    pub async fn in_force(&self) -> Result<(), StoreError> {
+        let called = Instant::now();
+        let mut known = self.known.subscribe();
+        let shared = self.store.is_shared();
+        let until = called + if shared { BARRIER } else { OWN_PATIENCE };
+        let here = self.wait(&mut known, until, |known| known.began > called).await;
+        let Some(here) = here else {
+            // Others cannot serve by now, and neither can this node.
+            let detail = "a change could not be read back in time".to_owned();
+            return if shared { Ok(()) } else { Err(StoreError::Unavailable(detail)) };
+        };
+        self.wait(&mut known, until, |known| known.acknowledged >= here.applied).await;
+        Ok(())
+    }
+
+    async fn wait(
+        &self,
+        known: &mut watch::Receiver<Known>,
+        until: Instant,
+        met: impl Fn(&Known) -> bool,
+    ) -> Option<Known> {
+        while Instant::now() < until {
+            self.kick.notify_one();
+            let look = until.min(Instant::now() + BARRIER_LOOK);
+            if let Ok(Ok(known)) = timeout_at(look, known.wait_for(&met)).await {
+                return Some(*known);
+            }
+        }
+        None
+    }
+
+    /// Keeps this node up to date until `stop` is cancelled; then gives back what it has.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let every = if self.store.is_shared() { POLL_EVERY } else { TIDY_EVERY };
+        let mut ticks = interval(every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut beaten = Instant::now();
+        let mut tidied = Instant::now();
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                () = self.meter.fenced() => self.rejoin(&stop).await,
+                () = self.kick.notified() => {}
+                _ = ticks.tick() => {}
+            }
+            match self.poll().await {
+                Ok(changed) => {
+                    if changed || beaten.elapsed() >= BEAT_EVERY {
+                        beaten = Instant::now();
+                        self.beat().await;
+                    }
+                }
+                Err(StoreError::Fenced) => self.rejoin(&stop).await,
+                Err(error) => tracing::debug!(%error, "what others changed could not be asked for"),
+            }
+            if tidied.elapsed() >= TIDY_EVERY {
+                tidied = Instant::now();
+                self.meter.tidy();
+            } else {
+                self.meter.drive();
+            }
+        }
+        self.leave().await;
+    }
+
+    /// Asks what changed and puts it in force. Answers whether there was anything.
+    async fn poll(&self) -> Result<bool, StoreError> {
+        let epoch = self.meter.epoch();
+        let since = self.known.borrow().applied;
+        let (began, before) = (Instant::now(), self.clock.own());
+        let asked = self.store.node_poll(epoch, since, before);
+        let late = |_| StoreError::Unavailable("a poll took too long".to_owned());
+        let poll = timeout(POLL_PATIENCE, asked).await.map_err(late)??;
+        if self.store.is_shared() {
+            self.clock.correct(before, poll.now, self.clock.own());
+        }
+        for change in &poll.changes {
+            if let Some(key) = change.key {
+                self.keyring.forget(key);
+            }
+            self.meter.amend(change.account, change.state);
+        }
+        self.meter.learn(&poll);
+        self.end_silent(epoch, &poll).await;
+        let known = Known { began, applied: poll.head, acknowledged: poll.acknowledged };
+        self.known.send_replace(known);
+        Ok(!poll.changes.is_empty())
+    }
+
+    /// Others that are not heard of any more have their leases taken and their answers settled.
+    async fn end_silent(&self, own: Epoch, poll: &Poll) {
+        for silent in poll.silent.iter().filter(|silent| **silent != own) {
+            match self.store.node_end(*silent, NodeEnd::Silent, poll.now).await {
+                Ok(Some(recovered)) => {
+                    tracing::warn!(epoch = silent.0, recovered, "a node fell silent and was ended");
+                }
+                Ok(None) => {}
+                Err(error) => tracing::debug!(%error, "a silent node could not be ended"),
+            }
+        }
+    }
+
+    async fn beat(&self) {
+        let (epoch, applied) = (self.meter.epoch(), self.known.borrow().applied);
+        if let Err(error) = self.store.node_beat(epoch, applied, self.clock.own()).await {
+            tracing::debug!(%error, "the others could not be told that this node lives");
+        }
+    }
+
+    /// Begins anew after others took this node for dead. Every key is looked at anew.
+    async fn rejoin(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.store.node_join(&self.name, self.clock.own()).await {
+                Ok(joined) => {
+                    tracing::warn!(
+                        epoch = joined.epoch.0,
+                        "this node was taken for dead; it goes on"
+                    );
+                    self.keyring.forget_all();
+                    self.meter.rejoin(joined);
+                    self.known.send_modify(|known| known.applied = joined.head);
+                    return;
+                }
+                Err(error) => tracing::debug!(%error, "this node could not join again"),
+            }
+            tokio::time::sleep(REJOIN_PAUSE).await;
+        }
+    }
+
+    async fn leave(&self) {
+        let epoch = self.meter.epoch();
+        match self.store.node_end(epoch, NodeEnd::Left, self.clock.own()).await {
+            Ok(Some(0) | None) => {}
+            Ok(Some(cut)) => tracing::warn!(cut, "answers that were not finished are settled"),
+            Err(error) => tracing::warn!(%error, "this node could not leave; others will end it"),
+        }
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("name", &self.name).finish_non_exhaustive()
+    }
+}

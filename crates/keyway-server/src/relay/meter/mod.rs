@@ -1,0 +1,226 @@
+//! The meter: the ledger with a clock and a store.
+//!
+//! The ledger decides, in memory; the meter carries what it decided to the store and back. It holds
+//! its lock for decisions only, never across a wait.
+
+mod leases;
+mod settle;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use keyway_core::budget::Windows;
+use keyway_core::clock::Clock;
+use keyway_core::id::{AccountId, Epoch, GenerationId};
+use keyway_core::key::KeyRecord;
+use keyway_core::ledger::{AccountState, Admission, Decision, GaveUp, Ledger, Refusal, Settings};
+use keyway_core::money::Nanos;
+use keyway_core::store::{Joined, Store, StoreError};
+use tokio::sync::{Notify, oneshot};
+use tokio_util::task::TaskTracker;
+
+pub use self::settle::Late;
+use crate::keyring::{AuthError, Keyring};
+
+/// Accounts that stay in memory while nothing is in flight on them.
+const ACCOUNTS_MAX: usize = 100_000;
+/// How long a request waits for others' reservations before it is refused.
+const WAIT_MAX: Duration = Duration::from_secs(2);
+/// How often a request asks anew because its account or its key changed while it asked.
+const TRIES_MAX: usize = 64;
+const RETRY_MIN: Duration = Duration::from_millis(25);
+const RETRY_MAX: Duration = Duration::from_secs(1);
+
+pub struct Meter {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    tasks: TaskTracker,
+    state: Mutex<State>,
+    /// Whether the last write failed: then a request is not sent to a provider before one succeeds.
+    failing: AtomicBool,
+    /// Told when the store takes this node for dead.
+    fenced: Notify,
+}
+
+struct State {
+    ledger: Ledger,
+    waiting: HashMap<GenerationId, oneshot::Sender<Admission>>,
+}
+
+/// Why a request was not admitted.
+#[derive(Debug)]
+pub enum ReserveError {
+    Refused(Refusal),
+    /// The key changed since it was authenticated, and is not valid any more.
+    Key(AuthError),
+    Store(StoreError),
+}
+
+impl Meter {
+    /// `joined` is the run of the node that its reservations belong to.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        tasks: TaskTracker,
+        joined: Joined,
+    ) -> Self {
+        let settings = settings(store.as_ref(), joined);
+        let state = State { ledger: Ledger::new(settings), waiting: HashMap::new() };
+        let failing = AtomicBool::new(false);
+        Self { store, clock, tasks, state: Mutex::new(state), failing, fenced: Notify::new() }
+    }
+
+    /// The run of the node that reservations are made in.
+    pub fn epoch(&self) -> Epoch {
+        self.lock().ledger.epoch()
+    }
+
+    /// Reserves `bound` on the key's account; waits, bounded, where only others' reservations stand
+    /// in the way.
+    pub async fn reserve(
+        self: &Arc<Self>,
+        id: GenerationId,
+        keyring: &Keyring,
+        key: &Arc<KeyRecord>,
+        bound: Nanos,
+    ) -> Result<Windows, ReserveError> {
+        self.check_store().await.map_err(ReserveError::Store)?;
+        let mut key = Arc::clone(key);
+        for _ in 0..TRIES_MAX {
+            let (admission, decided) = self.ask(id, key.account, bound);
+            match admission {
+                Admission::Admitted(windows) => return Ok(windows),
+                Admission::Refused(refusal) => return Err(ReserveError::Refused(refusal)),
+                Admission::Waiting => match self.wait(id, decided).await? {
+                    Some(Admission::Admitted(windows)) => return Ok(windows),
+                    Some(Admission::Refused(refusal)) => {
+                        return Err(ReserveError::Refused(refusal));
+                    }
+                    Some(Admission::Waiting | Admission::Unopened(_)) | None => {}
+                },
+                Admission::Unopened(_) => {
+                    if !self.open(&key, keyring) {
+                        let renewed = keyring.renew(&key, self.clock.now()).await;
+                        key = renewed.map_err(ReserveError::Key)?;
+                    }
+                }
+            }
+        }
+        let detail = "accounts changed faster than one could be reserved on";
+        Err(ReserveError::Store(StoreError::Unavailable(detail.to_owned())))
+    }
+
+    /// Asks the store whether it can be written, but only after it could not.
+    async fn check_store(&self) -> Result<(), StoreError> {
+        if self.failing.load(Ordering::Relaxed) {
+            self.store.probe().await?;
+            self.failing.store(false, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn note<T>(&self, written: &Result<T, StoreError>) {
+        if written.is_err() {
+            self.failing.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn ask(
+        self: &Arc<Self>,
+        id: GenerationId,
+        account: AccountId,
+        bound: Nanos,
+    ) -> (Admission, oneshot::Receiver<Admission>) {
+        let (decide, decided) = oneshot::channel();
+        let admission = {
+            let mut state = self.lock();
+            let admission = state.ledger.reserve(id, &[account], bound, self.clock.now());
+            if admission == Admission::Waiting {
+                state.waiting.insert(id, decide);
+            }
+            admission
+        };
+        if matches!(admission, Admission::Waiting | Admission::Admitted(_)) {
+            self.drive();
+        }
+        (admission, decided)
+    }
+
+    /// `None` where it has to be asked anew.
+    async fn wait(
+        &self,
+        id: GenerationId,
+        mut decided: oneshot::Receiver<Admission>,
+    ) -> Result<Option<Admission>, ReserveError> {
+        if let Ok(decision) = tokio::time::timeout(WAIT_MAX, &mut decided).await {
+            return Ok(decision.ok());
+        }
+        let mut state = self.lock();
+        let gave_up = state.ledger.give_up(id, self.clock.now());
+        state.waiting.remove(&id);
+        match gave_up {
+            Some(GaveUp::Refused(refusal)) => Ok(Some(Admission::Refused(refusal))),
+            Some(GaveUp::Unknown) => {
+                let detail = "how the budget stands could not be learnt in time";
+                Err(ReserveError::Store(StoreError::Unavailable(detail.to_owned())))
+            }
+            // Where it was decided in this very moment, the decision is in the channel.
+            None => Ok(decided.try_recv().ok()),
+        }
+    }
+
+    /// Takes the key's account into memory. Answers `false` where the key is not what the keyring
+    /// knows now: terms that are not in force any more must not be opened with. A change that comes
+    /// after this look reaches the open account through `amend`.
+    fn open(&self, key: &Arc<KeyRecord>, keyring: &Keyring) -> bool {
+        let mut state = self.lock();
+        if !keyring.is_current(key) {
+            return false;
+        }
+        let terms = AccountState { terms: key.terms, open: !key.disabled };
+        state.ledger.open(key.account, terms, self.clock.now());
+        true
+    }
+
+    /// Puts new terms in force at once.
+    pub fn amend(self: &Arc<Self>, account: AccountId, terms: AccountState) {
+        {
+            let mut state = self.lock();
+            let decisions = state.ledger.amend(account, terms, self.clock.now());
+            state.tell(decisions);
+        }
+        self.drive();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn settings(store: &dyn Store, joined: Joined) -> Settings {
+    Settings {
+        epoch: joined.epoch,
+        shared: store.is_shared(),
+        nodes: 1,
+        accounts_max: ACCOUNTS_MAX,
+    }
+}
+
+impl State {
+    fn tell(&mut self, decisions: Vec<Decision>) {
+        for (id, admission) in decisions {
+            // Whoever waits holds the other end until it has the decision.
+            if let Some(waiter) = self.waiting.remove(&id) {
+                let _ = waiter.send(admission);
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Meter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Meter").finish_non_exhaustive()
+    }
+}

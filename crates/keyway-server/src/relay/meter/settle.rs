@@ -1,0 +1,152 @@
+//! The meter's writes: marks, charges, and reservations that nothing came of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyway_core::id::GenerationId;
+use keyway_core::ledger::{AnswerMark, Metered, Outcome, Settlement, Void};
+use keyway_core::money::Nanos;
+use keyway_core::store::{Settled, StoreError};
+use tokio::time::Instant;
+
+use super::{Meter, RETRY_MAX, RETRY_MIN};
+
+/// How long an answer waits for its charge to become durable before the client is told.
+const SETTLE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What becomes of a charge that could not be made durable while its client waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Late {
+    /// The client saw the answer: it is charged as soon as the store takes it.
+    Charge,
+    /// The client saw nothing of the answer: it is not charged.
+    Waive,
+}
+
+impl Meter {
+    /// Authorises delivery up to a cost of `amount`; durable when it returns.
+    pub async fn authorise(&self, request: &Arc<Metered>, amount: Nanos) -> Result<(), StoreError> {
+        let authorised = {
+            let mut state = self.lock();
+            if state.ledger.epoch() != request.epoch {
+                return Err(StoreError::Fenced);
+            }
+            state.ledger.authorise(request.id, amount)
+        };
+        let Some(authorised) = authorised else {
+            return Err(StoreError::Broken(format!("{} is not open to be answered", request.id)));
+        };
+        let mark = AnswerMark { request: Arc::clone(request), authorised };
+        let written = self.store.mark(mark).await;
+        self.note(&written);
+        written
+    }
+
+    /// Gives a reservation back that nothing was marked of.
+    pub fn void(self: &Arc<Self>, id: GenerationId) {
+        self.give_back(id);
+        self.drive();
+    }
+
+    fn give_back(&self, id: GenerationId) {
+        let mut state = self.lock();
+        match state.ledger.void(id, self.clock.now()) {
+            Void::Released(decisions) => state.tell(decisions),
+            Void::Marked => {
+                tracing::error!(%id, "a request that was being answered is left to the next start");
+            }
+        }
+    }
+
+    /// Charges a request, once; durable when it returns.
+    ///
+    /// Where the store cannot take it in time the caller gets the error, and the settlement goes on
+    /// in the background: as it is, or as one that charges nothing.
+    pub async fn settle(
+        self: &Arc<Self>,
+        request: &Arc<Metered>,
+        outcome: &Outcome,
+        late: Late,
+    ) -> Result<Settlement, StoreError> {
+        let settlement = {
+            let mut state = self.lock();
+            if state.ledger.epoch() != request.epoch {
+                return Err(StoreError::Fenced);
+            }
+            state.ledger.settle(request, outcome, self.clock.now())
+        };
+        let Some(settlement) = settlement else {
+            return Err(StoreError::Broken(format!("{} was resolved before", request.id)));
+        };
+        let patience = Instant::now() + SETTLE_PATIENCE;
+        match self.write(&settlement, Some(patience)).await {
+            Ok(()) => Ok(settlement),
+            // The store has settled it, or never will.
+            Err(StoreError::Fenced) => Err(StoreError::Fenced),
+            Err(error) => {
+                self.settle_later(settlement, late);
+                Err(error)
+            }
+        }
+    }
+
+    fn settle_later(self: &Arc<Self>, mut settlement: Settlement, late: Late) {
+        if late == Late::Waive {
+            // The store said of every try that it changed nothing, so another amount may be written.
+            self.lock().ledger.waive(settlement.request.id);
+            settlement.absorbed = settlement.absorbed.saturating_add(settlement.charge);
+            settlement.charge = Nanos::ZERO;
+            settlement.draws.clear();
+            settlement.byok = Nanos::ZERO;
+        }
+        let meter = Arc::clone(self);
+        self.tasks.spawn(async move {
+            if let Err(error) = meter.write(&settlement, None).await {
+                let id = settlement.request.id;
+                tracing::error!(%id, %error, "a settlement is left to the next start");
+            }
+        });
+    }
+
+    /// Writes until it is written, `until` has passed, or there is no store any more.
+    async fn write(
+        self: &Arc<Self>,
+        settlement: &Settlement,
+        until: Option<Instant>,
+    ) -> Result<(), StoreError> {
+        let mut pause = RETRY_MIN;
+        loop {
+            let settled = self.store.settle(settlement.clone()).await;
+            self.note(&settled);
+            match settled {
+                Ok(written) => {
+                    if written == Settled::Differs {
+                        let id = settlement.request.id;
+                        tracing::error!(%id, "it was settled with another charge, which stands");
+                    }
+                    self.settled(settlement);
+                    return Ok(());
+                }
+                Err(error @ StoreError::Broken(_)) => return Err(error),
+                Err(StoreError::Fenced) => {
+                    self.fenced.notify_one();
+                    return Err(StoreError::Fenced);
+                }
+                Err(error) if until.is_some_and(|until| Instant::now() + pause > until) => {
+                    return Err(error);
+                }
+                Err(_) => tokio::time::sleep(pause).await,
+            }
+            pause = (pause * 2).min(RETRY_MAX);
+        }
+    }
+
+    fn settled(self: &Arc<Self>, settlement: &Settlement) {
+        {
+            let mut state = self.lock();
+            let decisions = state.ledger.settled(settlement.request.id, self.clock.now());
+            state.tell(decisions);
+        }
+        self.drive();
+    }
+}
