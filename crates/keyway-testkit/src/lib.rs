@@ -3,10 +3,12 @@
 
 mod client;
 mod gateway;
+mod postgres;
 mod provider;
 
 pub use client::{Client, Reply, Streamed};
 pub use gateway::{Gateway, MANAGEMENT_KEY, Setup, Stopped};
+pub use postgres::Postgres;
 pub use provider::{Provider, Received, Script};
 
 use std::future::Future;
