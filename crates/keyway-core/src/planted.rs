@@ -26,18 +26,25 @@ pub(crate) enum Bug {
     /// The hold is gone before the charge is durable.
     ReleasesEarly,
     /// The store lets ended runs write.
+    #[cfg(any(test, feature = "testing"))]
     NoFence,
     /// The store grants what others have.
+    #[cfg(any(test, feature = "testing"))]
     GrantsWhatIsLeased,
     /// The store does a repeated call again.
+    #[cfg(any(test, feature = "testing"))]
     GrantsAgain,
     /// The store charges nothing for answers that a crash cut.
+    #[cfg(any(test, feature = "testing"))]
     VoidsOnCrash,
     /// The store leaves an ended run its leases.
+    #[cfg(any(test, feature = "testing"))]
     KeepsDeadLeases,
     /// The store takes no charge out of its lease.
+    #[cfg(any(test, feature = "testing"))]
     SettlesBesideTheLease,
     /// The store forgets charges of answers when a run ends.
+    #[cfg(any(test, feature = "testing"))]
     ForgetsConsumed,
 }
 

@@ -1,0 +1,147 @@
+//! Leases: what of a budget is in whose hands.
+
+use deadpool_postgres::Transaction;
+use keyway_core::clock::Timestamp;
+use keyway_core::id::Epoch;
+use keyway_core::key::WindowSpend;
+use keyway_core::ledger::{Draw, Figures, LeaseCall, Leased};
+use keyway_core::money::Nanos;
+
+use crate::error::{Failure, broken};
+use crate::nodes;
+use crate::rows::{nanos, window_number};
+
+pub(crate) async fn lease(
+    tx: &Transaction<'_>,
+    call: &LeaseCall,
+    now: Timestamp,
+) -> Result<Leased, Failure> {
+    let slice = call.slice;
+    // Grants of one account are made one after the other. Settlements do not wait for them: they
+    // change no sum that is looked at here.
+    let lock = tx.prepare_cached("SELECT 1 FROM account WHERE id = $1 FOR NO KEY UPDATE").await?;
+    tx.query_opt(&lock, &[&slice.account.0])
+        .await?
+        .ok_or_else(|| broken("account: there is none"))?;
+    let known = tx
+        .prepare_cached(
+            "SELECT seq, granted_nanos FROM lease
+             WHERE account_id = $1 AND kind = $2 AND starts_at = $3 AND epoch = $4",
+        )
+        .await?;
+    let (kind, starts_at) = (window_number(slice.kind), slice.starts_at.as_micros());
+    let known = tx.query_opt(&known, &[&slice.account.0, &kind, &starts_at, &call.epoch.0]).await?;
+    if let Some(row) = known {
+        let seq: i64 = row.get(0);
+        if seq >= call.seq {
+            let granted = if seq == call.seq { nanos(&row, 1) } else { Nanos::ZERO };
+            return Ok(Leased { granted, figures: figures(tx, call, now).await? });
+        }
+    }
+    if call.give_back > Nanos::ZERO {
+        take(tx, call.epoch, &Draw { slice, amount: call.give_back }).await?;
+    }
+    note(tx, call, Nanos::ZERO).await?;
+    let granted = call.grant(&figures(tx, call, now).await?);
+    if granted > Nanos::ZERO {
+        note(tx, call, granted).await?;
+    } else if call.want > Nanos::ZERO {
+        recall(tx, call).await?;
+    }
+    Ok(Leased { granted, figures: figures(tx, call, now).await? })
+}
+
+/// Notes the call with what it is granted.
+async fn note(tx: &Transaction<'_>, call: &LeaseCall, granted: Nanos) -> Result<(), Failure> {
+    let statement = tx
+        .prepare_cached(
+            "INSERT INTO lease (account_id, kind, starts_at, epoch, outstanding_nanos, seq,
+                                granted_nanos, recalled)
+             VALUES ($1, $2, $3, $4, $5, $6, $5, FALSE)
+             ON CONFLICT (account_id, kind, starts_at, epoch) DO UPDATE SET
+               outstanding_nanos = lease.outstanding_nanos + $5, seq = $6, granted_nanos = $5,
+               recalled = FALSE",
+        )
+        .await?;
+    let slice = call.slice;
+    let (kind, starts_at) = (window_number(slice.kind), slice.starts_at.as_micros());
+    tx.execute(
+        &statement,
+        &[&slice.account.0, &kind, &starts_at, &call.epoch.0, &granted.get(), &call.seq],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn recall(tx: &Transaction<'_>, call: &LeaseCall) -> Result<(), Failure> {
+    let statement = tx
+        .prepare_cached(
+            "UPDATE lease SET recalled = TRUE
+             WHERE account_id = $1 AND epoch <> $2 AND outstanding_nanos > 0 AND NOT recalled",
+        )
+        .await?;
+    tx.execute(&statement, &[&call.slice.account.0, &call.epoch.0]).await?;
+    Ok(())
+}
+
+/// Read by one statement, which sees one moment: a settlement moves its charge out of a lease into
+/// the window between two such moments, never in the middle of one.
+async fn figures(
+    tx: &Transaction<'_>,
+    call: &LeaseCall,
+    now: Timestamp,
+) -> Result<Figures, Failure> {
+    let statement = tx
+        .prepare_cached(
+            "SELECT k.limit_nanos, k.reset, k.include_byok_in_limit,
+                    NOT k.disabled AND k.deleted_at IS NULL,
+                    coalesce(w.spent_nanos, 0), coalesce(w.byok_nanos, 0),
+                    coalesce((SELECT sum(outstanding_nanos) FROM lease AS l
+                      WHERE l.account_id = $1 AND (l.kind <> $2 OR l.starts_at = $3)), 0)::BIGINT,
+                    coalesce((SELECT sum(outstanding_nanos) FROM lease AS l
+                      WHERE l.account_id = $1 AND (l.kind <> $2 OR l.starts_at = $3)
+                        AND l.epoch = $4), 0)::BIGINT
+             FROM api_key AS k LEFT JOIN account_window AS w
+               ON w.account_id = k.account_id AND w.kind = $2 AND w.starts_at = $3
+             WHERE k.account_id = $1",
+        )
+        .await?;
+    let slice = call.slice;
+    let (kind, starts_at) = (window_number(slice.kind), slice.starts_at.as_micros());
+    let row =
+        tx.query_one(&statement, &[&slice.account.0, &kind, &starts_at, &call.epoch.0]).await?;
+    let state = nodes::state(&row, 0)?;
+    let charged = WindowSpend { spent: nanos(&row, 4), byok: nanos(&row, 5) };
+    let spent = state.terms.counted(charged);
+    Ok(Figures { state, spent, leased: nanos(&row, 6), mine: nanos(&row, 7), now })
+}
+
+/// Takes a settlement's charge out of its node's leases.
+pub(crate) async fn draw(
+    tx: &Transaction<'_>,
+    epoch: Epoch,
+    draws: &[Draw],
+) -> Result<(), Failure> {
+    for draw in draws {
+        take(tx, epoch, draw).await?;
+    }
+    Ok(())
+}
+
+async fn take(tx: &Transaction<'_>, epoch: Epoch, draw: &Draw) -> Result<(), Failure> {
+    let statement = tx
+        .prepare_cached(
+            "UPDATE lease SET outstanding_nanos = outstanding_nanos - $5
+             WHERE account_id = $1 AND kind = $2 AND starts_at = $3 AND epoch = $4",
+        )
+        .await?;
+    let slice = draw.slice;
+    let (kind, starts_at) = (window_number(slice.kind), slice.starts_at.as_micros());
+    let taken = tx
+        .execute(&statement, &[&slice.account.0, &kind, &starts_at, &epoch.0, &draw.amount.get()])
+        .await?;
+    if taken == 0 && draw.amount > Nanos::ZERO {
+        return Err(broken("lease: there is none"));
+    }
+    Ok(())
+}

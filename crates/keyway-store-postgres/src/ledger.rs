@@ -1,0 +1,232 @@
+//! Marks, settlements and what an unclean end leaves behind.
+
+use std::sync::Arc;
+
+use deadpool_postgres::Transaction;
+use keyway_core::budget::{WindowKind, Windows};
+use keyway_core::clock::Timestamp;
+use keyway_core::id::{AccountId, Epoch, GenerationId, KeyId};
+use keyway_core::ledger::{AnswerMark, Ending, GenerationRecord, Metered, Settlement};
+use keyway_core::money::Nanos;
+use keyway_core::pricing::Usage;
+use keyway_core::store::Settled;
+use tokio_postgres::Row;
+
+use crate::error::{Failure, broken};
+use crate::leases;
+use crate::rows::{bytes, moment, nanos, optional_moment, window_number};
+
+/// What [`generation`] reads, in its order.
+const COLUMNS: &str = "id, key_id, accounts, window_day, window_week, window_month, model, provider, \
+     streamed, admitted_at, authorised_nanos, charge_nanos, byok_nanos, overrun_nanos, \
+     absorbed_nanos, prompt_tokens, completion_tokens, ending, estimated, settled_at, epoch, \
+     reserved_nanos";
+
+/// Writes a mark, or raises one. What is settled stays as it is.
+pub(crate) async fn mark(tx: &Transaction<'_>, mark: &AnswerMark) -> Result<(), Failure> {
+    insert(tx, &mark.request, mark.authorised).await?;
+    let statement = tx
+        .prepare_cached(
+            "UPDATE generation SET authorised_nanos = $2
+             WHERE id = $1 AND charge_nanos IS NULL AND authorised_nanos < $2",
+        )
+        .await?;
+    let id: &[u8] = mark.request.id.as_bytes();
+    tx.execute(&statement, &[&id, &mark.authorised.get()]).await?;
+    Ok(())
+}
+
+/// Writes a charge once, into its row and into the windows of its admission.
+pub(crate) async fn settle(
+    tx: &Transaction<'_>,
+    settlement: &Settlement,
+) -> Result<Settled, Failure> {
+    let request = &settlement.request;
+    insert(tx, request, Nanos::ZERO).await?;
+    let id: &[u8] = request.id.as_bytes();
+    let statement = tx
+        .prepare_cached(
+            "UPDATE generation SET charge_nanos = $2, byok_nanos = $3, overrun_nanos = $4,
+               absorbed_nanos = $5, prompt_tokens = $6, completion_tokens = $7, ending = $8,
+               estimated = $9, settled_at = $10, provider = $11
+             WHERE id = $1 AND charge_nanos IS NULL",
+        )
+        .await?;
+    let written = tx
+        .execute(
+            &statement,
+            &[
+                &id,
+                &settlement.charge.get(),
+                &settlement.byok.get(),
+                &settlement.overrun.get(),
+                &settlement.absorbed.get(),
+                &tokens(settlement.usage.prompt_tokens),
+                &tokens(settlement.usage.completion_tokens),
+                &settlement.ending.as_str(),
+                &settlement.estimated,
+                &settlement.settled_at.as_micros(),
+                &request.provider,
+            ],
+        )
+        .await?;
+    if written == 0 {
+        let sql = "SELECT charge_nanos, byok_nanos FROM generation WHERE id = $1";
+        let known = tx.query_one(&tx.prepare_cached(sql).await?, &[&id]).await?;
+        let same = nanos(&known, 0) == settlement.charge && nanos(&known, 1) == settlement.byok;
+        return Ok(if same { Settled::Repeated } else { Settled::Differs });
+    }
+    leases::draw(tx, request.epoch, &settlement.draws).await?;
+    charge(tx, settlement).await?;
+    Ok(Settled::Applied)
+}
+
+/// Settles every row that an ended run left marked: what was authorised is charged.
+pub(crate) async fn recover(
+    tx: &Transaction<'_>,
+    epoch: Epoch,
+    now: Timestamp,
+) -> Result<u64, Failure> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM generation WHERE charge_nanos IS NULL AND epoch = $1 ORDER BY id"
+    );
+    let mut recovered = 0;
+    for row in tx.query(&sql, &[&epoch.0]).await? {
+        let record = generation(&row)?;
+        let settlement = Settlement {
+            request: Arc::new(record.request),
+            charge: record.authorised,
+            draws: Vec::new(),
+            byok: Nanos::ZERO,
+            overrun: Nanos::ZERO,
+            absorbed: Nanos::ZERO,
+            usage: Usage::default(),
+            ending: Ending::Crashed,
+            estimated: true,
+            settled_at: now,
+        };
+        settle(tx, &settlement).await?;
+        recovered += 1;
+    }
+    Ok(recovered)
+}
+
+/// One metered request.
+pub(crate) async fn find(
+    tx: &Transaction<'_>,
+    id: GenerationId,
+) -> Result<Option<GenerationRecord>, Failure> {
+    let sql = format!("SELECT {COLUMNS} FROM generation WHERE id = $1");
+    let id: &[u8] = id.as_bytes();
+    tx.query_opt(&sql, &[&id]).await?.map(|row| generation(&row)).transpose()
+}
+
+async fn insert(tx: &Transaction<'_>, request: &Metered, authorised: Nanos) -> Result<(), Failure> {
+    let statement = tx
+        .prepare_cached(
+            "INSERT INTO generation (id, key_id, accounts, window_day, window_week, window_month,
+                                     model, provider, streamed, admitted_at, authorised_nanos,
+                                     epoch, reserved_nanos)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+             ON CONFLICT (id) DO NOTHING",
+        )
+        .await?;
+    let id: &[u8] = request.id.as_bytes();
+    let accounts: Vec<u8> = request.accounts.iter().flat_map(|id| id.0.to_be_bytes()).collect();
+    let start = |kind| request.windows.start_of(kind).as_micros();
+    tx.execute(
+        &statement,
+        &[
+            &id,
+            &request.key.0,
+            &accounts,
+            &start(WindowKind::Day),
+            &start(WindowKind::Week),
+            &start(WindowKind::Month),
+            &request.model,
+            &request.provider,
+            &request.streamed,
+            &request.admitted_at.as_micros(),
+            &authorised.get(),
+            &request.epoch.0,
+            &request.reserved.get(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn charge(tx: &Transaction<'_>, settlement: &Settlement) -> Result<(), Failure> {
+    let statement = tx
+        .prepare_cached(
+            "INSERT INTO account_window (account_id, kind, starts_at, spent_nanos, byok_nanos, last_at)
+             VALUES ($1, $2, $3, $4, $5, $6)
+             ON CONFLICT (account_id, kind, starts_at) DO UPDATE SET
+               spent_nanos = account_window.spent_nanos + excluded.spent_nanos,
+               byok_nanos = account_window.byok_nanos + excluded.byok_nanos,
+               last_at = greatest(account_window.last_at, excluded.last_at)",
+        )
+        .await?;
+    let request = &settlement.request;
+    for account in &request.accounts {
+        for kind in WindowKind::ALL {
+            let starts_at = request.windows.start_of(kind).as_micros();
+            let (charge, byok) = (settlement.charge.get(), settlement.byok.get());
+            let at = settlement.settled_at.as_micros();
+            tx.execute(
+                &statement,
+                &[&account.0, &window_number(kind), &starts_at, &charge, &byok, &at],
+            )
+            .await?;
+        }
+    }
+    Ok(())
+}
+
+fn generation(row: &Row) -> Result<GenerationRecord, Failure> {
+    let windows = [Timestamp::default(), moment(row, 3), moment(row, 4), moment(row, 5)];
+    let request = Metered {
+        id: GenerationId::from_bytes(bytes(row, 0)?),
+        epoch: Epoch(row.get(20)),
+        key: KeyId(row.get(1)),
+        accounts: accounts(row.get(2)),
+        windows: Windows(windows),
+        reserved: nanos(row, 21),
+        model: row.get(6),
+        provider: row.get(7),
+        streamed: row.get(8),
+        admitted_at: moment(row, 9),
+    };
+    let authorised = nanos(row, 10);
+    let Some(settled_at) = optional_moment(row, 19) else {
+        return Ok(GenerationRecord { request, authorised, settlement: None });
+    };
+    let ending: &str = row.get(17);
+    let ending = Ending::ALL.into_iter().find(|known| known.as_str() == ending);
+    let settlement = Settlement {
+        request: Arc::new(request.clone()),
+        charge: nanos(row, 11),
+        draws: Vec::new(),
+        byok: nanos(row, 12),
+        overrun: nanos(row, 13),
+        absorbed: nanos(row, 14),
+        usage: Usage {
+            prompt_tokens: u64::try_from(row.get::<_, i64>(15)).unwrap_or(0),
+            completion_tokens: u64::try_from(row.get::<_, i64>(16)).unwrap_or(0),
+        },
+        ending: ending.ok_or_else(|| broken("ending"))?,
+        estimated: row.get(18),
+        settled_at,
+    };
+    Ok(GenerationRecord { request, authorised, settlement: Some(settlement) })
+}
+
+fn accounts(bytes: &[u8]) -> Vec<AccountId> {
+    let (ids, _) = bytes.as_chunks::<8>();
+    ids.iter().map(|id| AccountId(i64::from_be_bytes(*id))).collect()
+}
+
+/// Providers count no more tokens than an integer of the store holds.
+fn tokens(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,21 @@
+//! The store for several nodes, on PostgreSQL and engines that speak its protocol.
+//!
+//! The same verbs, tables and file names as the embedded store's. Calls to the ledger that wait share a
+//! transaction; every call may be repeated when its answer was lost.
+
+mod clock;
+mod error;
+mod keys;
+mod leases;
+mod ledger;
+mod migrate;
+mod nodes;
+mod open;
+mod rows;
+mod store;
+mod transact;
+mod writer;
+
+pub use clock::StoreTime;
+pub use open::{OpenError, PostgresOptions};
+pub use store::PostgresStore;

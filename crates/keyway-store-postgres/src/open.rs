@@ -1,0 +1,121 @@
+//! Opening: connect, look whom to, schema, secret.
+
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use keyway_core::clock::Timestamp;
+use keyway_core::id::WorkspaceId;
+use thiserror::Error;
+use tokio_postgres::{Client, NoTls};
+use uuid::Uuid;
+
+use crate::clock::StoreTime;
+use crate::migrate::migrate;
+
+/// Connections of one node.
+const CONNECTIONS_MAX: usize = 16;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How to open a store.
+#[derive(Clone, Debug)]
+pub struct PostgresOptions {
+    /// `postgres://user:password@host:port/database`
+    pub url: String,
+    /// Of the installation's secret.
+    pub fingerprint: [u8; 32],
+    /// The default workspace, where the installation is new.
+    pub new_workspace: WorkspaceId,
+    pub now: Timestamp,
+    pub time: StoreTime,
+}
+
+/// Why a store cannot be opened, and what to do. The URL is not repeated: a password may be in it.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    #[error("the store's URL is not one of PostgreSQL: {0}")]
+    Url(String),
+    #[error("cannot connect to the store: {0}")]
+    Connect(String),
+    #[error("the store is a standby, which cannot be written: name the primary")]
+    Standby,
+    #[error("the database runs with fsync = off and loses charges when it crashes: switch it on")]
+    NoFsync,
+    #[error(
+        "the store has schema version {found}, and this program knows versions up to {known}: run the \
+         version of Keyway that made it, or a newer one"
+    )]
+    NewerSchema { found: usize, known: usize },
+    #[error(
+        "the store belongs to another installation secret: give this node the one it was made with"
+    )]
+    OtherSecret,
+    #[error("cannot open the store: {0}")]
+    Postgres(#[from] tokio_postgres::Error),
+}
+
+pub(crate) struct Opened {
+    pub(crate) pool: Pool,
+    pub(crate) default_workspace: WorkspaceId,
+}
+
+pub(crate) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError> {
+    let url: Result<tokio_postgres::Config, _> = options.url.parse();
+    let mut config = url.map_err(|error| OpenError::Url(error.to_string()))?;
+    config.connect_timeout(CONNECT_TIMEOUT).application_name("keyway");
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = Manager::from_config(config, NoTls, recycling);
+    let pool = Pool::builder(manager)
+        .max_size(CONNECTIONS_MAX)
+        .wait_timeout(Some(CONNECT_TIMEOUT))
+        .create_timeout(Some(CONNECT_TIMEOUT))
+        .recycle_timeout(Some(CONNECT_TIMEOUT))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|error| OpenError::Connect(error.to_string()))?;
+    let mut client = pool.get().await.map_err(|error| OpenError::Connect(error.to_string()))?;
+    check_server(&client).await?;
+    migrate(&mut client).await?;
+    let default_workspace = settle_in(&client, options).await?;
+    drop(client);
+    Ok(Opened { pool, default_workspace })
+}
+
+/// A charge that was answered has to be on a disk, and on the server that is asked next.
+async fn check_server(client: &Client) -> Result<(), OpenError> {
+    let standby: bool = client.query_one("SELECT pg_is_in_recovery()", &[]).await?.get(0);
+    if standby {
+        return Err(OpenError::Standby);
+    }
+    let setting = async |name: &str| -> Result<Option<String>, OpenError> {
+        let row = client.query_one("SELECT current_setting($1, true)", &[&name]).await?;
+        Ok(row.get(0))
+    };
+    if setting("fsync").await?.as_deref() == Some("off") {
+        return Err(OpenError::NoFsync);
+    }
+    if setting("synchronous_commit").await?.as_deref() == Some("off") {
+        tracing::warn!(
+            "synchronous_commit is off: charges of the last moments are lost in a crash of the database"
+        );
+    }
+    Ok(())
+}
+
+/// Compares the secret's fingerprint; the first node leaves its own.
+async fn settle_in(client: &Client, options: &PostgresOptions) -> Result<WorkspaceId, OpenError> {
+    let workspace: &[u8] = options.new_workspace.0.as_bytes();
+    client
+        .execute(
+            "INSERT INTO installation (one, fingerprint, default_workspace, created_at)
+             VALUES (1, $1, $2, $3) ON CONFLICT (one) DO NOTHING",
+            &[&options.fingerprint.as_slice(), &workspace, &options.now.as_micros()],
+        )
+        .await?;
+    let row =
+        client.query_one("SELECT fingerprint, default_workspace FROM installation", &[]).await?;
+    let (fingerprint, workspace): (&[u8], &[u8]) = (row.get(0), row.get(1));
+    if fingerprint != options.fingerprint {
+        return Err(OpenError::OtherSecret);
+    }
+    Ok(WorkspaceId(Uuid::from_slice(workspace).unwrap_or_default()))
+}

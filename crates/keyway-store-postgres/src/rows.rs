@@ -1,0 +1,158 @@
+//! Rows and domain values.
+
+use deadpool_postgres::Transaction;
+use keyway_core::budget::{ResetInterval, WindowKind};
+use keyway_core::clock::Timestamp;
+use keyway_core::id::{AccountId, KeyHash, KeyId, WorkspaceId};
+use keyway_core::key::{KeyKind, KeyName, KeyRecord, KeySpend, SecretRecord, Terms, WindowSpend};
+use keyway_core::money::Nanos;
+use keyway_core::secret::Tag;
+use keyway_core::store::WindowBalance;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::error::{Failure, broken};
+
+/// What [`key`] reads, in its order, from a table that is called `k`.
+pub(crate) const KEY_COLUMNS: &str = "k.id, k.account_id, k.kind, k.workspace, k.hash, k.label, k.name, \
+     k.disabled, k.limit_nanos, k.reset, k.include_byok_in_limit, k.creator_user_id, \
+     k.external_user, k.created_at, k.updated_at, k.expires_at";
+
+/// What [`secret`] reads, in its order.
+pub(crate) const SECRET_COLUMNS: &str = "hash, tag, label, minted, valid_until";
+
+pub(crate) const fn kind_name(kind: KeyKind) -> &'static str {
+    match kind {
+        KeyKind::Management => "management",
+        KeyKind::Inference => "inference",
+    }
+}
+
+/// What the schema calls a kind of window.
+pub(crate) const fn window_number(kind: WindowKind) -> i64 {
+    match kind {
+        WindowKind::Total => 0,
+        WindowKind::Day => 1,
+        WindowKind::Week => 2,
+        WindowKind::Month => 3,
+    }
+}
+
+/// The kind of window in this column.
+pub(crate) fn window_kind(row: &Row, column: usize) -> Result<WindowKind, Failure> {
+    let number: i64 = row.get(column);
+    let kind = WindowKind::ALL.into_iter().find(|kind| window_number(*kind) == number);
+    kind.ok_or_else(|| broken("kind of window"))
+}
+
+/// A key without its spend, which [`spend`] adds.
+pub(crate) fn key(row: &Row) -> Result<KeyRecord, Failure> {
+    let kind = match row.get(2) {
+        "management" => KeyKind::Management,
+        "inference" => KeyKind::Inference,
+        _ => return Err(broken("kind")),
+    };
+    Ok(KeyRecord {
+        id: KeyId(row.get(0)),
+        account: AccountId(row.get(1)),
+        kind,
+        workspace: WorkspaceId(Uuid::from_bytes(bytes(row, 3)?)),
+        hash: KeyHash::from_bytes(bytes(row, 4)?),
+        label: row.get(5),
+        name: KeyName::new(row.get(6)).map_err(|_| broken("name"))?,
+        disabled: row.get(7),
+        terms: terms(row, [8, 9, 10])?,
+        creator_user_id: row.get(11),
+        external_user: row.get(12),
+        created_at: moment(row, 13),
+        updated_at: optional_moment(row, 14),
+        expires_at: optional_moment(row, 15),
+        spend: KeySpend::default(),
+    })
+}
+
+/// Limit, reset, and whether BYOK counts, in these columns.
+pub(crate) fn terms(row: &Row, columns: [usize; 3]) -> Result<Terms, Failure> {
+    let [limit, reset, byok] = columns;
+    let interval: Option<&str> = row.get(reset);
+    let interval = interval.map(|text| ResetInterval::parse(text).ok_or_else(|| broken("reset")));
+    Ok(Terms {
+        limit: row.get::<_, Option<i64>>(limit).map(Nanos::new),
+        reset: interval.transpose()?,
+        include_byok_in_limit: row.get(byok),
+    })
+}
+
+pub(crate) fn secret(row: &Row) -> Result<SecretRecord, Failure> {
+    Ok(SecretRecord {
+        hash: KeyHash::from_bytes(bytes(row, 0)?),
+        tag: Tag::from_bytes(bytes(row, 1)?),
+        label: row.get(2),
+        minted: row.get(3),
+        valid_until: optional_moment(row, 4),
+    })
+}
+
+pub(crate) fn bytes<const N: usize>(row: &Row, column: usize) -> Result<[u8; N], Failure> {
+    let bytes: &[u8] = row.get(column);
+    bytes.try_into().map_err(|_| broken("length"))
+}
+
+pub(crate) fn nanos(row: &Row, column: usize) -> Nanos {
+    Nanos::new(row.get(column))
+}
+
+pub(crate) fn moment(row: &Row, column: usize) -> Timestamp {
+    Timestamp::from_micros(row.get(column))
+}
+
+pub(crate) fn optional_moment(row: &Row, column: usize) -> Option<Timestamp> {
+    row.get::<_, Option<i64>>(column).map(Timestamp::from_micros)
+}
+
+/// The newest window of each kind that the account has a charge in, and when the last was made.
+pub(crate) async fn newest_windows(
+    tx: &Transaction<'_>,
+    account: AccountId,
+) -> Result<([WindowBalance; 4], Option<Timestamp>), Failure> {
+    let statement = tx
+        .prepare_cached(
+            "SELECT starts_at, spent_nanos, byok_nanos, last_at FROM account_window
+             WHERE account_id = $1 AND kind = $2 ORDER BY starts_at DESC LIMIT 1",
+        )
+        .await?;
+    let mut windows = [WindowBalance::default(); 4];
+    let mut last_at = None;
+    for kind in WindowKind::ALL {
+        if let Some(row) = tx.query_opt(&statement, &[&account.0, &window_number(kind)]).await? {
+            let spend = WindowSpend { spent: nanos(&row, 1), byok: nanos(&row, 2) };
+            windows[kind.index()] = WindowBalance { starts_at: moment(&row, 0), spend };
+            if kind == WindowKind::Total {
+                last_at = Some(moment(&row, 3));
+            }
+        }
+    }
+    Ok((windows, last_at))
+}
+
+/// The key with what was spent in the windows that are open at `now`. One that began later is open
+/// still: the clock went back, and a window that ended never opens again.
+pub(crate) async fn with_spend(
+    tx: &Transaction<'_>,
+    mut key: KeyRecord,
+    now: Timestamp,
+) -> Result<KeyRecord, Failure> {
+    let (newest, last_used_at) = newest_windows(tx, key.account).await?;
+    let mut windows = [WindowSpend::default(); 4];
+    for kind in WindowKind::ALL {
+        let window = newest[kind.index()];
+        if window.starts_at >= kind.starts_at(now) {
+            windows[kind.index()] = window.spend;
+        }
+    }
+    let sql = "SELECT coalesce(sum(outstanding_nanos), 0)::BIGINT FROM lease WHERE account_id = $1";
+    let statement = tx.prepare_cached(sql).await?;
+    let leased = nanos(&tx.query_one(&statement, &[&key.account.0]).await?, 0);
+    key.spend = KeySpend { windows, leased, last_used_at };
+    Ok(key)
+}

@@ -1,0 +1,209 @@
+//! The store: each verb in a transaction of its own, but for the ledger's, which share some.
+
+use async_trait::async_trait;
+use deadpool_postgres::Pool;
+use keyway_core::clock::Timestamp;
+use keyway_core::id::{AccountId, Epoch, GenerationId, KeyHash, WorkspaceId};
+use keyway_core::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord};
+use keyway_core::ledger::{AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement};
+use keyway_core::store::{
+    Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage, KeyQuery, NodeEnd,
+    Poll, Settled, Store, StoreError,
+};
+use tokio::task::JoinHandle;
+
+use crate::clock::StoreTime;
+use crate::error::Failure;
+use crate::open::{self, OpenError, Opened, PostgresOptions};
+use crate::transact::transact;
+use crate::writer::Writer;
+use crate::{keys, leases, ledger, nodes, rows};
+
+/// An open installation, which other nodes may have open too.
+#[derive(Debug)]
+pub struct PostgresStore {
+    pool: Pool,
+    writer: Writer,
+    task: JoinHandle<()>,
+    default_workspace: WorkspaceId,
+    time: StoreTime,
+}
+
+impl PostgresStore {
+    /// Connects, and brings the schema up to date; makes the installation where there is none.
+    pub async fn open(options: &PostgresOptions) -> Result<Self, OpenError> {
+        let Opened { pool, default_workspace } = open::open(options).await?;
+        let (writer, task) = Writer::start(pool.clone());
+        Ok(Self { pool, writer, task, default_workspace, time: options.time })
+    }
+
+    /// Ends all connections. Every later call is answered that the store is unavailable.
+    pub fn close(&self) {
+        self.task.abort();
+        self.pool.close();
+    }
+
+    /// Transactions of the ledger that were committed since it was opened; calls that wait share one.
+    pub fn commits(&self) -> u64 {
+        self.writer.commits()
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn default_workspace(&self) -> WorkspaceId {
+        self.default_workspace
+    }
+
+    async fn key_bootstrap(
+        &self,
+        creation: KeyCreation,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        transact!(self.pool, |tx, again| keys::create::bootstrap(tx, &creation, now, again))
+    }
+
+    async fn key_create(
+        &self,
+        creation: KeyCreation,
+        now: Timestamp,
+    ) -> Result<KeyCreated, StoreError> {
+        transact!(self.pool, |tx, again| keys::create::create(tx, &creation, now, again))
+    }
+
+    async fn key_get(
+        &self,
+        kind: KeyKind,
+        hash: KeyHash,
+        now: Timestamp,
+    ) -> Result<Option<KeyRecord>, StoreError> {
+        transact!(self.pool, |tx, _again| keys::find::find(tx, kind, hash, now))
+    }
+
+    async fn key_list(&self, query: KeyQuery, now: Timestamp) -> Result<KeyPage, StoreError> {
+        transact!(self.pool, |tx, _again| keys::list::list(tx, &query, now))
+    }
+
+    async fn key_update(
+        &self,
+        hash: KeyHash,
+        patch: KeyPatch,
+        now: Timestamp,
+    ) -> Result<Option<KeyRecord>, StoreError> {
+        transact!(self.pool, |tx, _again| keys::update::update(tx, hash, &patch, now))
+    }
+
+    async fn key_rotate(
+        &self,
+        hash: KeyHash,
+        secret: SecretRecord,
+        grace_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<KeyRecord>, StoreError> {
+        transact!(self.pool, |tx, again| keys::rotate::rotate(
+            tx,
+            hash,
+            &secret,
+            grace_until,
+            now,
+            again
+        ))
+    }
+
+    async fn key_delete(
+        &self,
+        kind: KeyKind,
+        hash: KeyHash,
+        now: Timestamp,
+    ) -> Result<KeyDeleted, StoreError> {
+        transact!(self.pool, |tx, again| keys::delete::delete(tx, kind, hash, now, again))
+    }
+
+    async fn credential_find(
+        &self,
+        hash: KeyHash,
+        now: Timestamp,
+    ) -> Result<Option<Credential>, StoreError> {
+        transact!(self.pool, |tx, _again| keys::credential::find(tx, hash, now))
+    }
+
+    async fn secrets_brought(&self) -> Result<Vec<SecretRecord>, StoreError> {
+        transact!(self.pool, |tx, _again| keys::credential::brought(tx))
+    }
+
+    async fn balance(&self, account: AccountId) -> Result<Balance, StoreError> {
+        let (balance, _) = transact!(self.pool, |tx, _again| rows::newest_windows(tx, account))?;
+        Ok(balance)
+    }
+
+    async fn mark(&self, mark: AnswerMark) -> Result<(), StoreError> {
+        self.writer.mark(mark).await
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
+        self.writer.settle(settlement).await
+    }
+
+    async fn lease(&self, call: LeaseCall, now: Timestamp) -> Result<Leased, StoreError> {
+        transact!(self.pool, |tx, _again| async {
+            nodes::fence(tx, call.epoch).await?;
+            leases::lease(tx, &call, self.time.now(tx, now).await?).await
+        })
+    }
+
+    async fn node_join(&self, name: &str, now: Timestamp) -> Result<Joined, StoreError> {
+        transact!(self.pool, |tx, _again| async {
+            nodes::join(tx, name, self.time.now(tx, now).await?).await
+        })
+    }
+
+    async fn node_beat(
+        &self,
+        epoch: Epoch,
+        applied: i64,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        transact!(self.pool, |tx, _again| async {
+            nodes::beat(tx, epoch, applied, self.time.now(tx, now).await?).await
+        })
+    }
+
+    async fn node_poll(
+        &self,
+        epoch: Epoch,
+        since: i64,
+        now: Timestamp,
+    ) -> Result<Poll, StoreError> {
+        transact!(self.pool, |tx, _again| async {
+            nodes::poll(tx, epoch, since, self.time.now(tx, now).await?).await
+        })
+    }
+
+    async fn node_end(
+        &self,
+        epoch: Epoch,
+        end: NodeEnd,
+        now: Timestamp,
+    ) -> Result<Option<u64>, StoreError> {
+        transact!(self.pool, |tx, _again| async {
+            nodes::end(tx, epoch, end, self.time.now(tx, now).await?).await
+        })
+    }
+
+    async fn generation(&self, id: GenerationId) -> Result<Option<GenerationRecord>, StoreError> {
+        transact!(self.pool, |tx, _again| ledger::find(tx, id))
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        transact!(self.pool, |tx, _again| async {
+            let sql = "INSERT INTO probe VALUES (1, 1)
+                       ON CONFLICT (one) DO UPDATE SET probes = probe.probes + 1";
+            tx.execute(sql, &[]).await?;
+            Ok::<_, Failure>(())
+        })
+    }
+}

@@ -1,0 +1,172 @@
+//! The ledger's writes: calls that wait share a transaction.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use deadpool_postgres::{Pool, Transaction};
+use keyway_core::id::Epoch;
+use keyway_core::ledger::{AnswerMark, Metered, Settlement};
+use keyway_core::store::{Settled, StoreError};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::error::{Failure, closed};
+use crate::transact::{TRY, Tries};
+use crate::{ledger, nodes};
+
+/// Calls that may wait to be written; further ones wait to be queued.
+const QUEUE_MAX: usize = 4_096;
+/// Calls in one transaction.
+const BATCH_MAX: usize = 256;
+
+/// Hands calls to the task that writes.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    queue: mpsc::Sender<Call>,
+    commits: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+struct Call {
+    work: Work,
+    answer: oneshot::Sender<Result<Settled, StoreError>>,
+}
+
+#[derive(Debug)]
+enum Work {
+    Mark(AnswerMark),
+    Settle(Settlement),
+}
+
+impl Work {
+    fn request(&self) -> &Metered {
+        match self {
+            Self::Mark(mark) => &mark.request,
+            Self::Settle(settlement) => &settlement.request,
+        }
+    }
+
+    async fn run(&self, tx: &Transaction<'_>) -> Result<Settled, Failure> {
+        match self {
+            Self::Mark(mark) => ledger::mark(tx, mark).await.map(|()| Settled::Applied),
+            Self::Settle(settlement) => ledger::settle(tx, settlement).await,
+        }
+    }
+}
+
+type Answers = Vec<Result<Settled, StoreError>>;
+
+impl Writer {
+    pub(crate) fn start(pool: Pool) -> (Self, JoinHandle<()>) {
+        let (queue, calls) = mpsc::channel(QUEUE_MAX);
+        let commits = Arc::new(AtomicU64::new(0));
+        let writing = run(pool, calls, Arc::clone(&commits));
+        #[expect(clippy::disallowed_methods, reason = "`PostgresStore::close` waits for it")]
+        let task = tokio::spawn(writing);
+        (Self { queue, commits }, task)
+    }
+
+    pub(crate) async fn mark(&self, mark: AnswerMark) -> Result<(), StoreError> {
+        self.write(Work::Mark(mark)).await.map(drop)
+    }
+
+    pub(crate) async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
+        self.write(Work::Settle(settlement)).await
+    }
+
+    async fn write(&self, work: Work) -> Result<Settled, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.send(Call { work, answer }).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+
+    /// Transactions committed so far.
+    pub(crate) fn commits(&self) -> u64 {
+        self.commits.load(Ordering::Relaxed)
+    }
+}
+
+async fn run(pool: Pool, mut calls: mpsc::Receiver<Call>, commits: Arc<AtomicU64>) {
+    let mut batch = Vec::with_capacity(BATCH_MAX);
+    while calls.recv_many(&mut batch, BATCH_MAX).await > 0 {
+        // Nodes that lock the same rows lock them in the same order.
+        batch.sort_by(|one, other| one.work.request().accounts.cmp(&other.work.request().accounts));
+        let answers = write(&pool, &batch).await;
+        commits.fetch_add(1, Ordering::Relaxed);
+        for (call, answer) in batch.drain(..).zip(answers) {
+            // Who asked may be gone; what is written stays written.
+            let _ = call.answer.send(answer);
+        }
+    }
+}
+
+async fn write(pool: &Pool, batch: &[Call]) -> Answers {
+    let mut tries = Tries::new();
+    // Without savepoints, until one call shows that it takes the others down with it.
+    let mut careful = false;
+    loop {
+        let outcome = tokio::time::timeout(TRY, attempt(pool, batch, careful)).await;
+        if let Ok(Err(Failure::Store(_))) = &outcome
+            && !careful
+        {
+            careful = true;
+            continue;
+        }
+        match tries.judge(outcome).await {
+            Some(Ok(answers)) => return answers,
+            Some(Err(error)) => return vec![Err(error); batch.len()],
+            None => {}
+        }
+    }
+}
+
+async fn attempt(pool: &Pool, batch: &[Call], careful: bool) -> Result<Answers, Failure> {
+    let mut client = pool.get().await?;
+    let mut transaction = client.transaction().await?;
+    let mut live = BTreeMap::<Epoch, bool>::new();
+    let mut answers = Vec::with_capacity(batch.len());
+    for call in batch {
+        let epoch = call.work.request().epoch;
+        if let Entry::Vacant(unknown) = live.entry(epoch) {
+            unknown.insert(is_live(&transaction, epoch).await?);
+        }
+        if !live[&epoch] {
+            answers.push(Err(StoreError::Fenced));
+        } else if careful {
+            answers.push(run_apart(&mut transaction, &call.work).await?);
+        } else {
+            answers.push(Ok(call.work.run(&transaction).await?));
+        }
+    }
+    transaction.commit().await?;
+    Ok(answers)
+}
+
+async fn is_live(tx: &Transaction<'_>, epoch: Epoch) -> Result<bool, Failure> {
+    match nodes::fence(tx, epoch).await {
+        Ok(()) => Ok(true),
+        Err(Failure::Store(StoreError::Fenced)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Undoes the call alone where it fails by its own fault.
+async fn run_apart(
+    transaction: &mut Transaction<'_>,
+    work: &Work,
+) -> Result<Result<Settled, StoreError>, Failure> {
+    let savepoint = transaction.savepoint("call").await?;
+    match work.run(&savepoint).await {
+        Ok(settled) => {
+            savepoint.commit().await?;
+            Ok(Ok(settled))
+        }
+        Err(Failure::Store(error)) => {
+            savepoint.rollback().await?;
+            Ok(Err(error))
+        }
+        Err(passing) => Err(passing),
+    }
+}
