@@ -83,6 +83,7 @@ impl Store for MemoryStore {
             return Ok(answered);
         }
         if born_expired {
+            state.forget(now);
             return Ok(KeyCreated::AlreadyExpired);
         }
         let record = state.add_key(&creation.key, creation.secret, now)?;
