@@ -10,6 +10,7 @@ use keyway_server::entropy::random;
 use keyway_server::installation::{
     SECRET_FILE_VARIABLE, create_data_directory, load_or_create_secret,
 };
+use keyway_store_postgres::{PostgresOptions, PostgresStore, StoreTime};
 use keyway_store_sqlite::{SqliteOptions, SqliteStore};
 
 use super::CliError;
@@ -18,6 +19,32 @@ use super::CliError;
 pub(crate) struct Installation {
     pub(crate) secret: InstallationSecret,
     pub(crate) store: SqliteStore,
+}
+
+/// Opens the installation in the database at `url`, or makes one there. Its secret is shared by all
+/// nodes, so none of them makes it up.
+pub(crate) async fn open_shared(
+    url: &str,
+    now: Timestamp,
+) -> Result<(InstallationSecret, PostgresStore), CliError> {
+    let named = std::env::var_os(SECRET_FILE_VARIABLE).map(PathBuf::from).ok_or_else(|| {
+        CliError::Usage(format!(
+            "with PostgreSQL {SECRET_FILE_VARIABLE} has to name the installation's secret: a file of 64 \
+             hex digits, the same for every node, such as `openssl rand -hex 32` makes"
+        ))
+    })?;
+    let failed = |error: &dyn std::error::Error| CliError::failed(error.to_string());
+    let secret =
+        load_or_create_secret(Path::new(""), Some(&named)).map_err(|error| failed(&error))?;
+    let options = PostgresOptions {
+        url: url.to_owned(),
+        fingerprint: *secret.fingerprint(),
+        new_workspace: WorkspaceId::from_random(random()),
+        now,
+        time: StoreTime::Database,
+    };
+    let store = PostgresStore::open(&options).await.map_err(|error| failed(&error))?;
+    Ok((secret, store))
 }
 
 /// Opens the installation in `data_dir`, or makes one there.

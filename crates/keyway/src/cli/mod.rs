@@ -77,6 +77,13 @@ pub(crate) struct ServeArgs {
     /// The configuration [default: keyway.toml in the working directory, where there is one]
     #[arg(long, env = "KEYWAY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// PostgreSQL in place of the embedded store, for several nodes: postgres://user@host/database
+    #[arg(long, env = "KEYWAY_STORE_URL", value_name = "URL", hide_env_values = true)]
+    pub(crate) store_url: Option<String>,
+    /// This node's name among those that share the store; a start under it ends its earlier run
+    /// [default: a random one]
+    #[arg(long, env = "KEYWAY_NODE_NAME", value_name = "NAME")]
+    pub(crate) node_name: Option<String>,
 }
 
 /// Why a command was not done.

@@ -5,13 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use keyway_core::clock::Clock;
+use keyway_core::id::KeyHash;
 use keyway_core::secret::InstallationSecret;
 use keyway_core::store::Store;
 use keyway_server::app::App;
 use keyway_server::clock::SystemClock;
 use keyway_server::config::Config;
+use keyway_server::entropy::random;
 use keyway_server::http::serve::serve;
-use keyway_store_sqlite::SqliteStore;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -38,33 +39,49 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), CliError> {
         tracing::warn!("{warning}");
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    if let Some(url) = &args.store_url {
+        let (secret, store) = installation::open_shared(url, clock.now()).await?;
+        let store = Arc::new(store);
+        let shared = Arc::clone(&store) as Arc<dyn Store>;
+        let name = args.node_name.clone().unwrap_or_else(random_name);
+        let served = serve_on(args.listen, &config, shared, secret, clock, name).await;
+        store.close();
+        return served;
+    }
     let Installation { secret, store } =
         installation::open(&args.data_dir, config.store.durability, clock.now())?;
     let store = Arc::new(store);
-    let served = serve_on(args.listen, &config, &store, secret, clock).await;
+    let shared = Arc::clone(&store) as Arc<dyn Store>;
+    let name = NODE_NAME.to_owned();
+    let served = serve_on(args.listen, &config, shared, secret, clock, name).await;
     store.close().await;
     served
+}
+
+/// Of a node that nobody named: an earlier run of it is ended when it was silent for long enough.
+fn random_name() -> String {
+    KeyHash::from_bytes(random()).to_string()[..16].to_owned()
 }
 
 async fn serve_on(
     listen: SocketAddr,
     config: &Config,
-    store: &Arc<SqliteStore>,
+    store: Arc<dyn Store>,
     secret: InstallationSecret,
     clock: Arc<dyn Clock>,
+    name: String,
 ) -> Result<(), CliError> {
     let cannot_listen = |error| CliError::failed(format!("cannot listen on {listen}: {error}"));
     let listener = TcpListener::bind(listen).await.map_err(cannot_listen)?;
     let url = format!("http://{}", listener.local_addr().map_err(cannot_listen)?);
     let stop = stop_on_signals()?;
-    let shared: Arc<dyn Store> = Arc::clone(store) as Arc<dyn Store>;
     let prefix = &config.keys.prefix;
-    let first = bootstrap::first_key(shared.as_ref(), prefix, &secret, clock.now()).await?;
+    let first = bootstrap::first_key(store.as_ref(), prefix, &secret, clock.now()).await?;
     // At once: from now on nobody could make it out again.
     if let FirstKey::Made(key) = first {
         output::block(&bootstrap::welcome(&key, &url)).map_err(|error| not_shown(&error))?;
     }
-    let app = App::start(config, shared, secret, clock, url.clone(), NODE_NAME.to_owned());
+    let app = App::start(config, store, secret, clock, url.clone(), name);
     let app = app.await.map_err(|error| CliError::failed(error.to_string()))?;
     output::line(&format!("listening on {url}"));
     serve(app, listener, stop, config.server.shutdown_grace).await;

@@ -10,6 +10,7 @@ mod disk;
 mod idempotency;
 mod keys;
 mod limits;
+mod nodes;
 mod providers;
 mod rotation;
 mod routes;

@@ -1,0 +1,100 @@
+//! Several nodes on one PostgreSQL.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyway_core::money::Nanos;
+use keyway_testkit::{Gateway, Postgres};
+use serde_json::{Value, json};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::setup;
+
+const REQUESTS: usize = 300;
+
+struct Nodes {
+    gateways: Vec<Gateway>,
+    /// Removed at the end; the nodes read it when they start.
+    _secret: tempfile::TempDir,
+    _server: Postgres,
+}
+
+async fn nodes(count: usize) -> Nodes {
+    let server = Postgres::start(&[]);
+    let url = server.database("keyway");
+    let secret = tempfile::tempdir().expect("a directory");
+    let file = secret.path().join("secret.key");
+    std::fs::write(&file, "ab".repeat(32)).expect("a secret");
+    let mut gateways = Vec::new();
+    for number in 0..count {
+        let setup = setup()
+            .variable("KEYWAY_STORE_URL", &url)
+            .variable("KEYWAY_NODE_NAME", &format!("node-{number}"))
+            .variable("KEYWAY_SECRET_FILE", file.to_str().expect("UTF-8"));
+        gateways.push(setup.start().await);
+    }
+    Nodes { gateways, _secret: secret, _server: server }
+}
+
+fn parse(usd: &Value) -> Nanos {
+    Nanos::parse_limit(&usd.to_string()).expect("USD")
+}
+
+const MODEL: &str = "keyway/echo";
+
+#[tokio::test]
+async fn a_limit_is_one_limit_on_three_nodes() {
+    let nodes = nodes(3).await;
+    let manager = nodes.gateways[0].manager();
+    let (_, probe) = manager.create_key(&json!({"name": "probe"})).await;
+    let answer = nodes.gateways[1].client(&probe).chat(MODEL, "hello").await.json();
+    let cost: Nanos = parse(&answer["usage"]["cost"]);
+    // A budget for a hundred of them, and not quite another.
+    let limit = Nanos::new(cost.get() * 100 + cost.get() / 2);
+    let limit: Value = serde_json::from_str(&limit.to_string()).expect("a number");
+    let (key, secret) = manager.create_key(&json!({"name": "shared", "limit": limit})).await;
+    let hash = key["hash"].as_str().expect("a hash").to_owned();
+
+    let room = Arc::new(Semaphore::new(96));
+    let mut asking = JoinSet::new();
+    for number in 0..REQUESTS {
+        let client = nodes.gateways[number % 3].client(&secret);
+        let room = Arc::clone(&room);
+        asking.spawn(async move {
+            let _permit = room.acquire_owned().await.expect("it is never closed");
+            client.chat(MODEL, "hello").await.status
+        });
+    }
+    let statuses = asking.join_all().await;
+    let answered = statuses.iter().filter(|status| **status == 200).count();
+    let refused = statuses.iter().filter(|status| [402, 403].contains(&status.as_u16())).count();
+    println!("{answered} answered, {refused} refused");
+    assert_eq!((answered, refused), (100, REQUESTS - 100), "{statuses:?}");
+    for node in &nodes.gateways {
+        let shown = node.manager().key(&hash).await;
+        assert_eq!(parse(&shown["usage"]), Nanos::new(cost.get() * 100));
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_disabled_on_one_node_is_refused_by_all() {
+    let nodes = nodes(2).await;
+    let manager = nodes.gateways[0].manager();
+    let mut slowest = Duration::ZERO;
+    for round in 0..10 {
+        let (key, secret) = manager.create_key(&json!({"name": format!("key {round}")})).await;
+        let hash = key["hash"].as_str().expect("a hash");
+        let other = nodes.gateways[1].client(&secret);
+        assert_eq!(other.chat(MODEL, "hello").await.status, 200);
+        let begin = Instant::now();
+        let path = format!("/api/v1/keys/{hash}");
+        let disabled = manager.patch(&path, &json!({"disabled": true})).await;
+        assert_eq!(disabled.status, 200);
+        slowest = slowest.max(begin.elapsed());
+        assert_eq!(other.chat(MODEL, "hello").await.status, 401);
+    }
+    println!("the slowest change was in force everywhere after {slowest:?}");
+    assert!(slowest < Duration::from_millis(1_200), "{slowest:?}");
+}
