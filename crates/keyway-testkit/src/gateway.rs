@@ -21,12 +21,14 @@ pub struct Setup {
     config: Option<String>,
     variables: Vec<(String, String)>,
     own_key: bool,
+    /// 0 takes a free one at each start.
+    port: u16,
 }
 
 impl Setup {
     /// `binary` is `env!("CARGO_BIN_EXE_keyway")`, which only the binary's own tests know.
     pub fn new(binary: &str) -> Self {
-        Self { binary: binary.into(), config: None, variables: Vec::new(), own_key: false }
+        Self { binary: binary.into(), config: None, variables: Vec::new(), own_key: false, port: 0 }
     }
 
     /// Starts it with this `keyway.toml`.
@@ -39,6 +41,13 @@ impl Setup {
     #[must_use]
     pub fn variable(mut self, name: &str, value: &str) -> Self {
         self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Listens on `port`, at every start.
+    #[must_use]
+    pub const fn port(mut self, port: u16) -> Self {
+        self.port = port;
         self
     }
 
@@ -75,7 +84,8 @@ impl Setup {
         let log = std::fs::File::options().create(true).append(true).open(place.log());
         let mut command = Command::new(&self.binary);
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg("serve")
+            .args(["--listen", &format!("127.0.0.1:{}", self.port), "--data-dir"])
             .arg(&place.data_dir)
             .current_dir(place.files.path())
             .stdin(Stdio::null())
@@ -128,6 +138,14 @@ pub struct Gateway {
 
 impl Gateway {
     async fn spawn(setup: Setup, place: Place) -> Self {
+        match Self::try_spawn(setup, place).await {
+            Ok(gateway) => gateway,
+            Err(stopped) => panic!("the gateway did not become ready:\n{}", stopped.log()),
+        }
+    }
+
+    /// Waits until it listens; killed and answered as stopped where it does not.
+    async fn try_spawn(setup: Setup, place: Place) -> Result<Self, Stopped> {
         let mut process = setup.command(&place).spawn().expect("the binary starts");
         let output = process.stdout.take().expect("its output is piped");
         let mut output = BufReader::new(output).lines();
@@ -141,12 +159,12 @@ impl Gateway {
             }
             None
         };
-        let ready = tokio::time::timeout(PATIENCE, ready).await.expect("ready in time");
-        let Some(url) = ready else {
-            let log = std::fs::read_to_string(place.log()).unwrap_or_default();
-            panic!("the gateway ended before it was ready:\n{log}");
-        };
-        Self { url, welcome, setup, place, process, output }
+        if let Ok(Some(url)) = tokio::time::timeout(PATIENCE, ready).await {
+            return Ok(Self { url, welcome, setup, place, process, output });
+        }
+        process.kill().await.expect("it can be killed");
+        let status = process.wait().await.expect("its status can be read");
+        Err(Stopped { setup, place, status, printed: welcome })
     }
 
     /// A client that presents `key`.
@@ -232,6 +250,11 @@ impl Stopped {
     /// Starts it again on the same files.
     pub async fn start(self) -> Gateway {
         Gateway::spawn(self.setup, self.place).await
+    }
+
+    /// The same, where it may well not come up: its database may be out of reach.
+    pub async fn try_start(self) -> Result<Gateway, Self> {
+        Gateway::try_spawn(self.setup, self.place).await
     }
 
     pub fn data_dir(&self) -> &Path {

@@ -1,15 +1,32 @@
 //! What Keyway's tests stand on: the real binary on a real socket, a plain client, and a provider
 //! that does what a test tells it. Never shipped.
 
+mod chaos;
+mod checker;
 mod client;
+mod cluster;
+mod crowd;
 mod gateway;
+mod port;
 mod postgres;
 mod provider;
+mod proxy;
+mod random;
+mod ticket;
+mod upstream;
 
+pub use chaos::{Chaos, Every};
+pub use checker::{Books, LedgerRow, Verdict, check};
 pub use client::{Client, Reply, Streamed};
+pub use cluster::{Cluster, Plan};
+pub use crowd::{Ask, Attempt, Crowd, Outcome, Retry, Told, Why};
 pub use gateway::{Gateway, MANAGEMENT_KEY, Setup, Stopped};
 pub use postgres::Postgres;
 pub use provider::{Provider, Received, Script};
+pub use proxy::{Mode, Proxy};
+pub use random::Random;
+pub use ticket::Ticket;
+pub use upstream::{Dispatch, Pace, Upstream};
 
 use std::future::Future;
 use std::time::Duration;
