@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::CALL_SECONDS;
 use super::lease::{Figures, LeaseCall, Slice};
 use super::refusal::{Refusal, RefusalReason};
 use super::reservation::Hold;
@@ -53,6 +54,8 @@ pub(super) struct Account {
     pub(super) waiting: VecDeque<(GenerationId, Nanos)>,
     /// On its way to the store.
     pub(super) call: Option<LeaseCall>,
+    /// When the last call was made.
+    pub(super) called_at: Timestamp,
     /// The last call could not be made.
     pub(super) failing: bool,
     /// What is idle is wanted elsewhere.
@@ -78,6 +81,7 @@ impl Account {
             reservations: 0,
             waiting: VecDeque::new(),
             call: None,
+            called_at: now,
             failing: false,
             recalled: false,
             ask_from: Timestamp::from_micros(i64::MIN),
@@ -265,7 +269,8 @@ impl Account {
     }
 
     /// Whether the store could not say how the budget stands.
-    pub(super) fn is_unknown(&self) -> bool {
-        self.failing || self.known.is_none()
+    pub(super) fn is_unknown(&self, now: Timestamp) -> bool {
+        let silent = self.call.is_some() && self.called_at.plus_seconds(CALL_SECONDS) < now;
+        silent || self.failing || self.known.is_none()
     }
 }

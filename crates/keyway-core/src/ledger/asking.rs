@@ -21,6 +21,7 @@ impl Account {
         self.roll(now);
         let call = self.give_back(seq, settings, now).or_else(|| self.ask(seq, settings, now));
         self.call = call;
+        self.called_at = now;
         call
     }
 
@@ -120,5 +121,39 @@ impl Account {
             let largest = call.want.max(self.ahead);
             self.ahead = largest.saturating_add(largest).min(free.max(Nanos::ZERO));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{AccountId, Epoch, GenerationId};
+    use crate::key::Terms;
+    use crate::ledger::{AccountState, Admission, GaveUp, Leased, Ledger};
+
+    const ACCOUNT: AccountId = AccountId(1);
+
+    #[test]
+    fn a_store_that_keeps_silent_is_no_refusal() {
+        let now = Timestamp::from_micros(1_000_000);
+        let mut ledger =
+            Ledger::new(Settings { epoch: Epoch(1), shared: true, nodes: 2, accounts_max: 10 });
+        let terms = Terms { limit: Some(Nanos::new(1_000)), ..Terms::default() };
+        let state = AccountState { terms, open: true };
+        ledger.open(ACCOUNT, state, now);
+        let first = GenerationId::new(now, [1; 10]);
+        let second = GenerationId::new(now, [2; 10]);
+        let bound = Nanos::new(100);
+        assert_eq!(ledger.reserve(first, &[ACCOUNT], bound, now), Admission::Waiting);
+        let call = ledger.calls(now).pop().expect("it asks");
+        let figures = Figures { state, spent: Nanos::ZERO, leased: bound, mine: bound, now };
+        let leased = Leased { granted: bound, figures };
+        assert_eq!(ledger.leased(&call, &leased, now).len(), 1, "the first goes on");
+
+        // The budget is known, and what the second needs is asked for: nobody answers.
+        assert_eq!(ledger.reserve(second, &[ACCOUNT], bound, now), Admission::Waiting);
+        assert_eq!(ledger.calls(now).len(), 1);
+        let gave_up = ledger.give_up(second, now.plus_seconds(2));
+        assert_eq!(gave_up, Some(GaveUp::Unknown));
     }
 }

@@ -9,6 +9,7 @@
 
 mod account;
 mod asking;
+mod forecast;
 mod lease;
 mod leasing;
 mod record;
@@ -17,6 +18,7 @@ mod reservation;
 mod resolve;
 
 pub use account::AccountState;
+pub use forecast::{Forecast, Standing};
 pub use lease::{Draw, Figures, LeaseCall, Leased, Slice};
 pub use record::{AnswerMark, Ending, GenerationRecord, Metered, Settlement};
 pub use refusal::{Refusal, RefusalReason};
@@ -38,6 +40,8 @@ pub const WAITING_MAX: usize = 4_096;
 const IDLE_SECONDS: i64 = 2;
 /// After the store had nothing to grant, it is asked again so much later.
 const ASK_PAUSE_MICROS: i64 = 50_000;
+/// A call that is out for longer is not going to be answered in time.
+const CALL_SECONDS: i64 = 1;
 
 /// What a ledger is told when it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,13 +205,14 @@ impl Ledger {
         let mut gave_up = None;
         for hold in &reservation.holds {
             let Some(account) = self.accounts.get_mut(&hold.account) else { continue };
-            account.roll(self.latest.max(now));
+            let now = self.latest.max(now);
+            account.roll(now);
             let Some(place) = account.waiting.iter().position(|(waits, _)| *waits == id) else {
                 continue;
             };
             account.waiting.remove(place);
             gave_up = Some(match account.check(reservation.bound) {
-                _ if account.is_unknown() => GaveUp::Unknown,
+                _ if account.is_unknown(now) => GaveUp::Unknown,
                 Err(refusal) => GaveUp::Refused(refusal),
                 Ok(()) => GaveUp::Refused(account.refusal(RefusalReason::Held, reservation.bound)),
             });

@@ -26,8 +26,12 @@ pub struct Refusal {
 impl Refusal {
     /// What a request that came now could still reserve.
     pub fn available(&self) -> Nanos {
-        let left = self.limit.saturating_sub(self.spent).saturating_sub(self.held);
-        left.max(Nanos::ZERO)
+        self.left().saturating_sub(self.held).max(Nanos::ZERO)
+    }
+
+    /// What is not charged: it may be reserved when others gave back what they hold.
+    pub fn left(&self) -> Nanos {
+        self.limit.saturating_sub(self.spent).max(Nanos::ZERO)
     }
 }
 

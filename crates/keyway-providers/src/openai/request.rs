@@ -35,11 +35,8 @@ pub fn request_body(request: &ChatRequest, upstream_model: &str) -> Vec<u8> {
     let mut body: Map<String, Value> = request.body().clone();
     body.retain(|field, _| !FOR_THE_GATEWAY.contains(&field.as_str()));
     body.insert("model".into(), upstream_model.into());
-    // The smaller of the two is what is reserved for. A provider may follow either.
-    for field in TOKEN_BOUNDS {
-        if let (Some(bound), Some(most)) = (body.get_mut(field), request.max_tokens) {
-            *bound = most.into();
-        }
+    if let Some(most) = request.max_tokens {
+        bound_tokens(&mut body, most);
     }
     if request.stream {
         // Without it most servers stream no usage, and the charge would be an estimate.
@@ -55,6 +52,21 @@ pub fn request_body(request: &ChatRequest, upstream_model: &str) -> Vec<u8> {
         body.shift_remove("stream_options");
     }
     serde_json::to_vec(&body).expect("a JSON object can be written")
+}
+
+/// The smaller of the two is what is reserved for. A provider may follow either. Where the client
+/// said neither, the gateway bounds the answer to what can be paid.
+fn bound_tokens(body: &mut Map<String, Value>, most: u64) {
+    let mut said = false;
+    for field in TOKEN_BOUNDS {
+        if let Some(bound) = body.get_mut(field).filter(|bound| !bound.is_null()) {
+            *bound = most.into();
+            said = true;
+        }
+    }
+    if !said {
+        body.insert("max_tokens".into(), most.into());
+    }
 }
 
 #[cfg(test)]
@@ -107,5 +119,18 @@ mod tests {
             r#""max_completion_tokens":10}"#
         );
         assert_eq!(sent, expected);
+    }
+
+    #[test]
+    fn a_bound_that_the_client_did_not_say_is_sent() {
+        let body = r#"{"model":"a/b","messages":[{"role":"user"}],"max_completion_tokens":null}"#;
+        let body = crate::json::parse(body.as_bytes()).expect("JSON");
+        let mut request = ChatRequest::parse(body).expect("a request");
+        request.max_tokens = Some(7);
+        let sent: Value = serde_json::from_slice(&request_body(&request, "theirs")).expect("JSON");
+        assert_eq!(
+            (&sent["max_tokens"], &sent["max_completion_tokens"]),
+            (&json!(7), &Value::Null)
+        );
     }
 }

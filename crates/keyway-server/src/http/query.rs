@@ -18,6 +18,11 @@ impl Query {
         Some(pair.1.as_str()).filter(|value| !value.is_empty())
     }
 
+    /// Whether it is there, be it without a value.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| key == name)
+    }
+
     /// `true`, `false`, `1` or `0`, in either case.
     pub fn boolean(&self, name: &str) -> Result<Option<bool>, Error> {
         let Some(value) = self.get(name) else { return Ok(None) };

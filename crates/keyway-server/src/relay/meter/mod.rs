@@ -15,7 +15,9 @@ use keyway_core::budget::Windows;
 use keyway_core::clock::Clock;
 use keyway_core::id::{AccountId, Epoch, GenerationId};
 use keyway_core::key::KeyRecord;
-use keyway_core::ledger::{AccountState, Admission, Decision, GaveUp, Ledger, Refusal, Settings};
+use keyway_core::ledger::{
+    AccountState, Admission, Decision, Figures, Forecast, GaveUp, Ledger, Refusal, Settings,
+};
 use keyway_core::money::Nanos;
 use keyway_core::store::{Joined, Store, StoreError};
 use tokio::sync::{Notify, oneshot};
@@ -110,6 +112,25 @@ impl Meter {
         }
         let detail = "accounts changed faster than one could be reserved on";
         Err(ReserveError::Store(StoreError::Unavailable(detail.to_owned())))
+    }
+
+    /// What this node's requests in flight hold of an account now.
+    pub fn held(&self, account: AccountId) -> Nanos {
+        self.lock().ledger.held(account).0
+    }
+
+    /// Whether `bound` could be reserved at once on the key's account, as the store just said that
+    /// it stands. Reserves nothing.
+    pub fn would_admit(&self, key: &KeyRecord, bound: Nanos) -> Forecast {
+        let state = self.lock();
+        let figures = Figures {
+            state: AccountState { terms: key.terms, open: !key.disabled },
+            spent: key.spend_against_limit(),
+            leased: key.spend.leased,
+            mine: state.ledger.held(key.account).1,
+            now: self.clock.now(),
+        };
+        state.ledger.would_admit(key.account, &figures, bound)
     }
 
     /// Asks the store whether it can be written, but only after it could not.
