@@ -15,6 +15,8 @@ pub struct Bound {
     pub pricing: Pricing,
     /// UTF-8 bytes of a token, where a provider does not report its count.
     pub bytes_per_token: u64,
+    /// Answers that are asked for, which `max_tokens` bounds one by one.
+    pub choices: u64,
 }
 
 /// Bytes of a token where the provider did not count. English has more; this errs to the side on
@@ -23,17 +25,17 @@ const BYTES_PER_TOKEN: u64 = 3;
 
 /// Bounds `request` on `model`.
 pub fn bound(request: &ChatRequest, model: &Model) -> Result<Bound, RequestError> {
-    let (usage, bytes_per_token) = if model.id == echo::MODEL_ID {
-        (Echo::of(request)?.usage(), echo::BYTES_PER_TOKEN)
+    let (usage, bytes_per_token, choices) = if model.id == echo::MODEL_ID {
+        (Echo::of(request)?.usage(), echo::BYTES_PER_TOKEN, 1)
     } else {
-        (usage(request, model), BYTES_PER_TOKEN)
+        (usage(request, model), BYTES_PER_TOKEN, request.choices)
     };
     let pricing = Pricing {
         prompt: model.endpoints.iter().map(|e| e.pricing.prompt).max().unwrap_or_default(),
         completion: model.endpoints.iter().map(|e| e.pricing.completion).max().unwrap_or_default(),
     };
     let cost = pricing.cost(usage).total;
-    Ok(Bound { usage, cost, pricing, bytes_per_token })
+    Ok(Bound { usage, cost, pricing, bytes_per_token, choices })
 }
 
 /// A token is at least a byte, and no prompt is longer than the model's context; so images and
@@ -60,6 +62,9 @@ impl Bound {
     /// How many completion tokens `budget` affords after the prompt.
     pub fn affordable_tokens(&self, budget: Nanos) -> u64 {
         let prompt = self.cost_up_to(0);
+        if prompt > budget {
+            return 0;
+        }
         let left = budget.saturating_sub(prompt);
         let tokens =
             self.pricing.completion.affordable(left).unwrap_or(self.usage.completion_tokens);

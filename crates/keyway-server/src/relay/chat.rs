@@ -7,15 +7,27 @@ use axum::response::Response;
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::id::GenerationId;
 use keyway_providers::chat::{ChatRequest, RequestError};
-use tokio::sync::oneshot;
+use utoipa::ToSchema;
 
 use super::bound;
+use super::clamp::Wish;
+use super::dry_run::{self, DryRunAnswer};
+use super::head::Head;
 use super::job::Job;
 use crate::app::App;
 use crate::entropy::random;
 use crate::http::body;
 use crate::http::caller::InferenceCaller;
 use crate::http::error::ApiError;
+use crate::http::query::Query;
+
+/// What an answer is: one word for two forms.
+#[derive(Debug, ToSchema)]
+#[serde(untagged)]
+pub enum ChatAnswer {
+    Completion(serde_json::Value),
+    DryRun(DryRunAnswer),
+}
 
 /// Answers with a model's completion of `messages`, whole or as a stream of events.
 #[utoipa::path(
@@ -23,15 +35,25 @@ use crate::http::error::ApiError;
     path = "/chat/completions",
     operation_id = "sendChatCompletionRequest",
     tag = "Chat",
+    params(
+        ("dry_run" = Option<bool>, Query, description = "With `true` the answer says whether the request would be admitted and what it would reserve; nothing is sent or reserved"),
+        ("X-Keyway-On-Limit" = Option<String>, Header, description = "`refuse` (the default), or `clamp`: lowers `max_tokens` to what the budgets afford, rather than refuse"),
+        ("X-Keyway-Max-Cost" = Option<String>, Header, description = "The most that this request may cost, in USD as decimal text"),
+    ),
     request_body(
         content = serde_json::Value,
         description = "OpenAI's chat completion request. Unknown fields are passed on."
     ),
     responses(
-        (status = 200, description = "The completion; with `stream` as server-sent events"),
+        (
+            status = 200,
+            description = "The completion; with `stream` as server-sent events; with `dry_run` what would become of the request",
+            body = ChatAnswer,
+            headers(("X-Keyway-Max-Tokens" = u64, description = "The `max_tokens` in force; only with `X-Keyway-On-Limit: clamp`")),
+        ),
         (status = 400, description = "The request is malformed, or names no model of this gateway"),
         (status = 401, description = "No valid key"),
-        (status = 402, description = "The key cannot afford what the request may cost"),
+        (status = 402, description = "The key, or the request's own ceiling, cannot afford what the request may cost"),
         (status = 403, description = "Nothing is left under the key's limit, or it is a management key"),
         (status = 408, description = "The body took too long to arrive"),
         (status = 413, description = "The body is too large"),
@@ -44,8 +66,10 @@ use crate::http::error::ApiError;
 pub async fn chat_completion(
     State(app): State<Arc<App>>,
     InferenceCaller(key): InferenceCaller,
+    query: Query,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let (dry_run, wish) = (dry_run::is_asked(&query)?, Wish::of(request.headers())?);
     let body = body::parse(&body::read(request, body::INFERENCE_BYTES_MAX).await?)?;
     let mut request = ChatRequest::parse(body).map_err(invalid)?;
     let model = app.catalogue.model(&request.model).cloned().ok_or_else(|| {
@@ -55,11 +79,15 @@ pub async fn chat_completion(
     // What is reserved is what the provider is allowed to say.
     request.max_tokens = request.max_tokens.map(|most| most.min(model.max_completion_tokens));
     let bound = bound::bound(&request, &model).map_err(invalid)?;
+    if dry_run {
+        return dry_run::answer(&app, &key, &model, request, bound, &wish).await;
+    }
+    let bound = wish.fit(&mut request, &model, bound)?;
     let id = GenerationId::new(app.clock.now(), random());
     let (streamed, prompt_bytes) = (request.stream, request.prompt_text_bytes());
-    let job = Job { app: Arc::clone(&app), key, model, bound, id, streamed, prompt_bytes };
-    let (answer, answered) = oneshot::channel();
-    app.tasks.spawn(job.run(request, answer));
+    let job = Job { app: Arc::clone(&app), key, model, bound, id, wish, streamed, prompt_bytes };
+    let (head, answered) = Head::new();
+    app.tasks.spawn(job.run(request, head));
     let broken = || Error::internal("a relay task ended without an answer").into();
     answered.await.unwrap_or_else(|_| Err(broken()))
 }

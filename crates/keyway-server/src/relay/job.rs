@@ -20,11 +20,13 @@ use keyway_core::pricing::Pricing;
 use keyway_providers::chat::ChatRequest;
 use keyway_providers::openai::{Answer, Chunk, Envelope};
 use keyway_providers::sse;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::bound::Bound;
+use super::clamp::{self, Wish};
 use super::dispatch::{Dispatched, dispatch};
 use super::exchange::{Ended, Exchange};
+use super::head::Head;
 use super::meter::{Late, ReserveError};
 use super::pump::{self, Pump};
 use super::refusal::refusal;
@@ -40,14 +42,13 @@ const CLIENT_EVENTS_MAX: usize = 32;
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(3);
 const GENERATION_ID: &str = "x-generation-id";
 
-pub(super) type Head = oneshot::Sender<Result<Response, ApiError>>;
-
 pub(super) struct Job {
     pub(super) app: Arc<App>,
     pub(super) key: Arc<KeyRecord>,
     pub(super) model: Arc<Model>,
     pub(super) bound: Bound,
     pub(super) id: GenerationId,
+    pub(super) wish: Wish,
     pub(super) streamed: bool,
     /// UTF-8 bytes of the prompt's text, for estimates.
     pub(super) prompt_bytes: u64,
@@ -70,14 +71,17 @@ impl Job {
         }
     }
 
-    async fn relay(self, request: ChatRequest, head: Head) {
-        let metered = match self.admit().await {
+    async fn relay(mut self, mut request: ChatRequest, mut head: Head) {
+        let metered = match self.admit(&mut request).await {
             Ok(metered) => Arc::new(metered),
-            Err(error) => return answer(head, Err(error)),
+            Err(error) => return head.answer(Err(error)),
         };
         if head.is_closed() {
             // It left while it waited for its turn: nothing was sent, nothing is owed.
             return self.app.meter.void(self.id);
+        }
+        if self.wish.clamps {
+            head.say(clamp::MAX_TOKENS, clamp::max_tokens(&request, &self.model));
         }
         let mut client = Client::Waiting(head);
         let dispatched = {
@@ -102,10 +106,10 @@ impl Job {
     }
 
     /// Reserves the bound on the key's account.
-    async fn admit(&self) -> Result<Metered, ApiError> {
+    async fn admit(&mut self, request: &mut ChatRequest) -> Result<Metered, ApiError> {
+        let admitted_at = self.app.clock.now();
+        let reserved = self.reserve(request).await;
         let (app, key) = (&self.app, &self.key);
-        let admitted_at = app.clock.now();
-        let reserved = app.meter.reserve(self.id, &app.keyring, key, self.bound.cost).await;
         let windows = reserved.map_err(|error| match error {
             ReserveError::Refused(it) => refusal(&it, &self.bound, key, &app.public_url),
             ReserveError::Key(error) => refused_key(error),
@@ -137,7 +141,7 @@ impl Job {
                     return Client::Waiting(head);
                 }
                 let (events, body) = mpsc::channel(CLIENT_EVENTS_MAX);
-                answer(head, Ok(stream_response(&self.id, body)));
+                head.answer(Ok(stream_response(&self.id, body)));
                 events
             }
         };
@@ -151,7 +155,7 @@ impl Job {
         let exchange = self.exchange(metered, endpoint, &upstream.name);
         match (reply, client) {
             (Reply::Whole(whole), Client::Waiting(head)) => {
-                answer(head, give_whole(&exchange, whole).await);
+                head.answer(give_whole(&exchange, whole).await);
             }
             (Reply::Stream(first, rest), Client::Waiting(head)) => {
                 open_stream(&exchange, first, rest, head).await;
@@ -171,7 +175,7 @@ impl Job {
         else {
             self.app.meter.void(self.id);
             if let Client::Waiting(head) = client {
-                answer(head, Err(error));
+                head.answer(Err(error));
             }
             return;
         };
@@ -236,11 +240,11 @@ async fn open_stream(exchange: &Exchange, first: Chunk, rest: ChunkStream, head:
     let (events, body) = mpsc::channel::<Bytes>(CLIENT_EVENTS_MAX);
     match Pump::open(exchange, events).await {
         Ok(pump) => {
-            answer(head, Ok(stream_response(&exchange.metered.id, body)));
+            head.answer(Ok(stream_response(&exchange.metered.id, body)));
             pump.run(first, rest).await;
         }
         Err(error) => {
-            answer(head, Err(error.into()));
+            head.answer(Err(error.into()));
             // Whether the mark was written is for the store to say; the answer is charged to nobody.
             let free = Ended { ending: Ending::Stopped, usage: None, output_bytes: 0, free: true };
             if let Err(error) = exchange.settle(free, Late::Waive).await {
@@ -265,9 +269,4 @@ fn stream_response(id: &GenerationId, events: mpsc::Receiver<Bytes>) -> Response
 
 fn header_of(id: &GenerationId) -> HeaderValue {
     HeaderValue::from_str(&id.to_string()).expect("an id is visible ASCII")
-}
-
-/// A client that is gone does not hear it; what is owed is settled all the same.
-fn answer(head: Head, response: Result<Response, ApiError>) {
-    let _ = head.send(response);
 }

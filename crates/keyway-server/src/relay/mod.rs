@@ -6,8 +6,11 @@
 pub mod bound;
 pub mod catalogue;
 pub mod chat;
+mod clamp;
 mod dispatch;
+mod dry_run;
 mod exchange;
+mod head;
 mod job;
 pub mod meter;
 mod pump;

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use keyway_core::clock::Timestamp;
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::id::{AccountId, KeyId, WorkspaceId};
-use keyway_core::key::{KeyKind, KeyRecord, NewKey, Terms};
+use keyway_core::key::{KeyKind, NewKey, Terms};
 use keyway_core::secret::{KeyPrefix, KeySecret, SALT_BYTES};
 use keyway_core::store::{Idempotency, KeyCreated, KeyCreation};
 use serde_json::{Map, Value};
@@ -109,7 +109,7 @@ async fn create_once(app: &App, key: NewKey, now: Timestamp) -> Result<Response,
     let secret = KeySecret::mint(app.keyring.prefix(), &random());
     let creation = KeyCreation { key, secret: app.keyring.record(&secret), idempotency: None };
     match app.store.key_create(creation, now).await? {
-        KeyCreated::Created(key) => Ok(created(&data(&key)?, &secret)),
+        KeyCreated::Created(key) => Ok(created(&data(&KeyObject::from(&key))?, &secret)),
         other => Err(refused(&other, now).into()),
     }
 }
@@ -147,7 +147,7 @@ async fn create_idempotent(
     let secret = app.keyring.secret().derive_key(prefix, &salt);
     let record = app.keyring.record(&secret);
     // The numbers inside the store are not in the answer.
-    let answer = data(&key.record(KeyId(0), AccountId(0), &record, now))?;
+    let answer = data(&KeyObject::from(&key.record(KeyId(0), AccountId(0), &record, now)))?;
     let remembered = format!("{}\n{answer}", prefix.as_str());
     let idempotency = Idempotency { actor, key: digest, body, salt, answer: remembered };
     let creation = KeyCreation { key, secret: record, idempotency: Some(idempotency) };
@@ -229,8 +229,8 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<[u8; 32]>, Error> {
 }
 
 /// The key object as JSON text: what an idempotent creation keeps of its answer.
-pub(in crate::api) fn data(key: &KeyRecord) -> Result<String, Error> {
-    let text = serde_json::to_string(&KeyObject::from(key));
+pub(in crate::api) fn data(key: &KeyObject) -> Result<String, Error> {
+    let text = serde_json::to_string(key);
     text.map_err(|error| Error::internal(format!("a key object cannot be written: {error}")))
 }
 

@@ -35,5 +35,5 @@ pub async fn get_key(
 ) -> Result<Json<KeyAnswer>, ApiError> {
     let key = app.store.key_get(KeyKind::Inference, hash, app.clock.now()).await?;
     let key = key.ok_or_else(Error::not_found)?;
-    Ok(Json(KeyAnswer::of(&key)))
+    Ok(Json(KeyAnswer::of(&key, &app)))
 }

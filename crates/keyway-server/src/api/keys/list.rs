@@ -31,8 +31,8 @@ pub struct KeyList {
 }
 
 impl KeyList {
-    pub fn of(keys: &[KeyRecord]) -> Self {
-        Self { data: keys.iter().map(Into::into).collect() }
+    pub fn of(keys: &[KeyRecord], app: &App) -> Self {
+        Self { data: keys.iter().map(|key| KeyObject::of(key, app)).collect() }
     }
 }
 
@@ -68,7 +68,7 @@ pub async fn list_keys(
 ) -> Result<Json<KeyList>, ApiError> {
     let query = parse(&query, app.store.default_workspace())?;
     match app.store.key_list(query, app.clock.now()).await? {
-        KeyPage::Keys(keys) => Ok(Json(KeyList::of(&keys))),
+        KeyPage::Keys(keys) => Ok(Json(KeyList::of(&keys, &app))),
         KeyPage::UnknownCursor => Err(Error::invalid("after", "is the hash of no key").into()),
     }
 }

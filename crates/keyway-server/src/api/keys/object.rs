@@ -3,9 +3,11 @@
 use keyway_core::budget::{ResetInterval, WindowKind};
 use keyway_core::clock::Timestamp;
 use keyway_core::key::KeyRecord;
+use keyway_core::money::Nanos;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::app::App;
 use crate::http::usd::Usd;
 
 /// An API key. Money is in USD, with up to nine decimals; dates are RFC 3339 in UTC.
@@ -29,6 +31,10 @@ pub struct KeyObject {
     /// Charged to the key, of all time.
     #[schema(value_type = f64)]
     pub usage: Usd,
+    /// What requests in flight hold now, apart from `usage`: they turn it into charges, or give it
+    /// back. Of the node that answers. A field of this gateway's own.
+    #[schema(value_type = f64)]
+    pub held: Usd,
     #[schema(value_type = f64)]
     pub usage_daily: Usd,
     #[schema(value_type = f64)]
@@ -80,6 +86,7 @@ impl From<&KeyRecord> for KeyObject {
             limit_reset: key.terms.reset.map(ResetInterval::as_str),
             include_byok_in_limit: key.terms.include_byok_in_limit,
             usage: spent(WindowKind::Total),
+            held: Usd(Nanos::ZERO),
             usage_daily: spent(WindowKind::Day),
             usage_weekly: spent(WindowKind::Week),
             usage_monthly: spent(WindowKind::Month),
@@ -98,9 +105,16 @@ impl From<&KeyRecord> for KeyObject {
     }
 }
 
+impl KeyObject {
+    /// The key with what is in flight on it.
+    pub fn of(key: &KeyRecord, app: &App) -> Self {
+        Self { held: Usd(app.meter.held(key.account)), ..key.into() }
+    }
+}
+
 impl KeyAnswer {
-    pub fn of(key: &KeyRecord) -> Self {
-        Self { data: key.into() }
+    pub fn of(key: &KeyRecord, app: &App) -> Self {
+        Self { data: KeyObject::of(key, app) }
     }
 }
 

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::HashPath;
 use super::create::{CreatedKey, created, data};
+use super::object::KeyObject;
 use crate::api::fields::Fields;
 use crate::app::App;
 use crate::entropy::random;
@@ -62,5 +63,5 @@ pub async fn rotate_key(
     let key = app.store.key_rotate(hash, record, grace_until, now).await?;
     let key = key.ok_or_else(Error::not_found)?;
     app.node.in_force().await?;
-    Ok(created(&data(&key)?, &secret))
+    Ok(created(&data(&KeyObject::of(&key, &app))?, &secret))
 }

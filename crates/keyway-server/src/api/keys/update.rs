@@ -62,7 +62,7 @@ pub async fn update_key(
     let key = app.store.key_update(hash, patch, app.clock.now()).await?;
     let key = key.ok_or_else(Error::not_found)?;
     app.node.in_force().await?;
-    Ok(Json(KeyAnswer::of(&key)))
+    Ok(Json(KeyAnswer::of(&key, &app)))
 }
 
 /// Null clears `limit` and `limit_reset`; of the other fields it means absent, since some clients

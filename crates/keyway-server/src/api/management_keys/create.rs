@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::api::fields::Fields;
 use crate::api::keys::create::{CreatedKey, created, data, refused};
+use crate::api::keys::object::KeyObject;
 use crate::app::App;
 use crate::entropy::random;
 use crate::http::body::ObjectBody;
@@ -61,7 +62,7 @@ pub async fn create_management_key(
     let secret = KeySecret::mint(app.keyring.prefix(), &random());
     let creation = KeyCreation { key, secret: app.keyring.record(&secret), idempotency: None };
     match app.store.key_create(creation, now).await? {
-        KeyCreated::Created(key) => Ok(created(&data(&key)?, &secret)),
+        KeyCreated::Created(key) => Ok(created(&data(&KeyObject::from(&key))?, &secret)),
         other => Err(refused(&other, now).into()),
     }
 }

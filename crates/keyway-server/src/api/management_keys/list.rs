@@ -48,7 +48,7 @@ pub async fn list_management_keys(
         limit: PAGE_KEYS,
     };
     match app.store.key_list(query, app.clock.now()).await? {
-        KeyPage::Keys(keys) => Ok(Json(KeyList::of(&keys))),
+        KeyPage::Keys(keys) => Ok(Json(KeyList::of(&keys, &app))),
         KeyPage::UnknownCursor => Err(Error::internal("an offset is no cursor").into()),
     }
 }

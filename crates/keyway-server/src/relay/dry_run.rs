@@ -1,0 +1,146 @@
+//! `POST /api/v1/chat/completions?dry_run=true`: what would become of a request, and why.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use keyway_core::budget::ResetInterval;
+use keyway_core::catalogue::Model;
+use keyway_core::error::{Error, ErrorKind};
+use keyway_core::key::KeyRecord;
+use keyway_core::ledger::Standing;
+use keyway_core::money::Nanos;
+use keyway_providers::chat::ChatRequest;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::bound::Bound;
+use super::clamp::{Wish, max_tokens, shorten};
+use super::refusal::{KEY_LIMIT, REQUEST, refusal};
+use crate::app::App;
+use crate::http::error::ApiError;
+use crate::http::query::Query;
+use crate::http::usd::Usd;
+
+const DRY_RUN: &str = "dry_run";
+
+/// `{"data": …}`
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DryRunAnswer {
+    data: DryRun,
+}
+
+/// What a request would reserve at this moment. Nothing is sent, and nothing reserved.
+#[derive(Debug, Serialize, ToSchema)]
+struct DryRun {
+    /// Whether it would be admitted at once.
+    admitted: bool,
+    /// What it would reserve: the most that it may cost.
+    #[schema(value_type = f64)]
+    reserves: Usd,
+    /// The most tokens that each answer may have, lowered where the request says so.
+    max_tokens: u64,
+    /// What has to afford it.
+    budgets: Vec<DryRunBudget>,
+    /// The status of the refusal; only where it would not be admitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    /// The message of the refusal; only where it would not be admitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+/// A budget at this moment. Money is in USD.
+#[derive(Debug, Serialize, ToSchema)]
+struct DryRunBudget {
+    /// `key_limit`: the key's own limit. `request`: what `X-Keyway-Max-Cost` says.
+    limit_source: &'static str,
+    /// Null is unlimited.
+    #[schema(value_type = Option<f64>)]
+    limit: Option<Usd>,
+    limit_reset: Option<&'static str>,
+    #[schema(format = DateTime)]
+    resets_at: Option<String>,
+    #[schema(value_type = f64)]
+    spent: Usd,
+    /// Held by requests in flight, and kept ready by other nodes.
+    #[schema(value_type = f64)]
+    held: Usd,
+    /// What could be reserved at once; null is unlimited.
+    #[schema(value_type = Option<f64>)]
+    available: Option<Usd>,
+}
+
+/// Whether the request is only a question. A value that says nothing is refused: the request must
+/// not be sent by mistake.
+pub(super) fn is_asked(query: &Query) -> Result<bool, Error> {
+    if query.has(DRY_RUN) && query.get(DRY_RUN).is_none() {
+        return Err(Error::invalid(DRY_RUN, "must be true or false"));
+    }
+    Ok(query.boolean(DRY_RUN)?.unwrap_or(false))
+}
+
+/// Tells what would become of `request`.
+pub(super) async fn answer(
+    app: &App,
+    caller: &KeyRecord,
+    model: &Model,
+    mut request: ChatRequest,
+    bound: Bound,
+    wish: &Wish,
+) -> Result<Response, ApiError> {
+    // What is spent is not in the keyring: it is read when it is asked for.
+    let key = app.store.key_get(caller.kind, caller.hash, app.clock.now()).await?;
+    let gone = || Error::new(ErrorKind::Unauthenticated, "User not found.");
+    let key = key.ok_or_else(gone)?;
+    let (mut bound, mut error) = match wish.fit(&mut request, model, bound) {
+        Ok(bound) => (bound, None),
+        Err(error) => (bound, Some(error)),
+    };
+    let mut forecast = app.meter.would_admit(&key, bound.cost);
+    if let (Some(refused), true, true) = (forecast.refusal, wish.clamps, error.is_none())
+        && let Some(shorter) = shorten(&mut request, model, &bound, refused.available())
+    {
+        bound = shorter;
+        forecast = app.meter.would_admit(&key, bound.cost);
+    }
+    if let (Some(refused), None) = (&forecast.refusal, &error) {
+        error = Some(refusal(refused, &bound, &key, &app.public_url));
+    }
+    let mut budgets = vec![DryRunBudget::of_key(&forecast.standing)];
+    budgets.extend(wish.ceiling.map(DryRunBudget::of_request));
+    let data = DryRun {
+        admitted: error.is_none(),
+        reserves: Usd(bound.cost),
+        max_tokens: max_tokens(&request, model),
+        budgets,
+        status: error.as_ref().map(|error| error.status().as_u16()),
+        message: error.as_ref().map(|error| error.message().to_owned()),
+    };
+    Ok(Json(DryRunAnswer { data }).into_response())
+}
+
+impl DryRunBudget {
+    fn of_key(standing: &Standing) -> Self {
+        Self {
+            limit_source: KEY_LIMIT,
+            limit: standing.limit.map(Usd),
+            limit_reset: standing.reset.map(ResetInterval::as_str),
+            resets_at: standing.resets_at.map(|at| at.to_string()),
+            spent: Usd(standing.spent),
+            held: Usd(standing.held),
+            available: standing.available().map(Usd),
+        }
+    }
+
+    /// A ceiling is for one request: nothing else spends of it.
+    fn of_request(ceiling: Nanos) -> Self {
+        Self {
+            limit_source: REQUEST,
+            limit: Some(Usd(ceiling)),
+            limit_reset: None,
+            resets_at: None,
+            spent: Usd(Nanos::ZERO),
+            held: Usd(Nanos::ZERO),
+            available: Some(Usd(ceiling)),
+        }
+    }
+}
