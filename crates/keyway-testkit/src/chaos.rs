@@ -31,12 +31,12 @@ pub struct Chaos {
 }
 
 impl Chaos {
-    /// Everything at once: a random node killed each second and started again after two, partitions of
-    /// 1 to 10 s, pauses of up to 20 s.
+    /// Everything at once: a random node killed each second and started again after up to two,
+    /// partitions of 1 to 10 s, pauses of up to 20 s.
     pub const fn new(seed: u64, length: Duration) -> Self {
         let seconds = Duration::from_secs;
-        let kills = Every { every: seconds(1), least: seconds(2), most: seconds(2) };
-        let partitions = Every { every: seconds(1), least: seconds(1), most: seconds(10) };
+        let kills = Every { every: seconds(1), least: Duration::ZERO, most: seconds(2) };
+        let partitions = Every { every: seconds(2), least: seconds(1), most: seconds(10) };
         let pauses = Every { every: seconds(2), least: Duration::ZERO, most: seconds(20) };
         let (kills, partitions, pauses) = (Some(kills), Some(partitions), Some(pauses));
         Self { seed, length, kills, partitions, pauses }
@@ -98,11 +98,9 @@ impl Run<'_> {
         let Some(kills) = kills else { return events };
         let mut down = FuturesUnordered::new();
         while self.next(kills.every, &mut down).await {
-            let node = random.index(self.cluster.count());
             let pause = random.duration(kills.least, kills.most);
-            if self.down[node].swap(true, Ordering::Relaxed) {
-                continue;
-            }
+            let Some(node) = self.victim(&mut random) else { continue };
+            self.down[node].store(true, Ordering::Relaxed);
             events.push((self.began.elapsed(), format!("kill node {node}, down for {pause:?}")));
             down.push(async move {
                 self.cluster.kill(node).await;
@@ -143,17 +141,22 @@ impl Run<'_> {
         let Some(pauses) = pauses else { return events };
         let mut nothing = FuturesUnordered::<std::future::Ready<()>>::new();
         while self.next(pauses.every, &mut nothing).await {
-            let node = random.index(self.cluster.count());
             let length = random.duration(pauses.least, pauses.most);
-            if self.down[node].load(Ordering::Relaxed) {
-                continue;
-            }
+            let Some(node) = self.victim(&mut random) else { continue };
             events.push((self.began.elapsed(), format!("pause node {node} for {length:?}")));
             self.cluster.pause(node).await;
             self.wait(length).await;
             self.cluster.resume(node).await;
         }
         events
+    }
+
+    /// One of the nodes that run.
+    fn victim(&self, random: &mut Random) -> Option<usize> {
+        let up = |node: &usize| !self.down[*node].load(Ordering::Relaxed);
+        let up: Vec<usize> = (0..self.cluster.count()).filter(up).collect();
+        let chosen = random.index(up.len());
+        up.get(chosen).copied()
     }
 
     /// Waits for the next fault, and lets what is under way go on meanwhile; false at the end.

@@ -1,7 +1,7 @@
 //! Several gateways, and everything that can happen to them.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -87,6 +87,15 @@ impl Cluster {
         };
     }
 
+    /// SIGTERM, and waits until it is gone; nothing where it is dead already.
+    pub async fn terminate(&self, node: usize) {
+        let mut state = self.nodes[node].state.lock().await;
+        *state = match state.take() {
+            Some(State::Running(gateway)) => Some(State::Dead(gateway.terminate().await)),
+            other => other,
+        };
+    }
+
     /// Starts a dead node again on the same port, as often as it takes.
     ///
     /// # Panics
@@ -142,6 +151,15 @@ impl Cluster {
             self.restart(node).await;
         });
         futures_util::future::join_all(healing).await;
+    }
+
+    /// Where a node keeps its files: its books, where they are not shared.
+    pub async fn data_dir(&self, node: usize) -> PathBuf {
+        match &*self.nodes[node].state.lock().await {
+            Some(State::Running(gateway)) => gateway.data_dir().to_owned(),
+            Some(State::Dead(stopped)) => stopped.data_dir().to_owned(),
+            None => PathBuf::new(),
+        }
     }
 
     /// Everything that a node and its earlier runs logged.

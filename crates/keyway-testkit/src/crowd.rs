@@ -57,9 +57,11 @@ type Asking = dyn Fn(&mut Random, u64) -> Ask + Send + Sync;
 pub struct Crowd {
     urls: Vec<String>,
     key: String,
+    first: u64,
     requests: u64,
     concurrency: usize,
     connections: usize,
+    thinking: Duration,
     length: Option<Duration>,
     seed: u64,
     asking: Arc<Asking>,
@@ -72,9 +74,11 @@ impl Crowd {
         Self {
             urls: urls.to_vec(),
             key: key.to_owned(),
+            first: 0,
             requests: u64::MAX,
             concurrency: 64,
             connections: CONNECTIONS,
+            thinking: Duration::ZERO,
             length: None,
             seed: 1,
             asking: Arc::new(|_, _| Ask::plain(1)),
@@ -91,6 +95,13 @@ impl Crowd {
         self
     }
 
+    /// The number of the first request; crowds at the same provider must not share any.
+    #[must_use]
+    pub const fn numbered_from(mut self, first: u64) -> Self {
+        self.first = first;
+        self
+    }
+
     /// As many requests as come, so many at a time, until `length` has passed.
     #[must_use]
     pub const fn length(mut self, length: Duration, concurrency: usize) -> Self {
@@ -103,6 +114,13 @@ impl Crowd {
     #[must_use]
     pub const fn connections(mut self, connections: usize) -> Self {
         self.connections = connections;
+        self
+    }
+
+    /// How long each client waits between two requests.
+    #[must_use]
+    pub const fn thinking(mut self, thinking: Duration) -> Self {
+        self.thinking = thinking;
         self
     }
 
@@ -140,7 +158,7 @@ impl Crowd {
         });
         let room = Arc::new(Semaphore::new(self.concurrency));
         let mut clients = JoinSet::new();
-        for number in 0..self.requests {
+        for number in self.first..self.first.saturating_add(self.requests) {
             let permit = Arc::clone(&room).acquire_owned().await.expect("it is never closed");
             if self.is_over(began) {
                 break;
@@ -148,6 +166,7 @@ impl Crowd {
             let shared = Arc::clone(&shared);
             clients.spawn(async move {
                 shared.client(number).await;
+                tokio::time::sleep(shared.crowd.thinking).await;
                 drop(permit);
             });
             while let Some(ended) = clients.try_join_next() {
@@ -194,7 +213,8 @@ impl Shared {
             let refused = tried.outcome.may_be_tried_again();
             self.attempts.lock().unwrap_or_else(PoisonError::into_inner).push(tried);
             let Some(retry) = self.crowd.retry.filter(|_| refused) else { return };
-            if self.began.elapsed() + retry.pause > retry.until {
+            let stopped = self.crowd.stopped.load(Ordering::Relaxed);
+            if stopped || self.began.elapsed() + retry.pause > retry.until {
                 return;
             }
             tokio::time::sleep(retry.pause).await;

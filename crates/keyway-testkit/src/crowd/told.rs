@@ -99,6 +99,20 @@ impl Told {
         self.attempts.iter().filter(refused).count()
     }
 
+    /// What refusals with this status said, and how often.
+    pub fn said(&self, status: u16) -> BTreeMap<&str, usize> {
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for attempt in &self.attempts {
+            match &attempt.outcome {
+                Outcome::Refused { status: with, said } if *with == status => {
+                    *counts.entry(said).or_default() += 1;
+                }
+                _ => {}
+            }
+        }
+        counts
+    }
+
     /// How many answers broke off.
     pub fn partial(&self) -> usize {
         let partial = |attempt: &&Attempt| matches!(attempt.outcome, Outcome::Partial { .. });

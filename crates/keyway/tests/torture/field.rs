@@ -1,0 +1,108 @@
+//! What most of the tests stand on: three nodes, their database, and a provider.
+
+use keyway_core::money::Nanos;
+use keyway_testkit::{Cluster, Crowd, Pace, Plan, Postgres, Upstream};
+use serde_json::{Value, json};
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::books::{self, Source};
+
+/// One test at a time: two would measure each other.
+static ALONE: Mutex<()> = Mutex::const_new(());
+
+/// Everything that a test needs. Taken down when dropped, the nodes first.
+pub(crate) struct Field {
+    pub(crate) cluster: Cluster,
+    pub(crate) upstream: Upstream,
+    pub(crate) postgres: Postgres,
+    pub(crate) store_url: String,
+    pub(crate) nanos_per_token: i64,
+    _alone: MutexGuard<'static, ()>,
+}
+
+/// A key that a test made.
+pub(crate) struct Key {
+    pub(crate) hash: String,
+    pub(crate) string: String,
+    pub(crate) limit: Option<Nanos>,
+}
+
+impl Field {
+    /// Three nodes on one PostgreSQL, each behind a network of its own where `proxied`.
+    pub(crate) async fn new(pace: Pace, nanos_per_token: i64, proxied: bool) -> Self {
+        let alone = ALONE.lock().await;
+        let postgres = tokio::task::block_in_place(|| Postgres::start(&[]));
+        let store_url = tokio::task::block_in_place(|| postgres.database("torture"));
+        let upstream = Upstream::start(pace);
+        let plan = Plan {
+            binary: env!("CARGO_BIN_EXE_keyway"),
+            nodes: 3,
+            config: &upstream.config(nanos_per_token),
+            store_url: Some(&store_url),
+            proxied,
+        };
+        let cluster = Cluster::start(&plan).await;
+        Self { cluster, upstream, postgres, store_url, nanos_per_token, _alone: alone }
+    }
+
+    pub(crate) async fn key(&self, limit: Option<Nanos>) -> Key {
+        key(&self.cluster, limit).await
+    }
+
+    /// Clients of all nodes that present `key`.
+    pub(crate) fn crowd(&self, key: &Key) -> Crowd {
+        Crowd::new(&self.cluster.urls(), &key.string)
+    }
+
+    /// The books of `key`, once nothing is in motion any more.
+    pub(crate) async fn books(&self, key: &Key) -> keyway_testkit::Books {
+        books::when_quiet(&Source::Postgres(self.store_url.clone()), &key.hash, key.limit).await
+    }
+
+    /// What each node says that `key` has spent.
+    pub(crate) async fn usages(&self, key: &Key) -> Vec<Nanos> {
+        let mut usages = Vec::new();
+        for node in 0..self.cluster.count() {
+            usages.push(usage(&self.cluster, node, &key.hash).await);
+        }
+        usages
+    }
+}
+
+/// A field of a single node with a database of its own kind: SQLite.
+pub(crate) struct Lonely {
+    pub(crate) cluster: Cluster,
+    pub(crate) upstream: Upstream,
+    pub(crate) nanos_per_token: i64,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Lonely {
+    pub(crate) async fn new(pace: Pace, nanos_per_token: i64) -> Self {
+        let alone = ALONE.lock().await;
+        let upstream = Upstream::start(pace);
+        let plan = Plan {
+            binary: env!("CARGO_BIN_EXE_keyway"),
+            nodes: 1,
+            config: &upstream.config(nanos_per_token),
+            store_url: None,
+            proxied: false,
+        };
+        let cluster = Cluster::start(&plan).await;
+        Self { cluster, upstream, nanos_per_token, _alone: alone }
+    }
+}
+
+pub(crate) async fn key(cluster: &Cluster, limit: Option<Nanos>) -> Key {
+    let usd = limit.map(|limit| -> Value {
+        serde_json::from_str(&limit.to_string()).expect("an amount is a number")
+    });
+    let (key, string) =
+        cluster.manager(0).create_key(&json!({"name": "torture", "limit": usd})).await;
+    Key { hash: key["hash"].as_str().expect("a hash").to_owned(), string, limit }
+}
+
+pub(crate) async fn usage(cluster: &Cluster, node: usize, hash: &str) -> Nanos {
+    let usage = cluster.manager(node).key(hash).await["usage"].to_string();
+    Nanos::parse_limit(&usage).expect("an amount")
+}
