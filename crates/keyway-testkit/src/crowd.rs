@@ -48,6 +48,8 @@ pub struct Retry {
     pub pause: Duration,
     /// Counted from the crowd's beginning.
     pub until: Duration,
+    /// Whether a refusal for money is tried again too.
+    pub for_money: bool,
 }
 
 type Asking = dyn Fn(&mut Random, u64) -> Ask + Send + Sync;
@@ -210,9 +212,11 @@ impl Shared {
         for attempt in 0.. {
             let ticket = Ticket { number, attempt, tokens: ask.tokens };
             let tried = self.attempt(node, ticket, ask).await;
-            let refused = tried.outcome.may_be_tried_again();
+            let again = tried.outcome.may_be_tried_again();
+            let for_money = tried.outcome.is_for_money();
             self.attempts.lock().unwrap_or_else(PoisonError::into_inner).push(tried);
-            let Some(retry) = self.crowd.retry.filter(|_| refused) else { return };
+            let retry = self.crowd.retry.filter(|retry| again && (retry.for_money || !for_money));
+            let Some(retry) = retry else { return };
             let stopped = self.crowd.stopped.load(Ordering::Relaxed);
             if stopped || self.began.elapsed() + retry.pause > retry.until {
                 return;

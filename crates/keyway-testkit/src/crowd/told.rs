@@ -57,6 +57,11 @@ impl Outcome {
         matches!(self, Self::Lost | Self::Refused { status: 402 | 403 | 429 | 503, .. })
     }
 
+    /// Whether it was refused because too little is left.
+    pub const fn is_for_money(&self) -> bool {
+        matches!(self, Self::Refused { status: 402 | 403, .. })
+    }
+
     /// Whether it was let in: its head was an answer's.
     pub const fn is_admitted(&self) -> bool {
         matches!(self, Self::Complete { .. } | Self::Partial { .. })

@@ -5,7 +5,6 @@
 mod bad_input;
 mod command_line;
 mod completions;
-mod crash;
 mod disk;
 mod dry_run;
 mod idempotency;

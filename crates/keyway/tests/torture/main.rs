@@ -14,6 +14,7 @@ mod r16;
 mod r2;
 mod r5;
 mod r7;
+mod r9;
 
 /// A length or a count from the environment.
 fn setting(name: &str, default: u64) -> u64 {

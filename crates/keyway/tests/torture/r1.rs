@@ -30,15 +30,20 @@ fn ask(tokens_max: u64) -> impl Fn(&mut keyway_testkit::Random, u64) -> Ask {
 async fn r1_a_dollar_is_spent_to_the_last_request_that_fits() {
     let field = Field::new(pace(), NANOS_PER_TOKEN, false).await;
     let key = field.key(Some(DOLLAR)).await;
-    let crowd = field.crowd(&key).requests(REQUESTS as u64, REQUESTS);
+    // A machine that is too slow for its load may say so; whoever asks again gets an answer.
+    let pause = Duration::from_millis(200);
+    let retry = Retry { pause, until: Duration::from_secs(30), for_money: false };
+    let crowd = field.crowd(&key).requests(REQUESTS as u64, REQUESTS).retrying(retry);
     let told = crowd.asking(1, ask(TOKENS)).run().await;
     let took = told.began.elapsed();
     let books = field.books(&key).await;
     let verdict = check(&field.upstream.log(), &told, &books, field.nanos_per_token);
     println!("R1 in {took:.1?}: {verdict}");
-    println!("  503: {:?}", told.said(503));
+    for (said, times) in told.said(503) {
+        println!("  {times} times: {said}");
+    }
     verdict.assert_clean();
-    let refused = told.refused(402) + told.refused(403);
+    let refused = told.last().values().filter(|last| last.outcome.is_for_money()).count();
     assert_eq!((told.complete(), refused), (2_702, REQUESTS - 2_702), "{told}");
     assert_eq!(books.charged(), Nanos::new(999_740_000));
     assert_eq!(field.usages(&key).await, [books.charged(); 3]);
@@ -48,7 +53,8 @@ async fn r1_a_dollar_is_spent_to_the_last_request_that_fits() {
 async fn r1b_what_is_held_tenfold_is_spent_as_far_as_it_can_be() {
     let field = Field::new(pace(), NANOS_PER_TOKEN, false).await;
     let key = field.key(Some(DOLLAR)).await;
-    let retry = Retry { pause: Duration::from_millis(250), until: Duration::from_secs(5) };
+    let retry =
+        Retry { pause: Duration::from_millis(250), until: Duration::from_secs(5), for_money: true };
     let crowd = field.crowd(&key).requests(REQUESTS as u64, REQUESTS).retrying(retry);
     let told = crowd.asking(1, ask(10 * TOKENS)).run().await;
     let took = told.began.elapsed();

@@ -1,6 +1,7 @@
 //! R10: revocation is a barrier: once the call is answered no node lets the key in any more.
 //!
-//! `KEYWAY_TORTURE_REVOCATIONS` is how many.
+//! `KEYWAY_TORTURE_REVOCATIONS` is how many, `KEYWAY_TORTURE_THINKING` how many milliseconds a client
+//! waits between two requests: 0 asks for more than a small machine can do.
 
 use std::time::Duration;
 
@@ -17,7 +18,6 @@ const NANOS_PER_TOKEN: i64 = 10_007;
 /// Keys that are in use, and revoked, at a time.
 const AT_ONCE: usize = 3;
 const CLIENTS_OF_A_KEY: usize = 6;
-const THINKING: Duration = Duration::from_millis(30);
 /// How long a key is tried after it was revoked.
 const AFTERWARDS: Duration = Duration::from_millis(400);
 const MEDIAN_MAX: Duration = Duration::from_millis(300);
@@ -79,7 +79,7 @@ async fn round(field: &Field, number: u64) -> Revoked {
         .crowd(&key)
         .numbered_from(number << 32)
         .requests(u64::MAX, CLIENTS_OF_A_KEY)
-        .thinking(THINKING)
+        .thinking(Duration::from_millis(setting("KEYWAY_TORTURE_THINKING", 30)))
         .asking(number, |_, _| Ask::plain(1));
     let manager = field.cluster.manager(random.index(field.cluster.count()));
     let revoking = async {

@@ -32,7 +32,7 @@ async fn r16_the_database_goes_and_comes_back() {
     let pace = Pace { first_most, each, ..Pace::default() };
     let mut field = Field::new(pace, NANOS_PER_TOKEN, false).await;
     let key = field.key(Some(LIMIT)).await;
-    let retry = Retry { pause: Duration::from_millis(50), until: Duration::MAX };
+    let retry = Retry { pause: Duration::from_millis(50), until: Duration::MAX, for_money: false };
     let crowd = field.crowd(&key).requests(u64::MAX, 48).retrying(retry).asking(16, ask);
     let postgres = &mut field.postgres;
     let outages = async {

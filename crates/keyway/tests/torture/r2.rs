@@ -28,7 +28,7 @@ async fn r2_nothing_is_lost_or_made_up_while_everything_fails() {
     let field = Field::new(pace, NANOS_PER_TOKEN, true).await;
     let limit = Nanos::new(i64::try_from(seconds).expect("seconds") * NANOS_PER_SECOND);
     let (limited, unlimited) = (field.key(Some(limit)).await, field.key(None).await);
-    let retry = Retry { pause: Duration::from_millis(50), until: length };
+    let retry = Retry { pause: Duration::from_millis(50), until: length, for_money: true };
     let crowd =
         |key: &Key| field.crowd(key).length(length, CONCURRENCY).retrying(retry).asking(seed, ask);
     let (crowd, freely) = (crowd(&limited), crowd(&unlimited).numbered_from(UNLIMITED_FROM));

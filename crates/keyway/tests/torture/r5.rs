@@ -22,7 +22,7 @@ async fn r5_no_charge_is_lost_by_killing() {
     let (first_most, each) = (Duration::from_millis(20), Duration::from_millis(1));
     let field = Lonely::new(Pace { first_most, each, ..Pace::default() }, NANOS_PER_TOKEN).await;
     let key = key(&field.cluster, Some(LIMIT)).await;
-    let retry = Retry { pause: Duration::from_millis(10), until: Duration::MAX };
+    let retry = Retry { pause: Duration::from_millis(10), until: Duration::MAX, for_money: false };
     let crowd = keyway_testkit::Crowd::new(&field.cluster.urls(), &key.string)
         .requests(u64::MAX, IN_FLIGHT)
         .retrying(retry)
@@ -44,6 +44,10 @@ async fn r5_no_charge_is_lost_by_killing() {
     let verdict = check(&field.upstream.log(), &told, &books, field.nanos_per_token);
     println!("R5, {cycles} kills in {:.1?}: {verdict}", told.began.elapsed());
     verdict.assert_clean();
+    let heard = told.attempts.iter().filter(|attempt| attempt.generation.is_some()).count();
+    let charged = books.rows.iter().filter(|row| row.charge_nanos > 0).count();
+    let in_flight = usize::try_from(cycles).expect("cycles") * IN_FLIGHT;
+    assert!(charged <= heard + in_flight, "beyond what was heard, only what was in flight");
     assert_eq!(said, books.charged());
 }
 
