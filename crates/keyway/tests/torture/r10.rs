@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
+use http::StatusCode;
 use keyway_core::money::Nanos;
-use keyway_testkit::{Ask, Attempt, Client, Pace, Random, eventually};
+use keyway_testkit::{Ask, Attempt, Client, Pace, Random, Reply, eventually};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -112,9 +113,21 @@ async fn in_use_on_every_node(field: &Field, key: &Key) {
     }
 }
 
+/// Asks until it is done: on a machine that is too slow for its load a call may be refused, and one that
+/// was refused may have been done.
 async fn revoke(manager: &Client, key: &Key, what: Revocation) {
+    eventually("the revocation is answered", || async {
+        let reply = ask_to_revoke(manager, key, what).await;
+        let done = reply.status.is_success() || reply.status == StatusCode::NOT_FOUND;
+        assert!(done || reply.status == StatusCode::SERVICE_UNAVAILABLE, "{what:?}: {reply:?}");
+        done.then_some(())
+    })
+    .await;
+}
+
+async fn ask_to_revoke(manager: &Client, key: &Key, what: Revocation) -> Reply {
     let path = format!("/api/v1/keys/{}", key.hash);
-    let reply = match what {
+    match what {
         Revocation::Disable => manager.patch(&path, &json!({"disabled": true})).await,
         Revocation::Delete => manager.delete(&path).await,
         Revocation::LowerTheLimit => manager.patch(&path, &json!({"limit": 0})).await,
@@ -122,6 +135,5 @@ async fn revoke(manager: &Client, key: &Key, what: Revocation) {
             let body = json!({"grace_period_seconds": 0});
             manager.post(&format!("{path}/rotate"), &body).await
         }
-    };
-    assert!(reply.status.is_success(), "{what:?}: {reply:?}");
+    }
 }
