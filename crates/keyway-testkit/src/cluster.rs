@@ -2,16 +2,20 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
 use crate::port::free_port;
 use crate::{Client, Gateway, MANAGEMENT_KEY, Mode, Proxy, Setup, Stopped};
 
-/// How often a node that does not come up is started again: its database may be out of reach.
-const STARTS_MAX: usize = 100;
+/// How long a node that does not come up is started again: its database may be out of reach.
+const RESTART_PATIENCE: Duration = Duration::from_mins(1);
+/// As whatever watches over a process pauses before it starts it again.
+const RESTART_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a cluster is made of.
 #[derive(Clone, Debug)]
@@ -109,7 +113,8 @@ impl Cluster {
                 return;
             }
         };
-        for _ in 0..STARTS_MAX {
+        let until = Instant::now() + RESTART_PATIENCE;
+        while Instant::now() < until {
             stopped = match stopped.try_start().await {
                 Ok(gateway) => {
                     *state = Some(State::Running(Box::new(gateway)));
@@ -117,6 +122,7 @@ impl Cluster {
                 }
                 Err(again) => again,
             };
+            tokio::time::sleep(RESTART_PAUSE).await;
         }
         panic!("node {node} does not come up:\n{}", stopped.log());
     }

@@ -13,7 +13,7 @@ use crate::setting;
 /// Not a round number, so that a wrong sum is not right by chance.
 const NANOS_PER_TOKEN: i64 = 10_007;
 /// What the limited key may spend for each second of the test, so that its limit is reached.
-const NANOS_PER_SECOND: i64 = 20_000_000;
+const NANOS_PER_SECOND: i64 = 2_000_000;
 const CONCURRENCY: usize = 64;
 /// Requests of the unlimited key have numbers from here on.
 const UNLIMITED_FROM: u64 = 1_000_000_000;
