@@ -48,7 +48,7 @@ pub enum ChatAnswer {
         (
             status = 200,
             description = "The completion; with `stream` as server-sent events; with `dry_run` what would become of the request",
-            body = ChatAnswer,
+            content((ChatAnswer = "application/json"), (String = "text/event-stream")),
             headers(("X-Keyway-Max-Tokens" = u64, description = "The `max_tokens` in force; only with `X-Keyway-On-Limit: clamp`")),
         ),
         (status = 400, description = "The request is malformed, or names no model of this gateway"),
