@@ -190,7 +190,10 @@ impl Node {
 
     async fn beat(&self) {
         let (epoch, applied) = (self.meter.epoch(), self.known.borrow().applied);
-        if let Err(error) = self.store.node_beat(epoch, applied, self.clock.own()).await {
+        let told = self.store.node_beat(epoch, applied, self.clock.own());
+        // The next poll must not wait for it: this node serves by what its polls say.
+        let late = |_| StoreError::Unavailable("a beat took too long".to_owned());
+        if let Err(error) = timeout(POLL_PATIENCE, told).await.map_err(late).flatten() {
             tracing::debug!(%error, "the others could not be told that this node lives");
         }
     }

@@ -29,6 +29,12 @@ pub enum ChatAnswer {
     DryRun(DryRunAnswer),
 }
 
+/// One event of a streamed answer; the last has `[DONE]` in place of a chunk.
+#[derive(Debug, ToSchema)]
+pub struct ChatEvent {
+    pub data: serde_json::Value,
+}
+
 /// Answers with a model's completion of `messages`, whole or as a stream of events.
 #[utoipa::path(
     post,
@@ -48,7 +54,7 @@ pub enum ChatAnswer {
         (
             status = 200,
             description = "The completion; with `stream` as server-sent events; with `dry_run` what would become of the request",
-            content((ChatAnswer = "application/json"), (String = "text/event-stream")),
+            content((ChatAnswer = "application/json"), (ChatEvent = "text/event-stream")),
             headers(("X-Keyway-Max-Tokens" = u64, description = "The `max_tokens` in force; only with `X-Keyway-On-Limit: clamp`")),
         ),
         (status = 400, description = "The request is malformed, or names no model of this gateway"),

@@ -26,6 +26,9 @@ async fn r12_whoever_leaves_pays_for_what_came() {
     let books = field.books(&key).await;
     let verdict = check(&field.upstream.log(), &told, &books, field.nanos_per_token);
     println!("R12: {verdict}");
+    for (said, times) in told.said(503) {
+        println!("  {times} times: {said}");
+    }
     verdict.assert_clean();
     assert_eq!(told.partial() as u64, aborts, "all were left: {told}");
     assert_eq!(books.rows.len() as u64, aborts, "each is in the books");
