@@ -6,7 +6,7 @@ use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use keyway_core::clock::Timestamp;
 use keyway_core::id::WorkspaceId;
 use thiserror::Error;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, Config, NoTls};
 use uuid::Uuid;
 
 use crate::clock::StoreTime;
@@ -14,6 +14,9 @@ use crate::migrate::migrate;
 
 /// Connections of one node.
 const CONNECTIONS_MAX: usize = 16;
+/// Further ones, by which it is heard of and hears of the others: a poll that waits behind requests is
+/// late when it matters most.
+const WATCH_CONNECTIONS_MAX: usize = 2;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How to open a store.
@@ -55,29 +58,35 @@ pub enum OpenError {
 
 pub(crate) struct Opened {
     pub(crate) pool: Pool,
+    /// For what a node tells and asks of the others.
+    pub(crate) watch: Pool,
     pub(crate) default_workspace: WorkspaceId,
 }
 
 pub(crate) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError> {
-    let url: Result<tokio_postgres::Config, _> = options.url.parse();
+    let url: Result<Config, _> = options.url.parse();
     let mut config = url.map_err(|error| OpenError::Url(error.to_string()))?;
     config.connect_timeout(CONNECT_TIMEOUT).application_name("keyway");
-    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    let manager = Manager::from_config(config, NoTls, recycling);
-    let pool = Pool::builder(manager)
-        .max_size(CONNECTIONS_MAX)
-        .wait_timeout(Some(CONNECT_TIMEOUT))
-        .create_timeout(Some(CONNECT_TIMEOUT))
-        .recycle_timeout(Some(CONNECT_TIMEOUT))
-        .runtime(Runtime::Tokio1)
-        .build()
-        .map_err(|error| OpenError::Connect(error.to_string()))?;
+    let watch = pool(config.clone(), WATCH_CONNECTIONS_MAX)?;
+    let pool = pool(config, CONNECTIONS_MAX)?;
     let mut client = pool.get().await.map_err(|error| OpenError::Connect(error.to_string()))?;
     check_server(&client).await?;
     migrate(&mut client).await?;
     let default_workspace = settle_in(&client, options).await?;
     drop(client);
-    Ok(Opened { pool, default_workspace })
+    Ok(Opened { pool, watch, default_workspace })
+}
+
+fn pool(config: Config, connections_max: usize) -> Result<Pool, OpenError> {
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    Pool::builder(Manager::from_config(config, NoTls, recycling))
+        .max_size(connections_max)
+        .wait_timeout(Some(CONNECT_TIMEOUT))
+        .create_timeout(Some(CONNECT_TIMEOUT))
+        .recycle_timeout(Some(CONNECT_TIMEOUT))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .map_err(|error| OpenError::Connect(error.to_string()))
 }
 
 /// A charge that was answered has to be on a disk, and on the server that is asked next.

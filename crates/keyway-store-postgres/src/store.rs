@@ -23,6 +23,7 @@ use crate::{keys, leases, ledger, nodes, rows};
 #[derive(Debug)]
 pub struct PostgresStore {
     pool: Pool,
+    watch: Pool,
     writer: Writer,
     task: JoinHandle<()>,
     default_workspace: WorkspaceId,
@@ -32,15 +33,16 @@ pub struct PostgresStore {
 impl PostgresStore {
     /// Connects, and brings the schema up to date; makes the installation where there is none.
     pub async fn open(options: &PostgresOptions) -> Result<Self, OpenError> {
-        let Opened { pool, default_workspace } = open::open(options).await?;
+        let Opened { pool, watch, default_workspace } = open::open(options).await?;
         let (writer, task) = Writer::start(pool.clone());
-        Ok(Self { pool, writer, task, default_workspace, time: options.time })
+        Ok(Self { pool, watch, writer, task, default_workspace, time: options.time })
     }
 
     /// Ends all connections. Every later call is answered that the store is unavailable.
     pub fn close(&self) {
         self.task.abort();
         self.pool.close();
+        self.watch.close();
     }
 
     /// Transactions of the ledger that were committed since it was opened; calls that wait share one.
@@ -156,7 +158,7 @@ impl Store for PostgresStore {
     }
 
     async fn node_join(&self, name: &str, now: Timestamp) -> Result<Joined, StoreError> {
-        transact!(self.pool, |tx, _again| async {
+        transact!(self.watch, |tx, _again| async {
             nodes::join(tx, name, self.time.now(tx, now).await?).await
         })
     }
@@ -167,7 +169,7 @@ impl Store for PostgresStore {
         applied: i64,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        transact!(self.pool, |tx, _again| async {
+        transact!(self.watch, |tx, _again| async {
             nodes::beat(tx, epoch, applied, self.time.now(tx, now).await?).await
         })
     }
@@ -178,7 +180,7 @@ impl Store for PostgresStore {
         since: i64,
         now: Timestamp,
     ) -> Result<Poll, StoreError> {
-        transact!(self.pool, |tx, _again| async {
+        transact!(self.watch, |tx, _again| async {
             nodes::poll(tx, epoch, since, self.time.now(tx, now).await?).await
         })
     }
@@ -189,7 +191,7 @@ impl Store for PostgresStore {
         end: NodeEnd,
         now: Timestamp,
     ) -> Result<Option<u64>, StoreError> {
-        transact!(self.pool, |tx, _again| async {
+        transact!(self.watch, |tx, _again| async {
             nodes::end(tx, epoch, end, self.time.now(tx, now).await?).await
         })
     }
