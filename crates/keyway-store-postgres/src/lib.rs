@@ -13,7 +13,9 @@ mod nodes;
 mod open;
 mod rows;
 mod store;
+mod tls;
 mod transact;
+mod url;
 mod writer;
 
 pub use clock::StoreTime;

@@ -1,16 +1,22 @@
 //! Opening: connect, look whom to, schema, secret.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+};
 use keyway_core::clock::Timestamp;
 use keyway_core::id::WorkspaceId;
 use thiserror::Error;
-use tokio_postgres::{Client, Config, NoTls};
+use tokio_postgres::{Client, Config};
+use tokio_postgres_rustls::MakeRustlsConnect;
 use uuid::Uuid;
 
 use crate::clock::StoreTime;
 use crate::migrate::migrate;
+use crate::tls;
+use crate::url::Destination;
 
 /// Connections of one node.
 const CONNECTIONS_MAX: usize = 16;
@@ -22,7 +28,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// How to open a store.
 #[derive(Clone, Debug)]
 pub struct PostgresOptions {
-    /// `postgres://user:password@host:port/database`
+    /// `postgres://user:password@host:port/database`, with `sslmode` and `sslrootcert` as libpq has
+    /// them; without, certificates are checked but on this machine.
     pub url: String,
     /// Of the installation's secret.
     pub fingerprint: [u8; 32],
@@ -35,8 +42,10 @@ pub struct PostgresOptions {
 /// Why a store cannot be opened, and what to do. The URL is not repeated: a password may be in it.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    #[error("the store's URL is not one of PostgreSQL: {0}")]
+    #[error("the store's URL cannot be used: {0}")]
     Url(String),
+    #[error("{0}, which sslrootcert names in the store's URL, cannot be used: {1}")]
+    RootCertificate(PathBuf, String),
     #[error("cannot connect to the store: {0}")]
     Connect(String),
     #[error("the store is a standby, which cannot be written: name the primary")]
@@ -64,12 +73,13 @@ pub(crate) struct Opened {
 }
 
 pub(crate) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError> {
-    let url: Result<Config, _> = options.url.parse();
-    let mut config = url.map_err(|error| OpenError::Url(error.to_string()))?;
+    let destination = Destination::parse(&options.url)?;
+    let connector = tls::connector(&destination)?;
+    let mut config = destination.config;
     config.connect_timeout(CONNECT_TIMEOUT).application_name("keyway");
-    let watch = pool(config.clone(), WATCH_CONNECTIONS_MAX)?;
-    let pool = pool(config, CONNECTIONS_MAX)?;
-    let mut client = pool.get().await.map_err(|error| OpenError::Connect(error.to_string()))?;
+    let watch = pool(config.clone(), connector.clone(), WATCH_CONNECTIONS_MAX)?;
+    let pool = pool(config, connector, CONNECTIONS_MAX)?;
+    let mut client = pool.get().await.map_err(|error| not_connected(&error))?;
     check_server(&client).await?;
     migrate(&mut client).await?;
     let default_workspace = settle_in(&client, options).await?;
@@ -77,9 +87,13 @@ pub(crate) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError>
     Ok(Opened { pool, watch, default_workspace })
 }
 
-fn pool(config: Config, connections_max: usize) -> Result<Pool, OpenError> {
+fn pool(
+    config: Config,
+    connector: MakeRustlsConnect,
+    connections_max: usize,
+) -> Result<Pool, OpenError> {
     let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    Pool::builder(Manager::from_config(config, NoTls, recycling))
+    Pool::builder(Manager::from_config(config, connector, recycling))
         .max_size(connections_max)
         .wait_timeout(Some(CONNECT_TIMEOUT))
         .create_timeout(Some(CONNECT_TIMEOUT))
@@ -87,6 +101,14 @@ fn pool(config: Config, connections_max: usize) -> Result<Pool, OpenError> {
         .runtime(Runtime::Tokio1)
         .build()
         .map_err(|error| OpenError::Connect(error.to_string()))
+}
+
+fn not_connected(error: &PoolError) -> OpenError {
+    OpenError::Connect(match error {
+        PoolError::Backend(error) => tls::explain(error),
+        PoolError::Timeout(TimeoutType::Create) => "it does not answer".to_owned(),
+        error => error.to_string(),
+    })
 }
 
 /// A charge that was answered has to be on a disk, and on the server that is asked next.

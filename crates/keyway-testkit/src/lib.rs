@@ -1,6 +1,7 @@
 //! What Keyway's tests stand on: the real binary on a real socket, a plain client, and a provider
 //! that does what a test tells it. Never shipped.
 
+mod certificates;
 mod chaos;
 mod checker;
 mod client;

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::certificates::{AUTHORITY_FILE, Certificates};
+
 /// Where Debian keeps servers by version; elsewhere they are on the path.
 const DEBIAN: &str = "/usr/lib/postgresql";
 /// PostgreSQL refuses to run as root, so it runs as one of these then.
@@ -28,11 +30,28 @@ impl Postgres {
     /// # Panics
     /// Where no PostgreSQL is installed, or it does not start.
     pub fn start(settings: &[&str]) -> Self {
+        Self::start_in(tempfile::tempdir().expect("a directory"), settings)
+    }
+
+    /// The same, encrypted: with a certificate for the host `name`, of an authority of its own.
+    pub fn start_encrypted(name: &str) -> Self {
         let place = tempfile::tempdir().expect("a directory");
+        let files = Certificates::make(place.path(), name);
+        let certificate = format!("ssl_cert_file={}", files.certificate.display());
+        let key = format!("ssl_key_file={}", files.key.display());
+        Self::start_in(place, &["ssl=on", &certificate, &key])
+    }
+
+    /// The certificate of the authority of [`Postgres::start_encrypted`].
+    pub fn authority(&self) -> PathBuf {
+        self.place.path().join(AUTHORITY_FILE)
+    }
+
+    fn start_in(place: TempDir, settings: &[&str]) -> Self {
         let programs = programs();
         let user = rustix::process::geteuid().is_root().then(a_user);
         if let Some(user) = user {
-            let given = Command::new("chown").arg(user).arg(place.path()).status();
+            let given = Command::new("chown").arg("-R").arg(user).arg(place.path()).status();
             assert!(given.is_ok_and(|status| status.success()), "the directory goes to {user}");
         }
         let data = place.path().join("data");

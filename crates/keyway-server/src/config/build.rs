@@ -19,6 +19,10 @@ use super::{
     StoreConfig, rules, secret,
 };
 
+/// Of a secret that is written out.
+const ADVICE: &str =
+    "stands in the configuration itself; \"env:NAME\" or \"file:PATH\" keeps it out";
+
 pub(super) fn config(
     root: View<'_>,
     origin: &Path,
@@ -36,9 +40,10 @@ pub(super) fn config(
     let providers: Vec<_> =
         providers.iter().map(|(view, at)| provider(*view, at, folder, env, report)).collect();
     let models: Vec<_> = models.iter().map(|(view, at)| model(*view, at, &slugs, report)).collect();
+    let store = store(root, folder, env, report);
     Some(Config {
         server: server(root)?,
-        store: store(root)?,
+        store: store?,
         keys: keys(root)?,
         providers: providers.into_iter().collect::<Option<_>>()?,
         models: models.into_iter().collect::<Option<_>>()?,
@@ -59,11 +64,47 @@ fn server(root: View<'_>) -> Option<ServerConfig> {
     })
 }
 
-fn store(root: View<'_>) -> Option<StoreConfig> {
-    match root.section("store").and_then(|section| section.text("durability")) {
-        Some(word) => Durability::parse(word).map(|durability| StoreConfig { durability }),
-        None => Some(StoreConfig::default()),
+fn store(
+    root: View<'_>,
+    folder: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    report: &mut Report<'_>,
+) -> Option<StoreConfig> {
+    let Some(section) = root.section("store") else { return Some(StoreConfig::default()) };
+    let place = root.place("store", &Place::default());
+    let url = section
+        .text("url")
+        .map(|source| store_url(source, &section.place("url", &place), folder, env, report));
+    Some(StoreConfig {
+        url: match url {
+            Some(read) => Some(read?),
+            None => None,
+        },
+        durability: match section.text("durability") {
+            Some(word) => Durability::parse(word)?,
+            None => Durability::default(),
+        },
+    })
+}
+
+fn store_url(
+    source: &str,
+    place: &Place,
+    folder: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    report: &mut Report<'_>,
+) -> Option<KeySecret> {
+    let found = read(source, place, &secret::STORE_URL, folder, env, report)?;
+    let url = found.secret.expose();
+    if !rules::is_store_url(url) {
+        let allowed = rules::STORE_URL_SOURCE.allowed;
+        report.wrong(place, "is not the URL of a PostgreSQL database", allowed);
+        return None;
     }
+    if found.literal && rules::has_password(url) {
+        report.warn(place, ADVICE);
+    }
+    Some(found.secret)
 }
 
 fn keys(root: View<'_>) -> Option<KeysConfig> {
@@ -103,23 +144,27 @@ fn credential(
     env: &dyn Fn(&str) -> Option<String>,
     report: &mut Report<'_>,
 ) -> Option<KeySecret> {
+    let found = read(source, place, &secret::CREDENTIAL, folder, env, report)?;
+    if found.literal {
+        report.warn(place, ADVICE);
+    }
+    Some(found.secret)
+}
+
+fn read(
+    source: &str,
+    place: &Place,
+    purpose: &secret::Purpose,
+    folder: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    report: &mut Report<'_>,
+) -> Option<secret::Found> {
     // Such a text was reported by its rule.
     if source.chars().any(char::is_control) {
         return None;
     }
-    match secret::read(source, folder, env) {
-        Ok(found) => {
-            if found.literal {
-                let advice = "stands in the configuration itself; \"env:NAME\" or \"file:PATH\" keeps it out";
-                report.warn(place, advice);
-            }
-            Some(found.secret)
-        }
-        Err(wrong) => {
-            report.wrong(place, &wrong.problem, wrong.allowed);
-            None
-        }
-    }
+    let found = secret::read(source, purpose, folder, env);
+    found.map_err(|wrong| report.wrong(place, &wrong.problem, wrong.allowed)).ok()
 }
 
 fn model(view: View<'_>, place: &Place, slugs: &[&str], report: &mut Report<'_>) -> Option<Model> {

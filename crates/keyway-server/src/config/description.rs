@@ -105,12 +105,20 @@ static SERVER: Section = Section {
 
 static STORE: Section = Section {
     doc: "Where keys and charges are kept.",
-    fields: &[Field {
-        name: "durability",
-        doc: "What an acknowledged write survives: \"flush\" a power failure, \"process\" only the end of the process.",
-        presence: Presence::Default("flush"),
-        kind: Kind::Choice(DURABILITIES),
-    }],
+    fields: &[
+        Field {
+            name: "url",
+            doc: "A PostgreSQL database, for several nodes, in place of the embedded store: \"env:NAME\", \"file:PATH\" (relative to this file), or the URL itself, which is better not kept here with a password.",
+            presence: Presence::Optional,
+            kind: Kind::Text(&rules::STORE_URL_SOURCE),
+        },
+        Field {
+            name: "durability",
+            doc: "What an acknowledged write of the embedded store survives: \"flush\" a power failure, \"process\" only the end of the process.",
+            presence: Presence::Default("flush"),
+            kind: Kind::Choice(DURABILITIES),
+        },
+    ],
 };
 
 static KEYS: Section = Section {

@@ -57,8 +57,10 @@ pub struct ServerConfig {
     pub shutdown_grace: Duration,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct StoreConfig {
+    /// `postgres://…`, maybe with a password; `None` for the embedded store.
+    pub url: Option<KeySecret>,
     pub durability: Durability,
 }
 

@@ -62,6 +62,12 @@ pub(super) static SECRET_SOURCE: TextRule = TextRule {
     check: secret_source,
 };
 
+pub(super) static STORE_URL_SOURCE: TextRule = TextRule {
+    allowed: "\"env:NAME\", \"file:PATH\" or \"postgres://user@host/database\"",
+    pattern: "[^\\x00-\\x1f\\x7f-\\x9f]*",
+    check: secret_source,
+};
+
 pub(super) const DURATION_ALLOWED: &str =
     "whole seconds, such as 30, or a text such as \"500ms\", \"30s\" or \"2m\", one day at most";
 pub(super) const DURATION_PATTERN: &str = "[0-9]+(ms|s|m|h)";
@@ -148,6 +154,18 @@ fn rate(text: &str) -> Result<(), String> {
 
 fn secret_source(text: &str) -> Result<(), String> {
     no_control_characters(text)
+}
+
+/// Whether it is the URL of a store at all; the store itself says what else is wrong with one.
+pub(super) fn is_store_url(text: &str) -> bool {
+    ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme))
+}
+
+/// Whether a store's URL brings a password: `user:password@`, or as an option.
+pub(super) fn has_password(url: &str) -> bool {
+    let place = url.split_once("://").map_or(url, |(_, place)| place);
+    let user = place.split_once('@').map_or("", |(user, _)| user);
+    user.contains(':') || url.contains("password=")
 }
 
 fn no_control_characters(text: &str) -> Result<(), String> {

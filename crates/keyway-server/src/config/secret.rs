@@ -1,4 +1,4 @@
-//! Credentials that a configuration refers to.
+//! Secrets that a configuration refers to.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,40 +7,63 @@ use std::path::Path;
 use keyway_core::secret::KeySecret;
 use zeroize::Zeroizing;
 
-/// Longest credential, in bytes.
+/// Longest secret, in bytes.
 const SECRET_BYTES_MAX: usize = 8 * 1024;
 
-/// A credential, and whether it stands in the configuration itself.
+/// What a secret is for.
+pub(super) struct Purpose {
+    /// What a character that may not be in it does.
+    unfit: &'static str,
+    allowed: &'static str,
+}
+
+/// A credential is sent as a header: nothing in it may end the header or begin another.
+pub(super) static CREDENTIAL: Purpose = Purpose {
+    unfit: "holds a character that cannot be sent in a header",
+    allowed: "1 to 8192 visible ASCII characters without spaces; leave api_key out to send none",
+};
+
+pub(super) static STORE_URL: Purpose = Purpose {
+    unfit: "holds a character that no URL has",
+    allowed: "\"postgres://user@host/database\"; leave url out for the embedded store",
+};
+
+/// A secret, and whether it stands in the configuration itself.
 pub(super) struct Found {
     pub(super) secret: KeySecret,
     pub(super) literal: bool,
 }
 
-/// What is wrong with a credential; completes "`field` ". Never its value.
+/// What is wrong with a secret; completes "`field` ". Never its value.
 pub(super) struct Wrong {
     pub(super) problem: String,
     pub(super) allowed: &'static str,
 }
 
-/// Reads the credential that `source` names: `env:NAME`, `file:PATH` (relative to `folder`) or itself.
+/// Reads the secret that `source` names: `env:NAME`, `file:PATH` (relative to `folder`) or itself.
 pub(super) fn read(
     source: &str,
+    purpose: &Purpose,
     folder: &Path,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Found, Wrong> {
     if let Some(name) = source.strip_prefix("env:") {
-        let secret = from_environment(name, env)?;
+        let secret = from_environment(name, purpose, env)?;
         return Ok(Found { secret, literal: false });
     }
     if let Some(path) = source.strip_prefix("file:") {
-        let secret = from_file(path, folder)?;
+        let secret = from_file(path, purpose, folder)?;
         return Ok(Found { secret, literal: false });
     }
-    let secret = usable(source, "")?;
+    let secret = usable(source, purpose, "")?;
     Ok(Found { secret, literal: true })
 }
 
-fn from_environment(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<KeySecret, Wrong> {
+fn from_environment(
+    name: &str,
+    purpose: &Purpose,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<KeySecret, Wrong> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.bytes().all(plain)
     {
@@ -53,10 +76,10 @@ fn from_environment(name: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<
         problem: format!("names the environment variable {name}, which is not set"),
         allowed: "the name of a variable that is set where Keyway starts",
     })?;
-    usable(&value, &format!("names the environment variable {name}, which "))
+    usable(&value, purpose, &format!("names the environment variable {name}, which "))
 }
 
-fn from_file(path: &str, folder: &Path) -> Result<KeySecret, Wrong> {
+fn from_file(path: &str, purpose: &Purpose, folder: &Path) -> Result<KeySecret, Wrong> {
     if path.is_empty() {
         return Err(Wrong {
             problem: "names no file after \"file:\"".to_owned(),
@@ -73,21 +96,15 @@ fn from_file(path: &str, folder: &Path) -> Result<KeySecret, Wrong> {
         problem: format!("names the file {shown}, which cannot be read: {error}"),
         allowed: "a file that Keyway's user may read",
     })?;
-    usable(text.trim_ascii_end(), &format!("names the file {shown}, which "))
+    usable(text.trim_ascii_end(), purpose, &format!("names the file {shown}, which "))
 }
 
-/// A credential is sent as a header: nothing in it may end the header or begin another.
-fn usable(text: &str, whose: &str) -> Result<KeySecret, Wrong> {
+fn usable(text: &str, purpose: &Purpose, whose: &str) -> Result<KeySecret, Wrong> {
     let problem = match text {
         "" => "is empty",
         text if text.len() > SECRET_BYTES_MAX => "is longer than 8192 bytes",
-        text if !text.bytes().all(|byte| byte.is_ascii_graphic()) => {
-            "holds a character that cannot be sent in a header"
-        }
+        text if !text.bytes().all(|byte| byte.is_ascii_graphic()) => purpose.unfit,
         text => return Ok(KeySecret::from_presented(text)),
     };
-    Err(Wrong {
-        problem: format!("{whose}{problem}"),
-        allowed: "1 to 8192 visible ASCII characters without spaces; leave api_key out to send none",
-    })
+    Err(Wrong { problem: format!("{whose}{problem}"), allowed: purpose.allowed })
 }

@@ -6,3 +6,4 @@ mod opening;
 mod outage;
 mod random;
 mod support;
+mod tls;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use keyway_core::clock::Clock;
 use keyway_core::id::KeyHash;
-use keyway_core::secret::InstallationSecret;
+use keyway_core::secret::{InstallationSecret, KeySecret};
 use keyway_core::store::Store;
 use keyway_server::app::App;
 use keyway_server::clock::SystemClock;
@@ -39,7 +39,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), CliError> {
         tracing::warn!("{warning}");
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    if let Some(url) = &args.store_url {
+    let configured = config.store.url.as_ref().map(KeySecret::expose);
+    if let Some(url) = args.store_url.as_deref().or(configured) {
         let (secret, store) = installation::open_shared(url, clock.now()).await?;
         let store = Arc::new(store);
         let shared = Arc::clone(&store) as Arc<dyn Store>;

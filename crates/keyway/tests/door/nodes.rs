@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use keyway_core::money::Nanos;
 use keyway_testkit::{Gateway, Postgres};
 use serde_json::{Value, json};
@@ -97,4 +98,43 @@ async fn a_key_that_is_disabled_on_one_node_is_refused_by_all() {
     }
     println!("the slowest change was in force everywhere after {slowest:?}");
     assert!(slowest < Duration::from_millis(1_200), "{slowest:?}");
+}
+
+/// The address comes from the configuration, and its password from elsewhere.
+#[tokio::test]
+async fn the_store_is_named_by_the_configuration() {
+    let server = Postgres::start(&[]);
+    let [url, other] = ["configured", "named"].map(|database| server.database(database));
+    let secret = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(secret.path(), "ab".repeat(32)).expect("a secret");
+    let secret = secret.path().to_str().expect("UTF-8");
+    let configured = || {
+        setup()
+            .config("[store]\nurl = \"env:DATABASE_URL\"\n")
+            .variable("DATABASE_URL", &url)
+            .variable("KEYWAY_SECRET_FILE", secret)
+    };
+    let gateway = configured().start().await;
+    let (_, key) = gateway.manager().create_key(&json!({"name": "kept"})).await;
+    gateway.terminate().await;
+
+    let named = configured().variable("KEYWAY_STORE_URL", &other).start().await;
+    let unknown = named.client(&key).get("/api/v1/key").await;
+    assert_eq!(unknown.status, StatusCode::UNAUTHORIZED, "the environment goes before the file");
+    named.terminate().await;
+    let gateway = configured().start().await;
+    assert_eq!(gateway.client(&key).get("/api/v1/key").await.status, StatusCode::OK);
+
+    // Beside the gateway, for who has lost all management keys.
+    let made = std::process::Command::new(env!("CARGO_BIN_EXE_keyway"))
+        .args(["management-keys", "create", "--name", "rescue", "--offline", "--quiet"])
+        .env("KEYWAY_STORE_URL", &url)
+        .env("KEYWAY_SECRET_FILE", secret)
+        .output()
+        .expect("it runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let rescue = String::from_utf8(made.stdout).expect("text");
+    let rescued = gateway.client(rescue.trim()).get("/api/v1/keys").await;
+    assert_eq!(rescued.status, StatusCode::OK);
+    gateway.terminate().await;
 }

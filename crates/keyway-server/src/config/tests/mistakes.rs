@@ -349,3 +349,25 @@ endpoints = [{ provider = "none", upstream_model = "m", pricing = { prompt = "0"
     assert_eq!(lines, [2, 4, 6, 8, 10, 11, 13, 14, 15, 19], "{errors}");
     assert_eq!(errors.to_string().lines().count(), lines.len());
 }
+
+#[test]
+fn the_stores_url_is_one_and_is_never_shown() {
+    let url = "\"env:NAME\", \"file:PATH\" or \"postgres://user@host/database\"";
+    let left_out = "\"postgres://user@host/database\"; leave url out for the embedded store";
+    for (source, problem, allowed) in [
+        ("", "is empty", left_out),
+        ("mysql://u:planted@db/k", "is not the URL of a PostgreSQL database", url),
+        ("postgres://u:planted secret@db/k", "holds a character that no URL has", left_out),
+        ("env:ACME_KEY", "is not the URL of a PostgreSQL database", url),
+        (
+            "env:NOT_SET",
+            "names the environment variable NOT_SET, which is not set",
+            "the name of a variable that is set where Keyway starts",
+        ),
+    ] {
+        let text = format!("[store]\nurl = \"{source}\"");
+        let told = message(&text);
+        assert_eq!(told, format!("keyway.toml:2:7: store.url: {problem}; allowed: {allowed}"));
+        assert!(!told.contains("planted"), "{told}");
+    }
+}

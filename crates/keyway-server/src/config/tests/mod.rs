@@ -68,6 +68,7 @@ base_url = "https://spare.example.com"
 fn environment(name: &str) -> Option<String> {
     match name {
         "ACME_KEY" => Some("planted-secret".to_owned()),
+        "STORE_URL" => Some("postgres://keyway:planted-secret@db/keyway".to_owned()),
         "EMPTY" => Some(String::new()),
         "SPLIT" => Some("planted-secret\r\nX-Injected: 1".to_owned()),
         _ => None,
@@ -179,6 +180,26 @@ fn a_key_in_the_file_itself_is_warned_of_and_not_shown() {
                   \"env:NAME\" or \"file:PATH\" keeps it out";
     assert_eq!(config.warnings, [advice]);
     assert!(!format!("{config:?}").contains("planted-secret"));
+}
+
+#[test]
+fn a_stores_url_is_a_secret_where_it_has_a_password() {
+    for (source, url, warned) in [
+        ("env:STORE_URL", "postgres://keyway:planted-secret@db/keyway", false),
+        ("postgres://keyway:planted-secret@db/k", "postgres://keyway:planted-secret@db/k", true),
+        (
+            "postgresql://db/k?password=planted-secret",
+            "postgresql://db/k?password=planted-secret",
+            true,
+        ),
+        ("postgres://keyway@db:5432/k", "postgres://keyway@db:5432/k", false),
+    ] {
+        let config = parse(&format!("[store]\nurl = \"{source}\"")).expect(source);
+        assert_eq!(config.store.url.as_ref().map(KeySecret::expose), Some(url));
+        assert_eq!(config.store.durability, Durability::Flush);
+        assert_eq!(config.warnings.len(), usize::from(warned), "{:?}", config.warnings);
+        assert!(!format!("{config:?}").contains("planted-secret"));
+    }
 }
 
 #[test]
