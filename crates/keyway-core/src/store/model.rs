@@ -1,5 +1,7 @@
 //! A store in memory, simple enough to be right at sight; what the real ones are compared with.
 
+#[cfg(test)]
+mod inspect;
 mod nodes;
 mod state;
 
@@ -29,12 +31,6 @@ pub struct MemoryStore {
 impl MemoryStore {
     pub fn new(default_workspace: WorkspaceId) -> Self {
         Self { default_workspace, state: Mutex::default() }
-    }
-
-    /// What is leased to a run, for checks of invariants.
-    #[cfg(test)]
-    pub(crate) fn leases_of(&self, epoch: Epoch) -> Vec<(crate::ledger::Slice, Nanos)> {
-        self.state().leases_of(epoch)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -1,5 +1,6 @@
 //! What comes from outside: changes by operators, mistaken ends, and the end of all trouble.
 
+use super::trouble::Trouble;
 use super::world::{SECOND, World, answer};
 use crate::budget::ResetInterval;
 use crate::key::KeyPatch;
@@ -8,7 +9,7 @@ use crate::store::{NodeEnd, Store};
 
 impl World {
     pub(super) fn change(&mut self) {
-        let key = self.below(2) as usize;
+        let key = self.below(self.keys.len() as u64) as usize;
         let mut patch = KeyPatch::default();
         match self.below(4) {
             0 => patch.limit = Some(Some(Nanos::new(self.below(400) as i64))),
@@ -16,6 +17,7 @@ impl World {
             2 => patch.reset = Some([None, Some(ResetInterval::Daily)][self.below(2) as usize]),
             _ => patch.disabled = Some(self.chance(30)),
         }
+        self.amended.insert(self.keys[key].account);
         let (hash, now) = (self.keys[key].hash, self.time());
         answer(self.store.key_update(hash, patch, now)).expect("written");
     }
@@ -28,8 +30,10 @@ impl World {
 
     /// Everybody is well again, and everything comes to its end.
     pub(super) fn heal(&mut self) {
+        self.trouble = Trouble::none();
         for at in 0..self.nodes.len() {
             self.nodes[at].partitioned = false;
+            self.nodes[at].asleep_until = 0;
             self.nodes[at].skew = 0;
             if !self.nodes[at].up {
                 self.join(at);
@@ -40,6 +44,7 @@ impl World {
             for at in 0..self.nodes.len() {
                 self.poll(at);
                 self.settle(at);
+                self.post(at);
                 self.give_up(at);
                 self.nodes[at].ledger.tidy();
                 self.call(at);

@@ -1,6 +1,8 @@
 //! One to five nodes run the real ledger against the model of a store, in a world where everything
-//! goes wrong: crashes, nodes that are taken for dead and are not, partitions, answers that are lost,
-//! calls that arrive twice, clocks that are off, limits and windows that change under way.
+//! goes wrong: crashes, nodes that are taken for dead and are not, nodes that sleep and wake, partitions,
+//! a store that answers late and in another order, answers that are lost, calls that arrive twice, clocks
+//! that are off, limits and windows that change under way. Which of it happens is drawn for each seed; to
+//! one in eight everything does. What has to hold is in [`checks`], after every event.
 //!
 //! A run is a function of its seed. A seed that fails prints itself; `KEYWAY_SEED=… cargo test -p
 //! keyway-core simulation` runs it alone. `KEYWAY_SEEDS` says how many are run.
@@ -12,10 +14,13 @@
     reason = "random numbers, all small"
 )]
 
+mod calls;
 mod checks;
 mod events;
 mod node;
 mod requests;
+mod trouble;
+mod verdicts;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

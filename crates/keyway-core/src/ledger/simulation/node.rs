@@ -3,16 +3,34 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::super::{LeaseCall, Leased, Ledger, Metered, Settings, Settlement};
+use super::super::{AnswerMark, LeaseCall, Leased, Ledger, Metered, Settings, Settlement};
 use crate::id::{AccountId, Epoch, GenerationId};
 use crate::ledger::AccountState;
 use crate::money::Nanos;
+use crate::store::Poll;
 
-/// A lease call on its way: executed with an answer that was lost, or not yet executed.
+/// A lease call on its way: not yet executed, or with an answer that nobody heard yet.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Calling {
     pub(super) call: LeaseCall,
     pub(super) executed: Option<Leased>,
+    /// The answer will be heard; otherwise it was lost.
+    pub(super) late: bool,
+}
+
+/// What a node has to write.
+#[derive(Clone, Debug)]
+pub(super) enum Writing {
+    Mark(AnswerMark),
+    Settle(Settlement),
+}
+
+/// A mark or a charge on its way.
+#[derive(Debug)]
+pub(super) struct Letter {
+    pub(super) writing: Writing,
+    /// The store has it, and its answer is under way.
+    pub(super) answered: bool,
 }
 
 /// A request on a node.
@@ -36,10 +54,15 @@ pub(super) struct Node {
     pub(super) epoch: Epoch,
     pub(super) up: bool,
     pub(super) partitioned: bool,
+    /// It stands still until then, in microseconds.
+    pub(super) asleep_until: i64,
     /// How far its clock is off, in microseconds, after correction.
     pub(super) skew: i64,
     pub(super) applied: i64,
     pub(super) calling: Vec<Calling>,
+    pub(super) letters: Vec<Letter>,
+    /// What a slow store said, and the node has not heard yet.
+    pub(super) polled: Option<Poll>,
     pub(super) waiting: BTreeMap<GenerationId, (Vec<AccountId>, Nanos)>,
     pub(super) requests: BTreeMap<GenerationId, Request>,
     /// What it was told of the accounts.
@@ -54,9 +77,12 @@ impl Node {
             epoch: Epoch(0),
             up: false,
             partitioned: false,
+            asleep_until: 0,
             skew: 0,
             applied: 0,
             calling: Vec::new(),
+            letters: Vec::new(),
+            polled: None,
             waiting: BTreeMap::new(),
             requests: BTreeMap::new(),
             states: BTreeMap::new(),
@@ -67,6 +93,8 @@ impl Node {
     pub(super) fn forget(&mut self) {
         self.ledger = ledger(Epoch(0));
         self.calling.clear();
+        self.letters.clear();
+        self.polled = None;
         self.waiting.clear();
         self.requests.clear();
         self.states.clear();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::node::{Calling, Request};
+use super::node::{Request, Writing};
 use super::world::{Truth, World, answer};
 use crate::clock::Timestamp;
 use crate::id::{AccountId, GenerationId};
@@ -12,7 +12,6 @@ use crate::ledger::{
 use crate::money::Nanos;
 use crate::pricing::Usage;
 use crate::store::contract::fixture;
-use crate::store::{Settled, Store, StoreError};
 
 impl World {
     pub(super) fn reserve(&mut self, node: usize) {
@@ -20,13 +19,23 @@ impl World {
         let mut random = [0; 10];
         random[2..].copy_from_slice(&self.number.to_be_bytes());
         let id = GenerationId::new(Timestamp::default(), random);
-        let first = self.below(2) as usize;
-        let mut accounts = vec![self.keys[first].account];
-        if self.chance(30) {
-            accounts = self.keys.iter().map(|key| key.account).collect();
-        }
+        let accounts = self.path();
         let bound = Nanos::new(self.below(60) as i64);
         self.ask(node, id, &accounts, bound);
+    }
+
+    /// One account, or up to four, in one order; the first is the key's own.
+    fn path(&mut self) -> Vec<AccountId> {
+        let first = self.below(self.keys.len() as u64) as usize;
+        let mut accounts = vec![self.keys[first].account];
+        if self.chance(45) {
+            for above in first + 1..self.keys.len() {
+                if self.chance(70) {
+                    accounts.push(self.keys[above].account);
+                }
+            }
+        }
+        accounts
     }
 
     pub(super) fn ask(
@@ -59,7 +68,7 @@ impl World {
 
     /// What the store says of an account now.
     pub(super) fn state_of(&self, account: AccountId) -> AccountState {
-        let key = self.keys.iter().find(|key| key.account == account).expect("one of two");
+        let key = self.keys.iter().find(|key| key.account == account).expect("a key's");
         let key = answer(fixture::get(&self.store, key.hash, self.time())).expect("it is there");
         AccountState { terms: key.terms, open: !key.disabled }
     }
@@ -92,7 +101,7 @@ impl World {
         // Sometimes a provider bills more than the bound.
         let cost = Nanos::new(self.below(bound.get() as u64 + 8) as i64);
         let account = accounts[0];
-        let key = self.keys.iter().find(|key| key.account == account).expect("one of two").id;
+        let key = self.keys.iter().find(|key| key.account == account).expect("a key's").id;
         let metered = Arc::new(Metered {
             id,
             epoch: self.nodes[at].epoch,
@@ -113,36 +122,7 @@ impl World {
         self.nodes[at].requests.insert(id, request);
     }
 
-    pub(super) fn call(&mut self, at: usize) {
-        let now = self.time_at(at);
-        let new = self.nodes[at].ledger.calls(now);
-        let calling = new.into_iter().map(|call| Calling { call, executed: None });
-        self.nodes[at].calling.extend(calling);
-        if self.nodes[at].partitioned || self.nodes[at].calling.is_empty() {
-            return;
-        }
-        let which = self.below(self.nodes[at].calling.len() as u64) as usize;
-        let call = self.nodes[at].calling[which].call;
-        // Some calls arrive twice.
-        if self.chance(5) {
-            let _ = answer(self.store.lease(call, self.time()));
-        }
-        match answer(self.store.lease(call, self.time())) {
-            Ok(leased) => {
-                self.check_grant(&call, &leased);
-                if self.chance(10) {
-                    self.nodes[at].calling[which].executed = Some(leased);
-                    return;
-                }
-                self.nodes[at].calling.remove(which);
-                let decisions = self.nodes[at].ledger.leased(&call, &leased, now);
-                self.decide(at, decisions);
-            }
-            Err(StoreError::Fenced) => self.join(at),
-            Err(error) => panic!("{call:?}: {error}"),
-        }
-    }
-
+    /// A mark is on its way from here on.
     pub(super) fn authorise(&mut self, at: usize) {
         let open = |request: &Request| request.settling.is_none();
         let Some(id) = self.pick(at, open) else { return };
@@ -152,19 +132,13 @@ impl World {
         let request = node.requests.get_mut(&id).expect("it was picked");
         request.marked = true;
         let request = Arc::clone(&request.metered);
-        if node.partitioned {
-            return;
-        }
-        match answer(self.store.mark(AnswerMark { request, authorised })) {
-            Ok(()) => {
-                let truth = self.truths.get_mut(&id).expect("it was admitted");
-                truth.delivered = truth.delivered.max(authorised.min(truth.cost));
-            }
-            Err(StoreError::Fenced) => self.join(at),
-            Err(error) => panic!("{id}: {error}"),
+        self.write(at, Writing::Mark(AnswerMark { request, authorised }));
+        if self.chance(70) {
+            self.post(at);
         }
     }
 
+    /// A charge is on its way from here on.
     pub(super) fn settle(&mut self, at: usize) {
         let Some(id) = self.pick(at, |_| true) else { return };
         let now = self.time_at(at);
@@ -179,30 +153,12 @@ impl World {
             estimated: false,
         };
         let settled = node.ledger.settle(&request.metered, &outcome, now);
-        assert_eq!(settled.is_some(), request.settling.is_none(), "{id} is settled once");
-        if let Some(settlement) = settled {
-            request.settling = Some(settlement);
-        }
-        if node.partitioned {
-            return;
-        }
-        let settlement = request.settling.clone().expect("it was just settled");
-        let lost = self.chance(10);
-        match answer(self.store.settle(settlement)) {
-            Ok(Settled::Differs) => panic!("{id} was settled with another charge"),
-            Ok(_) if lost => {
-                let request = self.nodes[at].requests.get_mut(&id).expect("it was picked");
-                request.written = true;
-            }
-            Ok(_) => {
-                self.nodes[at].requests.remove(&id);
-                let truth = self.truths.get_mut(&id).expect("it was admitted");
-                (truth.delivered, truth.complete) = (truth.cost, true);
-                let decisions = self.nodes[at].ledger.settled(id, now);
-                self.decide(at, decisions);
-            }
-            Err(StoreError::Fenced) => self.join(at),
-            Err(error) => panic!("{id}: {error}"),
+        assert_eq!(settled.is_some(), request.settling.is_none(), "I6: {id} is settled once");
+        let Some(settlement) = settled else { return };
+        request.settling = Some(settlement.clone());
+        self.write(at, Writing::Settle(settlement));
+        if self.chance(70) {
+            self.post(at);
         }
     }
 

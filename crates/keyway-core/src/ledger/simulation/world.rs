@@ -1,10 +1,11 @@
 //! What happens, one step at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll as Polled, Waker};
 
 use super::node::{Node, Request};
+use super::trouble::{Fault, Trouble};
 use crate::budget::{ResetInterval, Windows};
 use crate::clock::Timestamp;
 use crate::id::{AccountId, GenerationId, WorkspaceId};
@@ -12,7 +13,7 @@ use crate::key::KeyRecord;
 use crate::money::Nanos;
 use crate::store::contract::fixture;
 use crate::store::model::MemoryStore;
-use crate::store::{NodeEnd, Store};
+use crate::store::{NodeEnd, Poll, Store};
 
 pub(super) const SECOND: i64 = 1_000_000;
 
@@ -32,6 +33,11 @@ pub(super) struct World {
     pub(super) keys: Vec<KeyRecord>,
     pub(super) nodes: Vec<Node>,
     pub(super) truths: BTreeMap<GenerationId, Truth>,
+    /// What a request was charged in the end: it does not change any more.
+    pub(super) charges: BTreeMap<GenerationId, Nanos>,
+    /// Accounts whose terms were changed: what was leased before may be above a limit of now.
+    pub(super) amended: BTreeSet<AccountId>,
+    pub(super) trouble: Trouble,
     /// The store's clock, in microseconds.
     pub(super) now: i64,
     pub(super) random: u64,
@@ -41,8 +47,8 @@ pub(super) struct World {
 /// The model is never pending.
 pub(super) fn answer<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(answer) => answer,
-        Poll::Pending => unreachable!("the model waits for nobody"),
+        Polled::Ready(answer) => answer,
+        Polled::Pending => unreachable!("the model waits for nobody"),
     }
 }
 
@@ -54,12 +60,18 @@ impl World {
             keys: Vec::new(),
             nodes: Vec::new(),
             truths: BTreeMap::new(),
+            charges: BTreeMap::new(),
+            amended: BTreeSet::new(),
+            trouble: Trouble::none(),
             // Half a minute before a Monday that begins a month.
             now: 1_780_271_970 * SECOND,
             random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             number: 0,
         };
-        for name in ["one", "two"] {
+        let everything = world.chance(12);
+        world.trouble = Trouble::drawn(everything, || world.chance(50));
+        let keys = 2 + world.below(3) as usize;
+        for name in ["one", "two", "three", "four"].into_iter().take(keys) {
             let mut creation = fixture::inference(&world.store, name);
             creation.key.terms.limit = Some(Nanos::new([50, 300, 5_000][world.below(3) as usize]));
             creation.key.terms.reset =
@@ -97,6 +109,9 @@ impl World {
     pub(super) fn step(&mut self) {
         self.pass_time();
         let node = self.below(self.nodes.len() as u64) as usize;
+        if self.nodes[node].asleep_until > self.now {
+            return;
+        }
         if !self.nodes[node].up {
             if self.chance(25) {
                 self.join(node);
@@ -104,19 +119,38 @@ impl World {
             return;
         }
         match self.below(100) {
-            0..24 => self.reserve(node),
-            24..50 => self.call(node),
-            50..60 => self.authorise(node),
-            60..74 => self.settle(node),
+            0..22 => self.reserve(node),
+            22..41 => self.call(node),
+            41..51 => self.authorise(node),
+            51..64 => self.settle(node),
+            64..74 => self.post(node),
             74..76 => self.void(node),
             76..79 => self.give_up(node),
             79..90 => self.poll(node),
             90..93 => self.change(),
-            93..95 => self.nodes[node].partitioned ^= true,
-            95 => self.nodes[node].skew = (self.below(11) as i64 - 5) * SECOND,
-            96 => self.nodes[node].forget(),
-            97 => self.end_wrongly(node),
+            93..99 => self.strike(node),
             _ => self.nodes[node].ledger.tidy(),
+        }
+    }
+
+    /// Something goes wrong, if this world has it.
+    fn strike(&mut self, node: usize) {
+        let fault = match self.below(6) {
+            0 | 1 => Fault::Partition,
+            2 => Fault::Clock,
+            3 => Fault::Crash,
+            4 => Fault::WrongEnd,
+            _ => Fault::Sleep,
+        };
+        if !self.trouble.has(fault) {
+            return;
+        }
+        match fault {
+            Fault::Partition => self.nodes[node].partitioned ^= true,
+            Fault::Clock => self.nodes[node].skew = (self.below(11) as i64 - 5) * SECOND,
+            Fault::Crash => self.nodes[node].forget(),
+            Fault::WrongEnd => self.end_wrongly(node),
+            _ => self.nodes[node].asleep_until = self.now + self.below(20_000_000) as i64,
         }
     }
 
@@ -148,6 +182,9 @@ impl World {
     }
 
     pub(super) fn poll(&mut self, at: usize) {
+        if let Some(polled) = self.nodes[at].polled.take() {
+            return self.learn(at, &polled);
+        }
         if self.nodes[at].partitioned {
             return;
         }
@@ -155,6 +192,14 @@ impl World {
         let Ok(poll) = answer(self.store.node_poll(epoch, since, self.time())) else {
             return self.join(at);
         };
+        if self.trouble.has(Fault::SlowStore) && self.chance(25) {
+            self.nodes[at].polled = Some(poll);
+        } else {
+            self.learn(at, &poll);
+        }
+    }
+
+    fn learn(&mut self, at: usize, poll: &Poll) {
         let now = self.time_at(at);
         for change in &poll.changes {
             if let Some(known) = self.nodes[at].states.get_mut(&change.account) {
@@ -169,7 +214,13 @@ impl World {
         for slice in &poll.recalled {
             node.ledger.recall(slice.account);
         }
-        answer(self.store.node_beat(epoch, poll.head, self.time())).expect("it is live");
+        if node.partitioned {
+            return;
+        }
+        let epoch = node.epoch;
+        if answer(self.store.node_beat(epoch, poll.head, self.time())).is_err() {
+            return self.join(at);
+        }
         for silent in poll.silent.iter().filter(|silent| **silent != epoch) {
             answer(self.store.node_end(*silent, NodeEnd::Silent, self.time())).expect("written");
         }

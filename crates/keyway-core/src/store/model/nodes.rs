@@ -5,8 +5,6 @@ use std::sync::Arc;
 use super::state::{Lease, Node, State};
 use crate::clock::Timestamp;
 use crate::id::Epoch;
-#[cfg(test)]
-use crate::ledger::Slice;
 use crate::ledger::{AccountState, Draw, Ending, Figures, LeaseCall, Leased, Settlement};
 use crate::money::Nanos;
 use crate::planted::{Bug, planted};
@@ -170,13 +168,6 @@ impl State {
             }
         }
         Ok(())
-    }
-
-    /// Every lease of a run.
-    #[cfg(test)]
-    pub(super) fn leases_of(&self, epoch: Epoch) -> Vec<(Slice, Nanos)> {
-        let its = self.leases.iter().filter(|((_, holder), _)| *holder == epoch);
-        its.map(|((slice, _), lease)| (*slice, lease.outstanding)).collect()
     }
 
     fn head(&self) -> i64 {
