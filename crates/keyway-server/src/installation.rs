@@ -37,13 +37,29 @@ pub enum InstallationError {
     Lost(PathBuf),
 }
 
-/// Makes the data directory where there is none, for this user only.
+/// Makes the data directory where there is none, for this user only. Until a store is in it, its place
+/// in the directory above is made durable too: a loss of power could take all away with the name.
 pub fn create_data_directory(data_dir: &Path) -> Result<(), InstallationError> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data_dir)
-        .map_err(|error| InstallationError::Directory(data_dir.to_owned(), error))
+    let failed = |error| InstallationError::Directory(data_dir.to_owned(), error);
+    if data_dir.join(DATABASE_FILE).exists() {
+        return Ok(());
+    }
+    let was_there = data_dir.exists();
+    let above = || data_dir.ancestors().skip(1);
+    let new = above().take_while(|directory| !here(directory).exists()).count();
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(failed)?;
+    let synced = above().take(new + 1).try_for_each(sync_directory);
+    // One that somebody else made may lie where this user may not even look.
+    if was_there { Ok(()) } else { synced.map_err(failed) }
+}
+
+/// The parent of a path of one part is named by nothing.
+fn here(directory: &Path) -> &Path {
+    if directory.as_os_str().is_empty() { Path::new(".") } else { directory }
+}
+
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(here(directory))?.sync_all()
 }
 
 /// Reads the secret from `named` (the value of [`SECRET_FILE_VARIABLE`]) or from the data directory,
@@ -98,7 +114,7 @@ fn place(partial: &Path, path: &Path, text: &str) -> io::Result<()> {
     writeln!(file, "{text}")?;
     file.sync_all()?;
     std::fs::hard_link(partial, path)?;
-    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
+    sync_directory(path.parent().unwrap_or(Path::new("")))
 }
 
 fn decode(text: &str) -> Option<InstallationSecret> {

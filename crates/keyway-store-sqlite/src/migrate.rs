@@ -1,6 +1,6 @@
 //! The schema: numbered files, each applied once, in one transaction.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, TransactionBehavior};
@@ -54,6 +54,9 @@ fn keep_copy(connection: &Connection, database: &Path, found: usize) -> Result<(
     connection.execute("VACUUM INTO ?1", [name])?;
     file.sync_all().map_err(failed)?;
     fs::rename(&partial, &copy).map_err(failed)?;
+    // Before the schema changes, or a loss of power could leave the new one without the copy.
+    let directory = database.parent().unwrap_or(Path::new("."));
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)?;
     tracing::info!(copy = %copy.display(), "a copy of the store is kept");
     Ok(())
 }
