@@ -11,6 +11,11 @@ use crate::books::{self, Source};
 /// One test at a time: two would measure each other.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
+/// Waits until no other test runs.
+pub(crate) async fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().await
+}
+
 /// Everything that a test needs. Taken down when dropped, the nodes first.
 pub(crate) struct Field {
     pub(crate) cluster: Cluster,
@@ -31,7 +36,7 @@ pub(crate) struct Key {
 impl Field {
     /// Three nodes on one PostgreSQL, each behind a network of its own where `proxied`.
     pub(crate) async fn new(pace: Pace, nanos_per_token: i64, proxied: bool) -> Self {
-        let alone = ALONE.lock().await;
+        let alone = alone().await;
         let postgres = tokio::task::block_in_place(|| Postgres::start(&[]));
         let store_url = tokio::task::block_in_place(|| postgres.database("torture"));
         let upstream = Upstream::start(pace);
@@ -80,7 +85,7 @@ pub(crate) struct Lonely {
 
 impl Lonely {
     pub(crate) async fn new(pace: Pace, nanos_per_token: i64) -> Self {
-        let alone = ALONE.lock().await;
+        let alone = alone().await;
         let upstream = Upstream::start(pace);
         let plan = Plan {
             binary: env!("CARGO_BIN_EXE_keyway"),

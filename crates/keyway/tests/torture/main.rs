@@ -13,6 +13,7 @@ mod r12;
 mod r16;
 mod r2;
 mod r5;
+mod r6;
 mod r7;
 mod r9;
 
