@@ -21,10 +21,13 @@ impl StoreClock {
         self.own.now()
     }
 
-    /// The store said `store` between two looks at the own clock.
+    /// The store said `store` between two looks at the own clock. What is known stays as it is where
+    /// that agrees: an answer that took long says little, and must not spoil one that came at once.
     pub fn correct(&self, before: Timestamp, store: Timestamp, after: Timestamp) {
-        let middle = i64::midpoint(before.as_micros(), after.as_micros());
-        self.offset_micros.store(store.as_micros().saturating_sub(middle), Ordering::Relaxed);
+        let [least, most] = [after.max(before), before]
+            .map(|own| store.as_micros().saturating_sub(own.as_micros()));
+        let known = self.offset_micros.load(Ordering::Relaxed);
+        self.offset_micros.store(known.clamp(least, most), Ordering::Relaxed);
     }
 }
 
@@ -60,5 +63,19 @@ mod tests {
             own.set(store.plus_seconds(off + 60));
             assert_eq!(clock.now(), store.plus_seconds(60));
         }
+    }
+
+    #[test]
+    fn an_answer_that_took_long_spoils_nothing() {
+        let store = Timestamp::from_micros(1_800_000_000_000_000);
+        let own = Arc::new(ManualClock::at(store));
+        let clock = StoreClock::new(Arc::clone(&own) as Arc<dyn Clock>);
+        for (before, after) in [(0, 3), (-3, 0), (-3, 3)] {
+            clock.correct(store.plus_seconds(before), store, store.plus_seconds(after));
+            assert_eq!(clock.now(), store);
+        }
+        // No way of the answer explains this one: the clock is two seconds behind at least.
+        clock.correct(store.plus_seconds(-5), store, store.plus_seconds(-2));
+        assert_eq!(clock.now(), store.plus_seconds(2));
     }
 }
