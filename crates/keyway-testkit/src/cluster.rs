@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+use crate::faketime;
 use crate::port::free_port;
 use crate::{Client, Gateway, MANAGEMENT_KEY, Mode, Proxy, Setup, Stopped};
 
@@ -29,6 +30,8 @@ pub struct Plan<'a> {
     pub store_url: Option<&'a str>,
     /// Whether a faulty network stands between each node and the database.
     pub proxied: bool,
+    /// By how many seconds each node's clock is off; those that are not named go right.
+    pub clocks: &'a [i64],
 }
 
 /// Running gateways, each on a port that it keeps. Killed when dropped.
@@ -193,6 +196,12 @@ impl Node {
             .variable("KEYWAY_LOG", "info")
             .variable("KEYWAY_NODE_NAME", &format!("node-{number}"))
             .variable("KEYWAY_SECRET_FILE", secret);
+        let off = plan.clocks.get(number).copied().unwrap_or(0);
+        if off != 0 {
+            for (name, value) in faketime::variables(off) {
+                setup = setup.variable(name, &value);
+            }
+        }
         let mut proxy = None;
         if let Some(url) = plan.store_url {
             let mut url = url.to_owned();

@@ -8,6 +8,7 @@ mod client;
 mod cluster;
 mod crowd;
 mod disk;
+mod faketime;
 mod gateway;
 mod port;
 mod postgres;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::certificates::{AUTHORITY_FILE, Certificates};
+use crate::faketime;
 
 /// Where Debian keeps servers by version; elsewhere they are on the path.
 const DEBIAN: &str = "/usr/lib/postgresql";
@@ -21,6 +22,8 @@ pub struct Postgres {
     programs: PathBuf,
     user: Option<&'static str>,
     port: u16,
+    /// By how many seconds its clock is off.
+    off: i64,
     server: Child,
 }
 
@@ -30,7 +33,15 @@ impl Postgres {
     /// # Panics
     /// Where no PostgreSQL is installed, or it does not start.
     pub fn start(settings: &[&str]) -> Self {
-        Self::start_in(tempfile::tempdir().expect("a directory"), settings)
+        Self::start_off(settings, 0)
+    }
+
+    /// The same with a clock that is `off` by so many seconds.
+    ///
+    /// # Panics
+    /// Where that needs libfaketime, and it is not installed.
+    pub fn start_off(settings: &[&str], off: i64) -> Self {
+        Self::start_in(tempfile::tempdir().expect("a directory"), settings, off)
     }
 
     /// The same, encrypted: with a certificate for the host `name`, of an authority of its own.
@@ -39,7 +50,7 @@ impl Postgres {
         let files = Certificates::make(place.path(), name);
         let certificate = format!("ssl_cert_file={}", files.certificate.display());
         let key = format!("ssl_key_file={}", files.key.display());
-        Self::start_in(place, &["ssl=on", &certificate, &key])
+        Self::start_in(place, &["ssl=on", &certificate, &key], 0)
     }
 
     /// The certificate of the authority of [`Postgres::start_encrypted`].
@@ -47,7 +58,7 @@ impl Postgres {
         self.place.path().join(AUTHORITY_FILE)
     }
 
-    fn start_in(place: TempDir, settings: &[&str]) -> Self {
+    fn start_in(place: TempDir, settings: &[&str], off: i64) -> Self {
         let programs = programs();
         let user = rustix::process::geteuid().is_root().then(a_user);
         if let Some(user) = user {
@@ -63,8 +74,8 @@ impl Postgres {
         assert!(made.is_ok_and(|status| status.success()), "a cluster is made");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         let port = port.expect("a port").port();
-        let server = serve(&programs, user, &data, port, settings);
-        let postgres = Self { place, programs, user, port, server };
+        let server = serve(&programs, user, &data, port, off, settings);
+        let postgres = Self { place, programs, user, port, off, server };
         postgres.wait();
         postgres.watch();
         postgres
@@ -92,7 +103,7 @@ impl Postgres {
     /// Starts it again after [`Postgres::kill`].
     pub fn start_again(&mut self) {
         let data = self.place.path().join("data");
-        self.server = serve(&self.programs, self.user, &data, self.port, &[]);
+        self.server = serve(&self.programs, self.user, &data, self.port, self.off, &[]);
         self.wait();
     }
 
@@ -150,9 +161,13 @@ fn serve(
     user: Option<&'static str>,
     data: &Path,
     port: u16,
+    off: i64,
     settings: &[&str],
 ) -> Child {
     let mut server = run(&programs.join("postgres"), user);
+    if off != 0 {
+        server.envs(faketime::variables(off));
+    }
     server.arg("-D").arg(data).arg("-p").arg(port.to_string());
     let usual = ["listen_addresses=127.0.0.1", "unix_socket_directories=", "max_connections=400"];
     for setting in usual.iter().chain(settings) {

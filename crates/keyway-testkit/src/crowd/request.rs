@@ -15,8 +15,8 @@ use crate::Ticket;
 use crate::upstream::{TOKEN, Upstream};
 
 const EVENT_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Of a refusal's body, for whoever reads the log.
-const SAID_CHARS_MAX: usize = 300;
+/// Of a refusal's body: all of it, where it is one of Keyway's.
+const SAID_CHARS_MAX: usize = 2_000;
 const GENERATION_ID: &str = "x-generation-id";
 
 /// Sends one request; `generation` is written as soon as its head has come.

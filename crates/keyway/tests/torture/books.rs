@@ -105,6 +105,11 @@ fn from_sqlite(file: &std::path::Path, hash: KeyHash) -> rusqlite::Result<Books>
     })
 }
 
+/// A generation's id as clients are told it.
+pub(crate) fn id(bytes: &[u8]) -> String {
+    GenerationId::from_bytes(bytes.try_into().expect("sixteen bytes")).to_string()
+}
+
 fn row_of(
     id: &[u8],
     charge: Option<i64>,
@@ -112,9 +117,8 @@ fn row_of(
     ending: Option<String>,
     estimated: Option<bool>,
 ) -> LedgerRow {
-    let id = GenerationId::from_bytes(id.try_into().expect("sixteen bytes"));
     LedgerRow {
-        generation: id.to_string(),
+        generation: self::id(id),
         charge_nanos: charge.unwrap_or(0),
         authorised_nanos,
         ending: ending.unwrap_or_default(),

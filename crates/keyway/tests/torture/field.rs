@@ -26,6 +26,12 @@ pub(crate) struct Field {
     _alone: MutexGuard<'static, ()>,
 }
 
+/// By how many seconds clocks are off the machine's.
+pub(crate) struct Clocks {
+    pub(crate) store: i64,
+    pub(crate) nodes: Vec<i64>,
+}
+
 /// A key that a test made.
 pub(crate) struct Key {
     pub(crate) hash: String,
@@ -36,16 +42,29 @@ pub(crate) struct Key {
 impl Field {
     /// Three nodes on one PostgreSQL, each behind a network of its own where `proxied`.
     pub(crate) async fn new(pace: Pace, nanos_per_token: i64, proxied: bool) -> Self {
+        Self::with_clocks(pace, nanos_per_token, proxied, || Clocks { store: 0, nodes: vec![0; 3] })
+            .await
+    }
+
+    /// As many nodes as there are clocks for them. The clocks are asked for when the test has its turn.
+    pub(crate) async fn with_clocks(
+        pace: Pace,
+        nanos_per_token: i64,
+        proxied: bool,
+        clocks: impl FnOnce() -> Clocks,
+    ) -> Self {
         let alone = alone().await;
-        let postgres = tokio::task::block_in_place(|| Postgres::start(&[]));
+        let clocks = clocks();
+        let postgres = tokio::task::block_in_place(|| Postgres::start_off(&[], clocks.store));
         let store_url = tokio::task::block_in_place(|| postgres.database("torture"));
         let upstream = Upstream::start(pace);
         let plan = Plan {
             binary: env!("CARGO_BIN_EXE_keyway"),
-            nodes: 3,
+            nodes: clocks.nodes.len(),
             config: &upstream.config(nanos_per_token),
             store_url: Some(&store_url),
             proxied,
+            clocks: &clocks.nodes,
         };
         let cluster = Cluster::start(&plan).await;
         Self { cluster, upstream, postgres, store_url, nanos_per_token, _alone: alone }
@@ -53,6 +72,11 @@ impl Field {
 
     pub(crate) async fn key(&self, limit: Option<Nanos>) -> Key {
         key(&self.cluster, limit).await
+    }
+
+    /// A key with further `terms`, as the API names them.
+    pub(crate) async fn key_with(&self, limit: Option<Nanos>, terms: Value) -> Key {
+        key_with(&self.cluster, limit, terms).await
     }
 
     /// Clients of all nodes that present `key`.
@@ -93,6 +117,7 @@ impl Lonely {
             config: &upstream.config(nanos_per_token),
             store_url: None,
             proxied: false,
+            clocks: &[],
         };
         let cluster = Cluster::start(&plan).await;
         Self { cluster, upstream, nanos_per_token, _alone: alone }
@@ -100,10 +125,15 @@ impl Lonely {
 }
 
 pub(crate) async fn key(cluster: &Cluster, limit: Option<Nanos>) -> Key {
+    key_with(cluster, limit, json!({})).await
+}
+
+async fn key_with(cluster: &Cluster, limit: Option<Nanos>, mut body: Value) -> Key {
     let usd = limit.map(|limit| -> Value {
         serde_json::from_str(&limit.to_string()).expect("an amount is a number")
     });
-    let body = json!({"name": "torture", "limit": usd});
+    body["name"] = json!("torture");
+    body["limit"] = json!(usd);
     // A machine that is too slow for its load may say so.
     let made = eventually("a key is made", || async {
         let reply = cluster.manager(0).post("/api/v1/keys", &body).await;

@@ -7,15 +7,20 @@
 
 mod books;
 mod field;
+mod moment;
 mod r1;
 mod r10;
+mod r11;
 mod r12;
+mod r15;
 mod r16;
 mod r2;
 mod r5;
 mod r6;
 mod r7;
+mod r8;
 mod r9;
+mod revocation;
 
 /// A length or a count from the environment.
 fn setting(name: &str, default: u64) -> u64 {

@@ -17,7 +17,7 @@ const CONCURRENCY: usize = 100;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r12_whoever_leaves_pays_for_what_came() {
-    let aborts = setting("KEYWAY_TORTURE_ABORTS", 1_000);
+    let aborts = setting("KEYWAY_TORTURE_ABORTS", 10_000);
     let each = Duration::from_millis(2);
     let field = Field::new(Pace { each, ..Pace::default() }, NANOS_PER_TOKEN, false).await;
     let key = field.key(Some(LIMIT)).await;

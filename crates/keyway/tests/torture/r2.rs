@@ -1,14 +1,21 @@
-//! R2: random costs while nodes are killed, paused and cut off from the database.
+//! R2: random costs while nodes are killed, paused and cut off from the database; and, with R16, while
+//! the database itself is killed besides.
 //!
-//! `KEYWAY_TORTURE_SECONDS` is how long (60 for the long form), `KEYWAY_TORTURE_SEED` the seed.
+//! `KEYWAY_TORTURE_SECONDS` is how long, `KEYWAY_TORTURE_SEED` the seed.
 
 use std::time::Duration;
 
 use keyway_core::money::Nanos;
-use keyway_testkit::{Ask, Chaos, Pace, Random, Retry, Told, check};
+use keyway_testkit::{Ask, Chaos, Pace, Postgres, Random, Retry, Told, check};
+use tokio::time::sleep;
 
 use crate::field::{Field, Key};
 use crate::setting;
+
+const SECONDS: u64 = 60;
+/// How often the database is killed in the second form, and for how long it is away.
+const OUTAGES: u32 = 3;
+const AWAY: Duration = Duration::from_secs(3);
 
 /// Not a round number, so that a wrong sum is not right by chance.
 const NANOS_PER_TOKEN: i64 = 10_007;
@@ -20,12 +27,22 @@ const UNLIMITED_FROM: u64 = 1_000_000_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r2_nothing_is_lost_or_made_up_while_everything_fails() {
-    let seconds = setting("KEYWAY_TORTURE_SECONDS", 15);
+    torture("R2", 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn r2_nothing_is_lost_while_the_database_is_killed_too() {
+    torture("R2 with R16", OUTAGES).await;
+}
+
+/// The same in both forms, but for how often the database is killed.
+async fn torture(name: &str, outages: u32) {
+    let seconds = setting("KEYWAY_TORTURE_SECONDS", SECONDS);
     let seed = setting("KEYWAY_TORTURE_SEED", 0x5eed);
     let length = Duration::from_secs(seconds);
     let (first_most, each) = (Duration::from_millis(50), Duration::from_millis(4));
     let pace = Pace { first_most, each, seed, ..Pace::default() };
-    let field = Field::new(pace, NANOS_PER_TOKEN, true).await;
+    let mut field = Field::new(pace, NANOS_PER_TOKEN, true).await;
     let limit = Nanos::new(i64::try_from(seconds).expect("seconds") * NANOS_PER_SECOND);
     let (limited, unlimited) = (field.key(Some(limit)).await, field.key(None).await);
     let retry = Retry { pause: Duration::from_millis(50), until: length, for_money: true };
@@ -33,13 +50,25 @@ async fn r2_nothing_is_lost_or_made_up_while_everything_fails() {
         |key: &Key| field.crowd(key).length(length, CONCURRENCY).retrying(retry).asking(seed, ask);
     let (crowd, freely) = (crowd(&limited), crowd(&unlimited).numbered_from(UNLIMITED_FROM));
     let chaos = Chaos::new(seed, length);
-    let (told, told_freely, events) =
-        tokio::join!(crowd.run(), freely.run(), chaos.run(&field.cluster));
+    let killing = kill(&mut field.postgres, length, outages);
+    let (told, told_freely, events, ()) =
+        tokio::join!(crowd.run(), freely.run(), chaos.run(&field.cluster), killing);
     for event in &events {
         println!("  {event}");
     }
-    judge(&field, "limited", &limited, &told).await;
-    judge(&field, "unlimited", &unlimited, &told_freely).await;
+    judge(&field, name, &limited, &told).await;
+    judge(&field, name, &unlimited, &told_freely).await;
+}
+
+/// Kills the database so many times, evenly spread over `length`.
+async fn kill(postgres: &mut Postgres, length: Duration, times: u32) {
+    let pause = (length / (times + 1)).saturating_sub(AWAY);
+    for _ in 0..times {
+        sleep(pause).await;
+        tokio::task::block_in_place(|| postgres.kill());
+        sleep(AWAY).await;
+        tokio::task::block_in_place(|| postgres.start_again());
+    }
 }
 
 fn ask(random: &mut Random, _: u64) -> Ask {
@@ -56,7 +85,8 @@ async fn judge(field: &Field, name: &str, key: &Key, told: &Told) {
     let is_unlimited = key.limit.is_none();
     dispatched.retain(|it| (it.ticket.number >= UNLIMITED_FROM) == is_unlimited);
     let verdict = check(&dispatched, told, &books, field.nanos_per_token);
-    println!("R2 {name}: {verdict}");
+    let kind = if is_unlimited { "unlimited" } else { "limited" };
+    println!("{name}, {kind}: {verdict}");
     verdict.assert_clean();
     assert_eq!(field.usages(key).await, [books.charged(); 3]);
 }
