@@ -70,15 +70,16 @@ impl App {
         let meter =
             Meter::new(Arc::clone(&store), Arc::clone(&shared_clock), tasks.clone(), joined);
         let meter = Arc::new(meter);
+        let (leave, companions) = (CancellationToken::new(), TaskTracker::new());
         let node = Arc::new(Node::new(
             name,
             Arc::clone(&store),
             clock,
             Arc::clone(&meter),
             Arc::clone(&keyring),
+            companions.clone(),
             joined.head,
         ));
-        let (leave, companions) = (CancellationToken::new(), TaskTracker::new());
         companions.spawn(Arc::clone(&node).run(leave.clone()));
         Ok(Arc::new(Self {
             keyring,

@@ -28,9 +28,11 @@ impl From<tokio_postgres::Error> for Failure {
                     .is_some_and(<dyn std::error::Error>::is::<std::io::Error>);
             return if gone { Self::Passing(text) } else { Self::Store(StoreError::Broken(text)) };
         };
-        // 08 connection, 40 rolled back, 53 resources, 57 shutting down, 25006 read-only.
+        // 08 connection, 40 rolled back, 53 resources, 57 shutting down, 25006 read-only, 25P03 idle in
+        // a transaction for too long.
         let passing = ["08", "40", "53", "57"].iter().any(|class| state.code().starts_with(class))
-            || *state == SqlState::READ_ONLY_SQL_TRANSACTION;
+            || *state == SqlState::READ_ONLY_SQL_TRANSACTION
+            || *state == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT;
         if *state == SqlState::QUERY_CANCELED {
             Self::Store(StoreError::TooLong(text))
         } else if passing {

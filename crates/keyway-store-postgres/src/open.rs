@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+    Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
 };
 use keyway_core::clock::Timestamp;
 use keyway_core::id::WorkspaceId;
@@ -24,6 +24,9 @@ const CONNECTIONS_MAX: usize = 16;
 /// late when it matters most.
 const WATCH_CONNECTIONS_MAX: usize = 2;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A node that falls silent in the middle of a transaction must not keep what it locked: others could
+/// neither end it nor change the keys that it leases for.
+const SESSION: &str = "SET idle_in_transaction_session_timeout = '500ms'";
 
 /// How to open a store.
 #[derive(Clone, Debug)]
@@ -99,6 +102,9 @@ fn pool(
         .create_timeout(Some(CONNECT_TIMEOUT))
         .recycle_timeout(Some(CONNECT_TIMEOUT))
         .runtime(Runtime::Tokio1)
+        .post_create(Hook::async_fn(|client, _| {
+            Box::pin(async { client.batch_execute(SESSION).await.map_err(HookError::Backend) })
+        }))
         .build()
         .map_err(|error| OpenError::Connect(error.to_string()))
 }

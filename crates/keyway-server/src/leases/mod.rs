@@ -9,11 +9,13 @@ pub mod clock;
 use std::sync::Arc;
 use std::time::Duration;
 
+use keyway_core::clock::Timestamp;
 use keyway_core::id::Epoch;
 use keyway_core::store::{NodeEnd, Poll, Store, StoreError};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use self::clock::StoreClock;
 use crate::keyring::Keyring;
@@ -57,6 +59,9 @@ pub struct Node {
     keyring: Arc<Keyring>,
     known: watch::Sender<Known>,
     kick: Notify,
+    companions: TaskTracker,
+    /// One at a time ends those that fell silent.
+    ending: Arc<Semaphore>,
 }
 
 impl Node {
@@ -67,11 +72,13 @@ impl Node {
         clock: Arc<StoreClock>,
         meter: Arc<Meter>,
         keyring: Arc<Keyring>,
+        companions: TaskTracker,
         head: i64,
     ) -> Self {
         let known = Known { began: Instant::now(), applied: head, acknowledged: head };
         let known = watch::Sender::new(known);
-        Self { name, store, clock, meter, keyring, known, kick: Notify::new() }
+        let (kick, ending) = (Notify::new(), Arc::new(Semaphore::new(1)));
+        Self { name, store, clock, meter, keyring, known, kick, companions, ending }
     }
 
     /// Fails where this node cannot be sure any more that what it knows of keys is still so.
@@ -152,7 +159,7 @@ impl Node {
     }
 
     /// Asks what changed and puts it in force. Answers whether there was anything.
-    async fn poll(&self) -> Result<bool, StoreError> {
+    async fn poll(self: &Arc<Self>) -> Result<bool, StoreError> {
         let epoch = self.meter.epoch();
         let since = self.known.borrow().applied;
         let (began, before) = (Instant::now(), self.clock.own());
@@ -169,23 +176,27 @@ impl Node {
             self.meter.amend(change.account, change.state);
         }
         self.meter.learn(&poll);
-        self.end_silent(epoch, &poll).await;
+        self.end_silent(epoch, &poll);
         let known = Known { began, applied: poll.head, acknowledged: poll.acknowledged };
         self.known.send_replace(known);
         Ok(!poll.changes.is_empty())
     }
 
-    /// Others that are not heard of any more have their leases taken and their answers settled.
-    async fn end_silent(&self, own: Epoch, poll: &Poll) {
-        for silent in poll.silent.iter().filter(|silent| **silent != own) {
-            match self.store.node_end(*silent, NodeEnd::Silent, poll.now).await {
-                Ok(Some(recovered)) => {
-                    tracing::warn!(epoch = silent.0, recovered, "a node fell silent and was ended");
-                }
-                Ok(None) => {}
-                Err(error) => tracing::debug!(%error, "a silent node could not be ended"),
-            }
+    /// Others that are not heard of any more have their leases taken and their answers settled. That
+    /// takes as long as there is to settle, and may wait for what they locked: no poll waits for it.
+    fn end_silent(self: &Arc<Self>, own: Epoch, poll: &Poll) {
+        let (silent, now) = (poll.silent.clone(), poll.now);
+        let Ok(turn) = Arc::clone(&self.ending).try_acquire_owned() else { return };
+        if silent.iter().all(|silent| *silent == own) {
+            return;
         }
+        let store = Arc::clone(&self.store);
+        self.companions.spawn(async move {
+            for silent in silent.into_iter().filter(|silent| *silent != own) {
+                end(store.as_ref(), silent, now).await;
+            }
+            drop(turn);
+        });
     }
 
     async fn beat(&self) {
@@ -225,6 +236,16 @@ impl Node {
             Ok(Some(cut)) => tracing::warn!(cut, "answers that were not finished are settled"),
             Err(error) => tracing::warn!(%error, "this node could not leave; others will end it"),
         }
+    }
+}
+
+async fn end(store: &dyn Store, silent: Epoch, now: Timestamp) {
+    match store.node_end(silent, NodeEnd::Silent, now).await {
+        Ok(Some(recovered)) => {
+            tracing::warn!(epoch = silent.0, recovered, "a node fell silent and was ended");
+        }
+        Ok(None) => {}
+        Err(error) => tracing::debug!(%error, "a silent node could not be ended"),
     }
 }
 

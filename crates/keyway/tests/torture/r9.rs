@@ -25,7 +25,6 @@ enum Silence {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "open transactions of a silent node keep their locks: the store has to end them"]
 async fn r9_a_silent_node_holds_up_nobody() {
     let (first_most, each) = (Duration::from_millis(20), Duration::from_millis(1));
     let pace = Pace { first_most, each, ..Pace::default() };
