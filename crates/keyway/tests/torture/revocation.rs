@@ -93,7 +93,8 @@ pub(crate) async fn in_use_on_every_node(field: &Field, key: &Key) {
 /// for its load a call may be refused, and one that was refused may have been done.
 pub(crate) async fn revoke(manager: &Client, key: &Key, what: Revocation) -> (Duration, Instant) {
     let called = Instant::now();
-    eventually("the revocation is answered", || async {
+    let waited_for = format!("{what:?} is answered");
+    eventually(&waited_for, || async {
         let reply = ask_to_revoke(manager, key, what).await;
         let done = reply.status.is_success() || reply.status == StatusCode::NOT_FOUND;
         assert!(done || reply.status == StatusCode::SERVICE_UNAVAILABLE, "{what:?}: {reply:?}");
