@@ -7,8 +7,7 @@ use keyway_core::ledger::{Draw, Figures, LeaseCall, Leased};
 use keyway_core::money::Nanos;
 use rusqlite::{Connection, Error, OptionalExtension, params};
 
-use crate::nodes;
-use crate::rows::{broken, window_number};
+use crate::rows::{self, ACCOUNT, STATE_COLUMNS, broken, window_number};
 
 pub(crate) fn lease(
     connection: &Connection,
@@ -78,19 +77,19 @@ fn recall(connection: &Connection, call: &LeaseCall) -> Result<(), Error> {
 
 fn figures(connection: &Connection, call: &LeaseCall, now: Timestamp) -> Result<Figures, Error> {
     let slice = call.slice;
-    let mut statement = connection.prepare_cached(
-        "SELECT k.limit_nanos, k.reset, k.include_byok_in_limit,
-                k.disabled = 0 AND k.deleted_at IS NULL,
+    let sql = format!(
+        "SELECT {STATE_COLUMNS},
                 coalesce(w.spent_nanos, 0), coalesce(w.byok_nanos, 0),
                 coalesce((SELECT sum(outstanding_nanos) FROM lease AS l
                   WHERE l.account_id = ?1 AND (l.kind <> ?2 OR l.starts_at = ?3)), 0),
                 coalesce((SELECT sum(outstanding_nanos) FROM lease AS l
                   WHERE l.account_id = ?1 AND (l.kind <> ?2 OR l.starts_at = ?3)
                     AND l.epoch = ?4), 0)
-         FROM api_key AS k LEFT JOIN account_window AS w
-           ON w.account_id = k.account_id AND w.kind = ?2 AND w.starts_at = ?3
-         WHERE k.account_id = ?1",
-    )?;
+         FROM {ACCOUNT} LEFT JOIN account_window AS w
+           ON w.account_id = a.id AND w.kind = ?2 AND w.starts_at = ?3
+         WHERE a.id = ?1"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     let place = params![
         slice.account.0,
         window_number(slice.kind),
@@ -99,7 +98,7 @@ fn figures(connection: &Connection, call: &LeaseCall, now: Timestamp) -> Result<
     ];
     let nanos = |row: &rusqlite::Row<'_>, column| row.get(column).map(Nanos::new);
     statement.query_row(place, |row| {
-        let state = nodes::state(row, 0)?;
+        let state = rows::state(row, 0)?;
         let charged = WindowSpend { spent: nanos(row, 4)?, byok: nanos(row, 5)? };
         let spent = state.terms.counted(charged);
         Ok(Figures { state, spent, leased: nanos(row, 6)?, mine: nanos(row, 7)?, now })

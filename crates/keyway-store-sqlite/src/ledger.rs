@@ -11,8 +11,8 @@ use keyway_core::pricing::Usage;
 use keyway_core::store::Settled;
 use rusqlite::{Connection, Error, OptionalExtension, Row, params};
 
-use crate::leases;
-use crate::rows::{broken, moment, optional_moment, window_number};
+use crate::rows::{broken, moment, optional_moment};
+use crate::{accounts, leases};
 
 /// What [`generation`] reads, in its order.
 const COLUMNS: &str = "id, key_id, accounts, window_day, window_week, window_month, model, provider, \
@@ -63,7 +63,7 @@ pub(crate) fn settle(connection: &Connection, settlement: &Settlement) -> Result
         request.provider,
     ])?;
     leases::draw(connection, request.epoch, &settlement.draws)?;
-    charge(connection, settlement)?;
+    accounts::book(connection, settlement)?;
     Ok(Settled::Applied)
 }
 
@@ -130,37 +130,12 @@ fn insert(connection: &Connection, request: &Metered, authorised: Nanos) -> Resu
     Ok(())
 }
 
-fn charge(connection: &Connection, settlement: &Settlement) -> Result<(), Error> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO account_window (account_id, kind, starts_at, spent_nanos, byok_nanos, last_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (account_id, kind, starts_at) DO UPDATE SET
-           spent_nanos = spent_nanos + excluded.spent_nanos,
-           byok_nanos = byok_nanos + excluded.byok_nanos,
-           last_at = max(last_at, excluded.last_at)",
-    )?;
-    let request = &settlement.request;
-    for account in &request.accounts {
-        for kind in WindowKind::ALL {
-            statement.execute(params![
-                account.0,
-                window_number(kind),
-                request.windows.start_of(kind).as_micros(),
-                settlement.charge.get(),
-                settlement.byok.get(),
-                settlement.settled_at.as_micros(),
-            ])?;
-        }
-    }
-    Ok(())
-}
-
 fn generation(row: &Row<'_>) -> Result<GenerationRecord, Error> {
     let request = Metered {
         id: GenerationId::from_bytes(row.get(0)?),
         epoch: Epoch(row.get(20)?),
         key: KeyId(row.get(1)?),
-        accounts: accounts(row)?,
+        accounts: path(row)?,
         windows: Windows([Timestamp::default(), moment(row, 3)?, moment(row, 4)?, moment(row, 5)?]),
         reserved: Nanos::new(row.get(21)?),
         model: row.get(6)?,
@@ -192,13 +167,15 @@ fn generation(row: &Row<'_>) -> Result<GenerationRecord, Error> {
     Ok(GenerationRecord { request, authorised, settlement: Some(settlement) })
 }
 
-fn accounts(row: &Row<'_>) -> Result<Vec<AccountId>, Error> {
+fn path(row: &Row<'_>) -> Result<Vec<AccountId>, Error> {
     let bytes = row.get_ref(2)?.as_blob().map_err(|_| broken(2, "list of accounts"))?;
     let ids = bytes.chunks_exact(8).map(|id| id.try_into().map(i64::from_be_bytes));
     ids.map(|id| id.map(AccountId).map_err(|_| broken(2, "list of accounts"))).collect()
 }
 
-/// Providers count no more tokens than an integer of the store holds.
-fn tokens(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+/// No provider counts more, and the sums of as many requests as there will be stay integers.
+const TOKENS_MAX: i64 = 1_000_000_000_000;
+
+pub(crate) fn tokens(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(TOKENS_MAX).min(TOKENS_MAX)
 }

@@ -1,5 +1,6 @@
 //! Keyway's embedded store: SQLite in WAL mode, one writer thread with group commit, readers apart.
 
+mod accounts;
 mod checkpoint;
 mod error;
 mod health;

@@ -2,13 +2,12 @@
 
 use keyway_core::clock::Timestamp;
 use keyway_core::id::{AccountId, Epoch, KeyId};
-use keyway_core::key::Terms;
-use keyway_core::ledger::{AccountState, Slice};
+use keyway_core::ledger::Slice;
 use keyway_core::store::{Change, Joined, NodeEnd, Poll, SILENCE_SECONDS};
 use rusqlite::{Connection, Error, OptionalExtension, params};
 
-use crate::ledger;
-use crate::rows;
+use crate::rows::{self, STATE_COLUMNS};
+use crate::{accounts, ledger};
 
 /// Begins a run of the node `name`. Whatever ended runs left open is settled with it.
 pub(crate) fn join(connection: &Connection, name: &str, now: Timestamp) -> Result<Joined, Error> {
@@ -24,7 +23,10 @@ pub(crate) fn join(connection: &Connection, name: &str, now: Timestamp) -> Resul
         "INSERT INTO node (name, live, heard_at, applied) VALUES (?1, 1, ?2, ?3)",
         params![name, now.as_micros(), head],
     )?;
-    Ok(Joined { epoch: Epoch(connection.last_insert_rowid()), recovered, head })
+    let epoch = Epoch(connection.last_insert_rowid());
+    let budget = accounts::state(connection, AccountId::INSTALLATION)?;
+    let budget = budget.ok_or_else(|| rows::broken(0, "account of the installation"))?.terms;
+    Ok(Joined { epoch, recovered, head, budget })
 }
 
 pub(crate) fn end(
@@ -111,7 +113,7 @@ fn head(connection: &Connection) -> Result<i64, Error> {
     connection.prepare_cached(sql)?.query_row([], |row| row.get(0))
 }
 
-/// Takes the next number for a change to the account's key.
+/// Takes the next number for a change to the account, or its key.
 pub(crate) fn changed(connection: &Connection, account: AccountId) -> Result<(), Error> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO change_log (seq, account_id)
@@ -122,27 +124,22 @@ pub(crate) fn changed(connection: &Connection, account: AccountId) -> Result<(),
 }
 
 fn changes(connection: &Connection, since: i64) -> Result<Vec<Change>, Error> {
-    let mut statement = connection.prepare_cached(
-        "SELECT c.seq, k.id, k.account_id, k.limit_nanos, k.reset, k.include_byok_in_limit,
-                k.disabled = 0 AND k.deleted_at IS NULL
-         FROM change_log AS c JOIN api_key AS k ON k.account_id = c.account_id
-         WHERE c.seq > ?1 ORDER BY c.seq",
-    )?;
+    let sql = format!(
+        "SELECT c.seq, k.id, a.id, {STATE_COLUMNS}
+         FROM change_log AS c JOIN account AS a ON a.id = c.account_id
+           LEFT JOIN api_key AS k ON k.account_id = a.id
+         WHERE c.seq > ?1 ORDER BY c.seq"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
     let change = |row: &rusqlite::Row<'_>| {
         Ok(Change {
             seq: row.get(0)?,
-            key: Some(KeyId(row.get(1)?)),
+            key: row.get::<_, Option<i64>>(1)?.map(KeyId),
             account: AccountId(row.get(2)?),
-            state: state(row, 3)?,
+            state: rows::state(row, 3)?,
         })
     };
     statement.query_map([since], change)?.collect()
-}
-
-/// The state of an account: limit, reset, whether BYOK counts, whether it is open, from a column on.
-pub(crate) fn state(row: &rusqlite::Row<'_>, first: usize) -> Result<AccountState, Error> {
-    let terms: Terms = rows::terms(row, [first, first + 1, first + 2])?;
-    Ok(AccountState { terms, open: row.get(first + 3)? })
 }
 
 fn recalled(connection: &Connection, epoch: Epoch) -> Result<Vec<Slice>, Error> {

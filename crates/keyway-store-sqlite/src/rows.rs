@@ -4,6 +4,7 @@ use keyway_core::budget::{ResetInterval, WindowKind};
 use keyway_core::clock::Timestamp;
 use keyway_core::id::{AccountId, KeyHash, KeyId, WorkspaceId};
 use keyway_core::key::{KeyKind, KeyName, KeyRecord, KeySpend, SecretRecord, Terms, WindowSpend};
+use keyway_core::ledger::AccountState;
 use keyway_core::money::Nanos;
 use keyway_core::secret::Tag;
 use keyway_core::store::WindowBalance;
@@ -11,10 +12,20 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, Error, Row, params};
 use uuid::Uuid;
 
-/// What [`key`] reads, in its order, from a table that is called `k`.
+/// What [`key`] reads, in its order, from [`KEY`].
 pub(crate) const KEY_COLUMNS: &str = "k.id, k.account_id, k.kind, k.workspace, k.hash, k.label, k.name, \
-     k.disabled, k.limit_nanos, k.reset, k.include_byok_in_limit, k.creator_user_id, \
+     k.disabled, a.limit_nanos, a.reset, a.include_byok_in_limit, k.creator_user_id, \
      k.external_user, k.created_at, k.updated_at, k.expires_at";
+
+/// Keys with their accounts.
+pub(crate) const KEY: &str = "api_key AS k JOIN account AS a ON a.id = k.account_id";
+
+/// What [`state`] reads, in its order, from [`ACCOUNT`].
+pub(crate) const STATE_COLUMNS: &str = "a.limit_nanos, a.reset, a.include_byok_in_limit, \
+     coalesce(k.disabled = 0 AND k.deleted_at IS NULL, 1)";
+
+/// Accounts, with their keys where they are a key's.
+pub(crate) const ACCOUNT: &str = "account AS a LEFT JOIN api_key AS k ON k.account_id = a.id";
 
 /// What [`secret`] reads, in its order.
 pub(crate) const SECRET_COLUMNS: &str = "hash, tag, label, minted, valid_until";
@@ -74,6 +85,12 @@ pub(crate) fn terms(row: &Row<'_>, columns: [usize; 3]) -> Result<Terms, Error> 
         reset: interval.transpose()?,
         include_byok_in_limit: row.get(byok)?,
     })
+}
+
+/// The state of an account: limit, reset, whether BYOK counts, whether it is open, from a column on.
+pub(crate) fn state(row: &Row<'_>, first: usize) -> Result<AccountState, Error> {
+    let terms = terms(row, [first, first + 1, first + 2])?;
+    Ok(AccountState { terms, open: row.get(first + 3)? })
 }
 
 /// The kind of window in this column.

@@ -6,11 +6,11 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use keyway_core::clock::Timestamp;
 use keyway_core::id::{AccountId, Epoch, GenerationId, KeyHash, WorkspaceId};
-use keyway_core::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord};
+use keyway_core::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
 use keyway_core::ledger::{AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement};
 use keyway_core::store::{
-    Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage, KeyQuery, NodeEnd,
-    Poll, Settled, Store, StoreError,
+    AccountRecord, Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage,
+    KeyQuery, NodeEnd, Poll, Settled, Store, StoreError, UsageDay,
 };
 use rusqlite::Connection;
 
@@ -18,7 +18,7 @@ use crate::health::Health;
 use crate::open::{self, OpenError, Opened, SqliteOptions};
 use crate::readers::Readers;
 use crate::writer::Writer;
-use crate::{integrity, keys, leases, ledger, nodes, rows};
+use crate::{accounts, integrity, keys, leases, ledger, nodes, rows};
 
 /// An open installation. Close it with [`SqliteStore::close`]; one that is dropped instead is checked
 /// at the next start.
@@ -152,6 +152,27 @@ impl Store for SqliteStore {
 
     async fn secrets_brought(&self) -> Result<Vec<SecretRecord>, StoreError> {
         self.readers.read(keys::credential::brought).await
+    }
+
+    async fn budget_set(&self, terms: Terms, _: Timestamp) -> Result<bool, StoreError> {
+        self.writer.write(move |db| accounts::set_budget(db, terms)).await
+    }
+
+    async fn account_get(
+        &self,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<Option<AccountRecord>, StoreError> {
+        self.readers.read(move |db| accounts::get(db, account, now)).await
+    }
+
+    async fn activity(
+        &self,
+        account: AccountId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<UsageDay>, StoreError> {
+        self.readers.read(move |db| accounts::activity(db, account, from, until)).await
     }
 
     async fn balance(&self, account: AccountId) -> Result<Balance, StoreError> {

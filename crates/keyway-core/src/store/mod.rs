@@ -13,10 +13,14 @@ use thiserror::Error;
 
 use crate::clock::Timestamp;
 use crate::id::{AccountId, Epoch, GenerationId, KeyHash, KeyId, WorkspaceId};
-use crate::key::{KeyKind, KeyPatch, KeyRecord, NewKey, SecretRecord, WindowSpend};
+use crate::key::{
+    KeyKind, KeyPatch, KeyRecord, KeySpend, NewKey, SecretRecord, Terms, WindowSpend,
+};
 use crate::ledger::{
     AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement, Slice,
 };
+use crate::money::Nanos;
+use crate::pricing::Usage;
 use crate::secret::SALT_BYTES;
 
 /// How long an `Idempotency-Key` is remembered.
@@ -94,6 +98,26 @@ pub trait Store: Send + Sync + 'static {
     /// The secrets that Keyway did not make, of keys that are not deleted, by hash. They are few.
     async fn secrets_brought(&self) -> Result<Vec<SecretRecord>, StoreError>;
 
+    /// Sets the budget of the whole installation: a change like one to a key. Answers whether it was
+    /// another.
+    async fn budget_set(&self, terms: Terms, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// What an account is, and what it has spent in the windows that are open at `now`.
+    async fn account_get(
+        &self,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<Option<AccountRecord>, StoreError>;
+
+    /// What an account used, by day, model and provider, in this order: of requests that were
+    /// admitted from the day of `from` on, and before that of `until`.
+    async fn activity(
+        &self,
+        account: AccountId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<UsageDay>, StoreError>;
+
     /// The newest window of each kind that `account` has a charge in.
     async fn balance(&self, account: AccountId) -> Result<Balance, StoreError>;
 
@@ -144,6 +168,8 @@ pub struct Joined {
     pub recovered: u64,
     /// The last change that was made to a key or an account.
     pub head: i64,
+    /// The installation's budget, as of that change.
+    pub budget: Terms,
 }
 
 /// Why a run of a node ends.
@@ -306,6 +332,33 @@ pub struct WindowBalance {
 
 /// By [`crate::budget::WindowKind::index`].
 pub type Balance = [WindowBalance; 4];
+
+/// An account as it stands at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountRecord {
+    pub state: AccountState,
+    pub spend: KeySpend,
+}
+
+impl AccountRecord {
+    /// What is spent in the window that the limit counts.
+    pub fn spend_against_limit(&self) -> Nanos {
+        self.state.terms.counted(self.spend.windows[self.state.terms.window().index()])
+    }
+}
+
+/// What an account used on one day, of one model at one provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageDay {
+    /// The day's midnight; requests count on that of their admission.
+    pub day: Timestamp,
+    pub model: String,
+    pub provider: String,
+    /// Settled ones.
+    pub requests: u64,
+    pub usage: Usage,
+    pub spend: WindowSpend,
+}
 
 /// What became of a settlement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

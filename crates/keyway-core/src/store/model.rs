@@ -11,13 +11,13 @@ use async_trait::async_trait;
 
 use self::state::{Key, State};
 use super::{
-    Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage, KeyQuery, KeySort,
-    NodeEnd, PageStart, Poll, Settled, Store, StoreError,
+    AccountRecord, Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage,
+    KeyQuery, KeySort, NodeEnd, PageStart, Poll, Settled, Store, StoreError, UsageDay,
 };
 use crate::budget::WindowKind;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, Epoch, GenerationId, KeyHash, WorkspaceId};
-use crate::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord};
+use crate::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
 use crate::ledger::{AnswerMark, GenerationRecord, LeaseCall, Leased, Metered, Settlement};
 use crate::money::Nanos;
 
@@ -139,7 +139,7 @@ impl Store for MemoryStore {
         record.terms.include_byok_in_limit =
             patch.include_byok_in_limit.unwrap_or(record.terms.include_byok_in_limit);
         record.updated_at = Some(now);
-        state.changed(at);
+        state.key_changed(at);
         Ok(Some(state.shown(&state.keys[at], now)))
     }
 
@@ -161,7 +161,7 @@ impl Store for MemoryStore {
         key.record.label.clone_from(&secret.label);
         key.record.updated_at = Some(now);
         key.secrets.insert(0, secret);
-        state.changed(at);
+        state.key_changed(at);
         Ok(Some(state.shown(&state.keys[at], now)))
     }
 
@@ -183,7 +183,7 @@ impl Store for MemoryStore {
         let key = &mut state.keys[at];
         key.deleted = true;
         let deleted = KeyDeleted::Deleted(key.record.id, key.record.account);
-        state.changed(at);
+        state.key_changed(at);
         Ok(deleted)
     }
 
@@ -203,6 +203,30 @@ impl Store for MemoryStore {
         let mut brought: Vec<_> = secrets.filter(|secret| !secret.minted).cloned().collect();
         brought.sort_by_key(|secret| secret.hash);
         Ok(brought)
+    }
+
+    async fn budget_set(&self, terms: Terms, _: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.state().set_budget(terms))
+    }
+
+    async fn account_get(
+        &self,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<Option<AccountRecord>, StoreError> {
+        let state = self.state();
+        let is = state.state_of(account);
+        Ok(is.map(|is| AccountRecord { state: is, spend: state.spend_of(account, now) }))
+    }
+
+    async fn activity(
+        &self,
+        account: AccountId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<UsageDay>, StoreError> {
+        let day = |moment| WindowKind::Day.starts_at(moment);
+        Ok(self.state().activity(account, day(from)..day(until)))
     }
 
     async fn balance(&self, account: AccountId) -> Result<Balance, StoreError> {

@@ -57,13 +57,20 @@ fn insert(
     secret: &SecretRecord,
     now: Timestamp,
 ) -> Result<KeyRecord, Error> {
-    connection.prepare_cached("INSERT INTO account (kind) VALUES ('key')")?.execute([])?;
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO account (kind, limit_nanos, reset, include_byok_in_limit)
+         VALUES ('key', ?1, ?2, ?3)",
+    )?;
+    statement.execute(params![
+        key.terms.limit.map(Nanos::get),
+        key.terms.reset.map(ResetInterval::as_str),
+        key.terms.include_byok_in_limit,
+    ])?;
     let account = AccountId(connection.last_insert_rowid());
     let mut statement = connection.prepare_cached(
-        "INSERT INTO api_key (account_id, kind, workspace, hash, label, name, limit_nanos, reset,
-                              include_byok_in_limit, creator_user_id, external_user, created_at,
-                              expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        "INSERT INTO api_key (account_id, kind, workspace, hash, label, name, creator_user_id,
+                              external_user, created_at, expires_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?;
     statement.execute(params![
         account.0,
@@ -72,9 +79,6 @@ fn insert(
         secret.hash.as_bytes(),
         secret.label,
         key.name.as_str(),
-        key.terms.limit.map(Nanos::get),
-        key.terms.reset.map(ResetInterval::as_str),
-        key.terms.include_byok_in_limit,
         key.creator_user_id,
         key.external_user,
         now.as_micros(),

@@ -7,7 +7,7 @@ use keyway_core::store::Credential;
 use rusqlite::{Connection, Error, OptionalExtension, params};
 
 use super::find::with_spend;
-use crate::rows::{self, KEY_COLUMNS, SECRET_COLUMNS};
+use crate::rows::{self, KEY, KEY_COLUMNS, SECRET_COLUMNS};
 
 /// The key that `hash` is or was a secret of, with all its secrets.
 pub(crate) fn find(
@@ -16,7 +16,7 @@ pub(crate) fn find(
     now: Timestamp,
 ) -> Result<Option<Credential>, Error> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {KEY_COLUMNS} FROM key_secret AS s JOIN api_key AS k ON k.id = s.key_id
+        "SELECT {KEY_COLUMNS} FROM {KEY} JOIN key_secret AS s ON s.key_id = k.id
          WHERE s.hash = ?1 AND k.deleted_at IS NULL"
     ))?;
     let found = statement.query_row(params![hash.as_bytes()], rows::key).optional()?;

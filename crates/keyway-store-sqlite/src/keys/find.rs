@@ -5,7 +5,7 @@ use keyway_core::id::KeyHash;
 use keyway_core::key::{KeyKind, KeyRecord};
 use rusqlite::{Connection, Error, OptionalExtension, params};
 
-use crate::rows::{self, KEY_COLUMNS, kind_name};
+use crate::rows::{self, KEY, KEY_COLUMNS, kind_name};
 
 /// The key of `kind` that `hash` belongs to, with its spend at `now`.
 pub(crate) fn find(
@@ -15,7 +15,7 @@ pub(crate) fn find(
     now: Timestamp,
 ) -> Result<Option<KeyRecord>, Error> {
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {KEY_COLUMNS} FROM key_secret AS s JOIN api_key AS k ON k.id = s.key_id
+        "SELECT {KEY_COLUMNS} FROM {KEY} JOIN key_secret AS s ON s.key_id = k.id
          WHERE s.hash = ?1 AND (s.valid_until IS NULL OR s.valid_until > ?2)
            AND k.kind = ?3 AND k.deleted_at IS NULL"
     ))?;

@@ -8,7 +8,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Error, OptionalExtension, params, params_from_iter};
 
 use super::find::with_spend;
-use crate::rows::{self, KEY_COLUMNS, kind_name};
+use crate::rows::{self, KEY, KEY_COLUMNS, kind_name};
 
 /// All-time spend of a key, by which a list may be ordered.
 const SPENT: &str = "coalesce((SELECT w.spent_nanos FROM account_window AS w
@@ -39,7 +39,7 @@ pub(crate) fn list(
 }
 
 fn read(connection: &Connection, id: i64, now: Timestamp) -> Result<KeyRecord, Error> {
-    let sql = format!("SELECT {KEY_COLUMNS} FROM api_key AS k WHERE k.id = ?1");
+    let sql = format!("SELECT {KEY_COLUMNS} FROM {KEY} WHERE k.id = ?1");
     let key = connection.prepare_cached(&sql)?.query_row([id], rows::key)?;
     with_spend(connection, key, now)
 }

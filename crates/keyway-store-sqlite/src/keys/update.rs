@@ -22,22 +22,29 @@ pub(crate) fn update(
         "UPDATE api_key SET
            name = coalesce(?2, name),
            disabled = coalesce(?3, disabled),
-           limit_nanos = CASE WHEN ?4 THEN ?5 ELSE limit_nanos END,
-           reset = CASE WHEN ?6 THEN ?7 ELSE reset END,
-           include_byok_in_limit = coalesce(?8, include_byok_in_limit),
-           updated_at = ?9
+           updated_at = ?4
          WHERE id = ?1",
     )?;
     statement.execute(params![
         key.id.0,
         patch.name.as_ref().map(KeyName::as_str),
         patch.disabled,
+        now.as_micros(),
+    ])?;
+    let mut statement = connection.prepare_cached(
+        "UPDATE account SET
+           limit_nanos = CASE WHEN ?2 THEN ?3 ELSE limit_nanos END,
+           reset = CASE WHEN ?4 THEN ?5 ELSE reset END,
+           include_byok_in_limit = coalesce(?6, include_byok_in_limit)
+         WHERE id = ?1",
+    )?;
+    statement.execute(params![
+        key.account.0,
         patch.limit.is_some(),
         patch.limit.flatten().map(Nanos::get),
         patch.reset.is_some(),
         patch.reset.flatten().map(ResetInterval::as_str),
         patch.include_byok_in_limit,
-        now.as_micros(),
     ])?;
     nodes::changed(connection, key.account)?;
     find(connection, KeyKind::Inference, hash, now)

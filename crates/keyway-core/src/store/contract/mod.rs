@@ -11,6 +11,7 @@
 //! The expression makes a store, or something that dereferences to one, anew for each test.
 //! [`random`] goes on from there, with sequences that nobody thought of.
 
+mod accounts;
 pub mod fixture;
 mod idempotency;
 mod keys;
@@ -77,6 +78,10 @@ macro_rules! store_behaviours {
             leases::a_window_that_is_not_open_grants_nothing
             leases::old_windows_and_other_kinds
             leases::a_closed_or_unlimited_account_grants_nothing
+            accounts::the_installations_budget_is_one_like_a_keys
+            accounts::a_new_budget_is_a_change
+            accounts::nobodys_account_is_not_found
+            accounts::use_is_rolled_up_by_day_model_and_provider
             nodes::an_earlier_run_of_the_same_name_is_ended
             nodes::an_ended_run_writes_nothing
             nodes::a_silent_node_is_ended_by_others

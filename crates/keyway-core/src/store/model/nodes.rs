@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::state::{Lease, Node, State};
 use crate::clock::Timestamp;
-use crate::id::Epoch;
-use crate::ledger::{AccountState, Draw, Ending, Figures, LeaseCall, Leased, Settlement};
+use crate::id::{AccountId, Epoch};
+use crate::ledger::{Draw, Ending, Figures, LeaseCall, Leased, Settlement};
 use crate::money::Nanos;
 use crate::planted::{Bug, planted};
 use crate::pricing::Usage;
@@ -25,7 +25,7 @@ impl State {
         let head = self.head();
         let node = Node { name: name.to_owned(), live: true, heard_at: now, applied: head };
         self.nodes.insert(epoch, node);
-        Joined { epoch, recovered, head }
+        Joined { epoch, recovered, head, budget: self.budget }
     }
 
     pub(super) fn beat(&mut self, epoch: Epoch, applied: i64, now: Timestamp) {
@@ -47,7 +47,7 @@ impl State {
             changes: (1..)
                 .zip(&self.changes)
                 .filter(|(seq, _)| *seq > since)
-                .map(|(seq, key)| self.change(seq, *key))
+                .filter_map(|(seq, account)| self.change(seq, *account))
                 .collect(),
             recalled: mine
                 .filter(|(_, lease)| lease.recalled)
@@ -130,10 +130,8 @@ impl State {
 
     fn figures(&self, call: &LeaseCall, now: Timestamp) -> Result<Figures, StoreError> {
         let account = call.slice.account;
-        let key = self.keys.iter().find(|key| key.record.account == account);
-        let key =
-            key.ok_or_else(|| StoreError::Broken("a lease on nobody's account".to_owned()))?;
-        let state = state_of(key);
+        let nobodys = || StoreError::Broken("a lease on nobody's account".to_owned());
+        let state = self.state_of(account).ok_or_else(nobodys)?;
         let leases = self
             .leases
             .iter()
@@ -174,17 +172,12 @@ impl State {
         i64::try_from(self.changes.len()).expect("memory holds fewer changes")
     }
 
-    fn change(&self, seq: i64, key: usize) -> Change {
-        let key = &self.keys[key];
-        let record = &key.record;
-        Change { seq, key: Some(record.id), account: record.account, state: state_of(key) }
+    fn change(&self, seq: i64, account: AccountId) -> Option<Change> {
+        let key = self.key_of(account).map(|key| key.record.id);
+        Some(Change { seq, key, account, state: self.state_of(account)? })
     }
 }
 
 fn is_silent(node: &Node, now: Timestamp) -> bool {
     node.heard_at.plus_seconds(SILENCE_SECONDS) < now
-}
-
-fn state_of(key: &super::state::Key) -> AccountState {
-    AccountState { terms: key.record.terms, open: !key.record.disabled && !key.deleted }
 }

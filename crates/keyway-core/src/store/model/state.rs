@@ -1,16 +1,18 @@
 //! What the model knows, and how it is looked up.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::budget::WindowKind;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, Epoch, GenerationId, KeyHash, KeyId};
-use crate::key::{KeyKind, KeyRecord, KeySpend, NewKey, SecretRecord, WindowSpend};
-use crate::ledger::{GenerationRecord, Metered, Settlement, Slice};
+use crate::key::{KeyKind, KeyRecord, KeySpend, NewKey, SecretRecord, Terms, WindowSpend};
+use crate::ledger::{AccountState, GenerationRecord, Metered, Settlement, Slice};
 use crate::money::Nanos;
+use crate::pricing::Usage;
 use crate::store::{
-    Balance, IDEMPOTENCY_SECONDS, Idempotency, KeyCreated, StoreError, WindowBalance,
+    Balance, IDEMPOTENCY_SECONDS, Idempotency, KeyCreated, StoreError, UsageDay, WindowBalance,
 };
 
 #[derive(Debug, Default)]
@@ -22,8 +24,10 @@ pub(super) struct State {
     pub(super) generations: BTreeMap<GenerationId, GenerationRecord>,
     pub(super) nodes: BTreeMap<Epoch, Node>,
     pub(super) leases: BTreeMap<(Slice, Epoch), Lease>,
-    /// The key whose account changed, by the number of the change less one.
-    pub(super) changes: Vec<usize>,
+    /// The account that changed, by the number of the change less one.
+    pub(super) changes: Vec<AccountId>,
+    /// The installation's.
+    pub(super) budget: Terms,
 }
 
 #[derive(Debug)]
@@ -110,16 +114,37 @@ impl State {
 
     /// Nothing is charged to nobody.
     pub(super) fn check_accounts(&self, request: &Metered) -> Result<(), StoreError> {
-        let known = |id: &AccountId| self.keys.iter().any(|key| key.record.account == *id);
-        if !request.accounts.iter().all(known) {
+        if !request.accounts.iter().all(|id| self.state_of(*id).is_some()) {
             return Err(StoreError::Broken(format!("{} is charged to nobody", request.id)));
         }
         Ok(())
     }
 
     /// Takes the next number for a change to the key at this place.
-    pub(super) fn changed(&mut self, key: usize) {
-        self.changes.push(key);
+    pub(super) fn key_changed(&mut self, key: usize) {
+        self.changes.push(self.keys[key].record.account);
+    }
+
+    pub(super) fn set_budget(&mut self, terms: Terms) -> bool {
+        let is_new = self.budget != terms;
+        if is_new {
+            self.budget = terms;
+            self.changes.push(AccountId::INSTALLATION);
+        }
+        is_new
+    }
+
+    /// The key that an account is the budget of.
+    pub(super) fn key_of(&self, account: AccountId) -> Option<&Key> {
+        self.keys.iter().find(|key| key.record.account == account)
+    }
+
+    pub(super) fn state_of(&self, account: AccountId) -> Option<AccountState> {
+        if account == AccountId::INSTALLATION {
+            return Some(AccountState { terms: self.budget, open: true });
+        }
+        let Key { record, deleted, .. } = self.key_of(account)?;
+        Some(AccountState { terms: record.terms, open: !record.disabled && !deleted })
     }
 
     pub(super) fn spend(&self, slice: &Slice) -> WindowSpend {
@@ -160,7 +185,12 @@ impl State {
     }
 
     pub(super) fn shown(&self, key: &Key, now: Timestamp) -> KeyRecord {
-        let balance = self.balance(key.record.account);
+        let spend = self.spend_of(key.record.account, now);
+        KeyRecord { spend, ..key.record.clone() }
+    }
+
+    pub(super) fn spend_of(&self, account: AccountId, now: Timestamp) -> KeySpend {
+        let balance = self.balance(account);
         let windows = WindowKind::ALL.map(|kind| {
             // A window never opens again: where the clock stepped back, a later one stays open.
             let newest = balance[kind.index()];
@@ -170,12 +200,41 @@ impl State {
                 WindowSpend::default()
             }
         });
-        let total = (key.record.account, WindowKind::Total, Timestamp::default());
+        let total = (account, WindowKind::Total, Timestamp::default());
         let last_used_at = self.windows.get(&total).map(|window| window.last_at);
-        let mine = self.leases.iter().filter(|((slice, _), _)| slice.account == key.record.account);
+        let mine = self.leases.iter().filter(|((slice, _), _)| slice.account == account);
         let leased =
             mine.fold(Nanos::ZERO, |sum, (_, lease)| sum.saturating_add(lease.outstanding));
-        KeyRecord { spend: KeySpend { windows, leased, last_used_at }, ..key.record.clone() }
+        KeySpend { windows, leased, last_used_at }
+    }
+
+    /// Worked out from the requests, one by one.
+    pub(super) fn activity(&self, account: AccountId, days: Range<Timestamp>) -> Vec<UsageDay> {
+        let mut all = BTreeMap::<(Timestamp, String, String), UsageDay>::new();
+        for record in self.generations.values() {
+            let request = &record.request;
+            let day = request.windows.start_of(WindowKind::Day);
+            let Some(settlement) = &record.settlement else { continue };
+            if !request.accounts.contains(&account) || !days.contains(&day) {
+                continue;
+            }
+            let (model, provider) = (request.model.clone(), request.provider.clone());
+            let known = all.entry((day, model.clone(), provider.clone()));
+            let known = known.or_insert_with(|| UsageDay {
+                day,
+                model,
+                provider,
+                requests: 0,
+                usage: Usage::default(),
+                spend: WindowSpend::default(),
+            });
+            known.requests += 1;
+            known.usage.prompt_tokens += settlement.usage.prompt_tokens;
+            known.usage.completion_tokens += settlement.usage.completion_tokens;
+            known.spend.spent = known.spend.spent.saturating_add(settlement.charge);
+            known.spend.byok = known.spend.byok.saturating_add(settlement.byok);
+        }
+        all.into_values().collect()
     }
 
     pub(super) fn balance(&self, account: AccountId) -> Balance {

@@ -51,11 +51,12 @@ fn verb() -> impl Strategy<Value = Verb> {
         4 => (0..REQUESTS, nanos(), nanos(), option::weighted(0.5, nanos())).prop_map(
             |(request, charge, byok, drawn)| Verb::Settle { request, charge, byok, drawn }
         ),
-        5 => (1..=KEYS, any::<bool>(), 1..20_i64, nanos(), nanos(), nanos()).prop_map(
-            |(key, day, seq, give_back, want, ahead)| Verb::Lease {
-                key, day, seq, give_back, want, ahead,
+        5 => (0..=KEYS, any::<bool>(), 1..20_i64, nanos(), nanos(), nanos()).prop_map(
+            |(account, day, seq, give_back, want, ahead)| Verb::Lease {
+                account, day, seq, give_back, want, ahead,
             }
         ),
+        1 => terms().prop_map(Verb::Budget),
         1 => (0..4_i64).prop_map(|since| Verb::Poll { since }),
         1 => Just(Verb::Join),
     ]

@@ -43,8 +43,9 @@ enum Verb {
     List(List),
     Mark { request: u8, authorised: Nanos },
     Settle { request: u8, charge: Nanos, byok: Nanos, drawn: Option<Nanos> },
-    Lease { key: i64, day: bool, seq: i64, give_back: Nanos, want: Nanos, ahead: Nanos },
+    Lease { account: i64, day: bool, seq: i64, give_back: Nanos, want: Nanos, ahead: Nanos },
     Poll { since: i64 },
+    Budget(Terms),
     Join,
 }
 
@@ -140,11 +141,11 @@ async fn ask(store: &dyn Store, verb: &Verb, epoch: Epoch, now: Timestamp) -> St
                 store.settle(Settlement { draws, ..settlement(&request, charge, byok, now) }).await,
             )
         }
-        Verb::Lease { key, day, seq, give_back, want, ahead } => {
+        Verb::Lease { account, day, seq, give_back, want, ahead } => {
             let kind = if day { WindowKind::Day } else { WindowKind::Total };
             let call = LeaseCall {
                 epoch,
-                slice: Slice { account: AccountId(key), kind, starts_at: kind.starts_at(now) },
+                slice: Slice { account: AccountId(account), kind, starts_at: kind.starts_at(now) },
                 seq,
                 give_back,
                 least: want,
@@ -154,6 +155,7 @@ async fn ask(store: &dyn Store, verb: &Verb, epoch: Epoch, now: Timestamp) -> St
             };
             told(store.lease(call, now).await)
         }
+        Verb::Budget(terms) => told(store.budget_set(terms, now).await),
         Verb::Poll { since } => told(store.node_poll(epoch, since, now).await),
         Verb::Join => unreachable!("`compare` does it, to learn of the new run"),
     }
@@ -162,8 +164,11 @@ async fn ask(store: &dyn Store, verb: &Verb, epoch: Epoch, now: Timestamp) -> St
 /// Everything that a store tells without being changed.
 async fn look(store: &dyn Store, now: Timestamp) -> Vec<String> {
     let mut told_all = vec![told(store.secrets_brought().await)];
-    for account in 1..=KEYS {
-        told_all.push(told(store.balance(AccountId(account)).await));
+    for account in (0..=KEYS).map(AccountId) {
+        told_all.push(told(store.balance(account).await));
+        told_all.push(told(store.account_get(account, now).await));
+        let (from, until) = (BEGIN, BEGIN.plus_seconds(2 * 86_400));
+        told_all.push(told(store.activity(account, from, until).await));
     }
     for request in 0..REQUESTS {
         told_all.push(told(store.generation(metered(request, EPOCH).id).await));
@@ -234,8 +239,11 @@ impl List {
 fn metered(number: u8, epoch: Epoch) -> Arc<Metered> {
     let admitted_at = BEGIN.plus_seconds(i64::from(number) * 36_000);
     let key = i64::from(number) % KEYS + 1;
-    // The first key's account is on everybody's path.
-    let accounts = if key == 1 { vec![1] } else { vec![key, 1] };
+    // The first key's account is on everybody's path, and that of the installation on some.
+    let mut accounts = if key == 1 { vec![1] } else { vec![key, 1] };
+    if number.is_multiple_of(3) {
+        accounts.insert(0, 0);
+    }
     Arc::new(Metered {
         id: GenerationId::new(admitted_at, [number; 10]),
         epoch,

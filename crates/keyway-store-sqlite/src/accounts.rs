@@ -1,0 +1,145 @@
+//! Accounts: what they are, what they have spent, and what they used by day.
+
+use keyway_core::budget::{ResetInterval, WindowKind};
+use keyway_core::clock::Timestamp;
+use keyway_core::id::AccountId;
+use keyway_core::key::{Terms, WindowSpend};
+use keyway_core::ledger::{AccountState, Settlement};
+use keyway_core::money::Nanos;
+use keyway_core::pricing::Usage;
+use keyway_core::store::{AccountRecord, UsageDay};
+use rusqlite::{Connection, Error, OptionalExtension, Row, params};
+
+use crate::ledger::tokens;
+use crate::nodes;
+use crate::rows::{self, ACCOUNT, STATE_COLUMNS, window_number};
+
+pub(crate) fn state(
+    connection: &Connection,
+    account: AccountId,
+) -> Result<Option<AccountState>, Error> {
+    let sql = format!("SELECT {STATE_COLUMNS} FROM {ACCOUNT} WHERE a.id = ?1");
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_row([account.0], |row| rows::state(row, 0)).optional()
+}
+
+pub(crate) fn get(
+    connection: &Connection,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<Option<AccountRecord>, Error> {
+    let Some(state) = state(connection, account)? else { return Ok(None) };
+    Ok(Some(AccountRecord { state, spend: rows::spend(connection, account, now)? }))
+}
+
+/// Sets the installation's budget. Answers whether it was another.
+pub(crate) fn set_budget(connection: &Connection, terms: Terms) -> Result<bool, Error> {
+    let mut statement = connection.prepare_cached(
+        "UPDATE account SET limit_nanos = ?2, reset = ?3, include_byok_in_limit = ?4
+         WHERE id = ?1 AND (limit_nanos IS NOT ?2 OR reset IS NOT ?3
+           OR include_byok_in_limit IS NOT ?4)",
+    )?;
+    let changed = statement.execute(params![
+        AccountId::INSTALLATION.0,
+        terms.limit.map(Nanos::get),
+        terms.reset.map(ResetInterval::as_str),
+        terms.include_byok_in_limit,
+    ])?;
+    if changed > 0 {
+        nodes::changed(connection, AccountId::INSTALLATION)?;
+    }
+    Ok(changed > 0)
+}
+
+/// Adds a charge to the windows of its admission, and to what was used on its day.
+pub(crate) fn book(connection: &Connection, settlement: &Settlement) -> Result<(), Error> {
+    for account in &settlement.request.accounts {
+        add_to_windows(connection, *account, settlement)?;
+        add_to_day(connection, *account, settlement)?;
+    }
+    Ok(())
+}
+
+fn add_to_windows(
+    connection: &Connection,
+    account: AccountId,
+    settlement: &Settlement,
+) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO account_window (account_id, kind, starts_at, spent_nanos, byok_nanos, last_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (account_id, kind, starts_at) DO UPDATE SET
+           spent_nanos = spent_nanos + excluded.spent_nanos,
+           byok_nanos = byok_nanos + excluded.byok_nanos,
+           last_at = max(last_at, excluded.last_at)",
+    )?;
+    for kind in WindowKind::ALL {
+        statement.execute(params![
+            account.0,
+            window_number(kind),
+            settlement.request.windows.start_of(kind).as_micros(),
+            settlement.charge.get(),
+            settlement.byok.get(),
+            settlement.settled_at.as_micros(),
+        ])?;
+    }
+    Ok(())
+}
+
+fn add_to_day(
+    connection: &Connection,
+    account: AccountId,
+    settlement: &Settlement,
+) -> Result<(), Error> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO usage_day (account_id, day, model, provider, requests, prompt_tokens,
+                                completion_tokens, spent_nanos, byok_nanos)
+         VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8)
+         ON CONFLICT (account_id, day, model, provider) DO UPDATE SET
+           requests = requests + 1,
+           prompt_tokens = prompt_tokens + excluded.prompt_tokens,
+           completion_tokens = completion_tokens + excluded.completion_tokens,
+           spent_nanos = spent_nanos + excluded.spent_nanos,
+           byok_nanos = byok_nanos + excluded.byok_nanos",
+    )?;
+    statement.execute(params![
+        account.0,
+        settlement.request.windows.start_of(WindowKind::Day).as_micros(),
+        settlement.request.model,
+        settlement.request.provider,
+        tokens(settlement.usage.prompt_tokens),
+        tokens(settlement.usage.completion_tokens),
+        settlement.charge.get(),
+        settlement.byok.get(),
+    ])?;
+    Ok(())
+}
+
+/// What the account used on the days from that of `from` on, and before that of `until`.
+pub(crate) fn activity(
+    connection: &Connection,
+    account: AccountId,
+    from: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<UsageDay>, Error> {
+    let mut statement = connection.prepare_cached(
+        "SELECT day, model, provider, requests, prompt_tokens, completion_tokens, spent_nanos,
+                byok_nanos
+         FROM usage_day WHERE account_id = ?1 AND day >= ?2 AND day < ?3
+         ORDER BY day, model, provider",
+    )?;
+    let midnight = |moment| WindowKind::Day.starts_at(moment).as_micros();
+    statement.query_map(params![account.0, midnight(from), midnight(until)], usage_day)?.collect()
+}
+
+fn usage_day(row: &Row<'_>) -> Result<UsageDay, Error> {
+    let count = |column| row.get(column).map(|count: i64| count.unsigned_abs());
+    Ok(UsageDay {
+        day: rows::moment(row, 0)?,
+        model: row.get(1)?,
+        provider: row.get(2)?,
+        requests: count(3)?,
+        usage: Usage { prompt_tokens: count(4)?, completion_tokens: count(5)? },
+        spend: WindowSpend { spent: Nanos::new(row.get(6)?), byok: Nanos::new(row.get(7)?) },
+    })
+}
