@@ -8,8 +8,7 @@ use keyway_core::ledger::{Draw, Figures, LeaseCall, Leased};
 use keyway_core::money::Nanos;
 
 use crate::error::{Failure, broken};
-use crate::nodes;
-use crate::rows::{nanos, window_number};
+use crate::rows::{self, ACCOUNT, STATE_COLUMNS, nanos, window_number};
 
 pub(crate) async fn lease(
     tx: &Transaction<'_>,
@@ -91,26 +90,24 @@ async fn figures(
     call: &LeaseCall,
     now: Timestamp,
 ) -> Result<Figures, Failure> {
-    let statement = tx
-        .prepare_cached(
-            "SELECT k.limit_nanos, k.reset, k.include_byok_in_limit,
-                    NOT k.disabled AND k.deleted_at IS NULL,
+    let sql = format!(
+        "SELECT {STATE_COLUMNS},
                     coalesce(w.spent_nanos, 0), coalesce(w.byok_nanos, 0),
                     coalesce((SELECT sum(outstanding_nanos) FROM lease AS l
                       WHERE l.account_id = $1 AND (l.kind <> $2 OR l.starts_at = $3)), 0)::BIGINT,
                     coalesce((SELECT sum(outstanding_nanos) FROM lease AS l
                       WHERE l.account_id = $1 AND (l.kind <> $2 OR l.starts_at = $3)
                         AND l.epoch = $4), 0)::BIGINT
-             FROM api_key AS k LEFT JOIN account_window AS w
-               ON w.account_id = k.account_id AND w.kind = $2 AND w.starts_at = $3
-             WHERE k.account_id = $1",
-        )
-        .await?;
+             FROM {ACCOUNT} LEFT JOIN account_window AS w
+               ON w.account_id = a.id AND w.kind = $2 AND w.starts_at = $3
+             WHERE a.id = $1"
+    );
+    let statement = tx.prepare_cached(&sql).await?;
     let slice = call.slice;
     let (kind, starts_at) = (window_number(slice.kind), slice.starts_at.as_micros());
     let row =
         tx.query_one(&statement, &[&slice.account.0, &kind, &starts_at, &call.epoch.0]).await?;
-    let state = nodes::state(&row, 0)?;
+    let state = rows::state(&row, 0)?;
     let charged = WindowSpend { spent: nanos(&row, 4), byok: nanos(&row, 5) };
     let spent = state.terms.counted(charged);
     Ok(Figures { state, spent, leased: nanos(&row, 6), mine: nanos(&row, 7), now })

@@ -12,9 +12,10 @@ use keyway_core::pricing::Usage;
 use keyway_core::store::Settled;
 use tokio_postgres::Row;
 
+use crate::bookings::Bookings;
 use crate::error::{Failure, broken};
 use crate::leases;
-use crate::rows::{bytes, moment, nanos, optional_moment, window_number};
+use crate::rows::{bytes, moment, nanos, optional_moment};
 
 /// What [`generation`] reads, in its order.
 const COLUMNS: &str = "id, key_id, accounts, window_day, window_week, window_month, model, provider, \
@@ -36,10 +37,11 @@ pub(crate) async fn mark(tx: &Transaction<'_>, mark: &AnswerMark) -> Result<(), 
     Ok(())
 }
 
-/// Writes a charge once, into its row and into the windows of its admission.
+/// Writes a charge once, into its row and, by way of `bookings`, into the sums of its accounts.
 pub(crate) async fn settle(
     tx: &Transaction<'_>,
     settlement: &Settlement,
+    bookings: &mut Bookings,
 ) -> Result<Settled, Failure> {
     let request = &settlement.request;
     insert(tx, request, Nanos::ZERO).await?;
@@ -77,7 +79,7 @@ pub(crate) async fn settle(
         return Ok(if same { Settled::Repeated } else { Settled::Differs });
     }
     leases::draw(tx, request.epoch, &settlement.draws).await?;
-    charge(tx, settlement).await?;
+    bookings.book(settlement);
     Ok(Settled::Applied)
 }
 
@@ -91,6 +93,7 @@ pub(crate) async fn recover(
         "SELECT {COLUMNS} FROM generation WHERE charge_nanos IS NULL AND epoch = $1 ORDER BY id"
     );
     let mut recovered = 0;
+    let mut bookings = Bookings::default();
     for row in tx.query(&sql, &[&epoch.0]).await? {
         let record = generation(&row)?;
         let settlement = Settlement {
@@ -105,9 +108,10 @@ pub(crate) async fn recover(
             estimated: true,
             settled_at: now,
         };
-        settle(tx, &settlement).await?;
+        settle(tx, &settlement, &mut bookings).await?;
         recovered += 1;
     }
+    bookings.write(tx).await?;
     Ok(recovered)
 }
 
@@ -156,33 +160,6 @@ async fn insert(tx: &Transaction<'_>, request: &Metered, authorised: Nanos) -> R
     Ok(())
 }
 
-async fn charge(tx: &Transaction<'_>, settlement: &Settlement) -> Result<(), Failure> {
-    let statement = tx
-        .prepare_cached(
-            "INSERT INTO account_window (account_id, kind, starts_at, spent_nanos, byok_nanos, last_at)
-             VALUES ($1, $2, $3, $4, $5, $6)
-             ON CONFLICT (account_id, kind, starts_at) DO UPDATE SET
-               spent_nanos = account_window.spent_nanos + excluded.spent_nanos,
-               byok_nanos = account_window.byok_nanos + excluded.byok_nanos,
-               last_at = greatest(account_window.last_at, excluded.last_at)",
-        )
-        .await?;
-    let request = &settlement.request;
-    for account in &request.accounts {
-        for kind in WindowKind::ALL {
-            let starts_at = request.windows.start_of(kind).as_micros();
-            let (charge, byok) = (settlement.charge.get(), settlement.byok.get());
-            let at = settlement.settled_at.as_micros();
-            tx.execute(
-                &statement,
-                &[&account.0, &window_number(kind), &starts_at, &charge, &byok, &at],
-            )
-            .await?;
-        }
-    }
-    Ok(())
-}
-
 fn generation(row: &Row) -> Result<GenerationRecord, Failure> {
     let windows = [Timestamp::default(), moment(row, 3), moment(row, 4), moment(row, 5)];
     let request = Metered {
@@ -226,7 +203,9 @@ fn accounts(bytes: &[u8]) -> Vec<AccountId> {
     ids.iter().map(|id| AccountId(i64::from_be_bytes(*id))).collect()
 }
 
-/// Providers count no more tokens than an integer of the store holds.
-fn tokens(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+/// No provider counts more, and the sums of as many requests as there will be stay integers.
+const TOKENS_MAX: i64 = 1_000_000_000_000;
+
+pub(crate) fn tokens(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(TOKENS_MAX).min(TOKENS_MAX)
 }

@@ -3,6 +3,8 @@
 //! The same verbs, tables and file names as the embedded store's. Calls to the ledger that wait share a
 //! transaction; every call may be repeated when its answer was lost.
 
+mod accounts;
+mod bookings;
 mod clock;
 mod error;
 mod keys;

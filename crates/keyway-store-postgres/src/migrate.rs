@@ -6,8 +6,10 @@ use tokio_postgres::error::SqlState;
 use crate::open::OpenError;
 
 /// Version N is the Nth. A released file is never edited; a change is a new one.
-pub(crate) const MIGRATIONS: [&str; 1] =
-    [include_str!("../migrations/0001_installation_keys_ledger.sql")];
+pub(crate) const MIGRATIONS: [&str; 2] = [
+    include_str!("../migrations/0001_installation_keys_ledger.sql"),
+    include_str!("../migrations/0002_budgets_activity.sql"),
+];
 
 /// How often a node that another was quicker than looks again.
 const TRIES_MAX: u32 = 10;

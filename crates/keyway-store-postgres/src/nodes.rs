@@ -3,12 +3,13 @@
 use deadpool_postgres::Transaction;
 use keyway_core::clock::Timestamp;
 use keyway_core::id::{AccountId, Epoch, KeyId};
-use keyway_core::ledger::{AccountState, Slice};
+use keyway_core::ledger::Slice;
 use keyway_core::store::{Change, Joined, NodeEnd, Poll, SILENCE_SECONDS, StoreError};
 use tokio_postgres::Row;
 
-use crate::error::Failure;
-use crate::{ledger, rows};
+use crate::error::{Failure, broken};
+use crate::rows::{self, STATE_COLUMNS};
+use crate::{accounts, ledger};
 
 /// Begins a run of the node `name`, and ends its earlier ones.
 pub(crate) async fn join(
@@ -28,7 +29,9 @@ pub(crate) async fn join(
     let sql =
         "INSERT INTO node (epoch, name, live, heard_at, applied) VALUES ($1, $2, TRUE, $3, $4)";
     tx.execute(sql, &[&epoch, &name, &now.as_micros(), &head]).await?;
-    Ok(Joined { epoch: Epoch(epoch), recovered, head })
+    let budget = accounts::state(tx, AccountId::INSTALLATION).await?;
+    let budget = budget.ok_or_else(|| broken("account of the installation"))?.terms;
+    Ok(Joined { epoch: Epoch(epoch), recovered, head, budget })
 }
 
 pub(crate) async fn end(
@@ -112,7 +115,7 @@ pub(crate) async fn poll(
     })
 }
 
-/// Takes the next number for a change to the account's key. The row that is locked by it makes the
+/// Takes the next number for a change to the account, or its key. The row that is locked by it makes the
 /// numbers follow the order of the commits.
 pub(crate) async fn changed(tx: &Transaction<'_>, account: AccountId) -> Result<(), Failure> {
     let sql = "UPDATE installation SET changes = changes + 1 RETURNING changes";
@@ -123,29 +126,22 @@ pub(crate) async fn changed(tx: &Transaction<'_>, account: AccountId) -> Result<
 }
 
 async fn changes(tx: &Transaction<'_>, since: i64, head: i64) -> Result<Vec<Change>, Failure> {
-    let statement = tx
-        .prepare_cached(
-            "SELECT c.seq, k.id, k.account_id, k.limit_nanos, k.reset, k.include_byok_in_limit,
-                    NOT k.disabled AND k.deleted_at IS NULL
-             FROM change_log AS c JOIN api_key AS k ON k.account_id = c.account_id
-             WHERE c.seq > $1 AND c.seq <= $2 ORDER BY c.seq",
-        )
-        .await?;
+    let sql = format!(
+        "SELECT c.seq, k.id, a.id, {STATE_COLUMNS}
+         FROM change_log AS c JOIN account AS a ON a.id = c.account_id
+           LEFT JOIN api_key AS k ON k.account_id = a.id
+         WHERE c.seq > $1 AND c.seq <= $2 ORDER BY c.seq"
+    );
+    let statement = tx.prepare_cached(&sql).await?;
     let change = |row: &Row| {
         Ok(Change {
             seq: row.get(0),
-            key: Some(KeyId(row.get(1))),
+            key: row.get::<_, Option<i64>>(1).map(KeyId),
             account: AccountId(row.get(2)),
-            state: state(row, 3)?,
+            state: rows::state(row, 3)?,
         })
     };
     tx.query(&statement, &[&since, &head]).await?.iter().map(change).collect()
-}
-
-/// The state of an account: limit, reset, whether BYOK counts, whether it is open, from a column on.
-pub(crate) fn state(row: &Row, first: usize) -> Result<AccountState, Failure> {
-    let terms = rows::terms(row, [first, first + 1, first + 2])?;
-    Ok(AccountState { terms, open: row.get(first + 3) })
 }
 
 async fn recalled(tx: &Transaction<'_>, epoch: Epoch) -> Result<Vec<Slice>, Failure> {

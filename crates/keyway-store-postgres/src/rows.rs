@@ -5,6 +5,7 @@ use keyway_core::budget::{ResetInterval, WindowKind};
 use keyway_core::clock::Timestamp;
 use keyway_core::id::{AccountId, KeyHash, KeyId, WorkspaceId};
 use keyway_core::key::{KeyKind, KeyName, KeyRecord, KeySpend, SecretRecord, Terms, WindowSpend};
+use keyway_core::ledger::AccountState;
 use keyway_core::money::Nanos;
 use keyway_core::secret::Tag;
 use keyway_core::store::WindowBalance;
@@ -13,10 +14,20 @@ use uuid::Uuid;
 
 use crate::error::{Failure, broken};
 
-/// What [`key`] reads, in its order, from a table that is called `k`.
+/// What [`key`] reads, in its order, from [`KEY`].
 pub(crate) const KEY_COLUMNS: &str = "k.id, k.account_id, k.kind, k.workspace, k.hash, k.label, k.name, \
-     k.disabled, k.limit_nanos, k.reset, k.include_byok_in_limit, k.creator_user_id, \
+     k.disabled, a.limit_nanos, a.reset, a.include_byok_in_limit, k.creator_user_id, \
      k.external_user, k.created_at, k.updated_at, k.expires_at";
+
+/// Keys with their accounts.
+pub(crate) const KEY: &str = "api_key AS k JOIN account AS a ON a.id = k.account_id";
+
+/// What [`state`] reads, in its order, from [`ACCOUNT`].
+pub(crate) const STATE_COLUMNS: &str = "a.limit_nanos, a.reset, a.include_byok_in_limit, \
+     coalesce(NOT k.disabled AND k.deleted_at IS NULL, TRUE)";
+
+/// Accounts, with their keys where they are a key's.
+pub(crate) const ACCOUNT: &str = "account AS a LEFT JOIN api_key AS k ON k.account_id = a.id";
 
 /// What [`secret`] reads, in its order.
 pub(crate) const SECRET_COLUMNS: &str = "hash, tag, label, minted, valid_until";
@@ -36,6 +47,12 @@ pub(crate) const fn window_number(kind: WindowKind) -> i64 {
         WindowKind::Week => 2,
         WindowKind::Month => 3,
     }
+}
+
+/// The state of an account: limit, reset, whether BYOK counts, whether it is open, from a column on.
+pub(crate) fn state(row: &Row, first: usize) -> Result<AccountState, Failure> {
+    let terms = terms(row, [first, first + 1, first + 2])?;
+    Ok(AccountState { terms, open: row.get(first + 3) })
 }
 
 /// The kind of window in this column.
@@ -135,14 +152,24 @@ pub(crate) async fn newest_windows(
     Ok((windows, last_at))
 }
 
-/// The key with what was spent in the windows that are open at `now`. One that began later is open
-/// still: the clock went back, and a window that ended never opens again.
+/// The key with what it has spent.
 pub(crate) async fn with_spend(
     tx: &Transaction<'_>,
     mut key: KeyRecord,
     now: Timestamp,
 ) -> Result<KeyRecord, Failure> {
-    let (newest, last_used_at) = newest_windows(tx, key.account).await?;
+    key.spend = spend(tx, key.account, now).await?;
+    Ok(key)
+}
+
+/// What was spent in the windows that are open at `now`. One that began later is open still: the
+/// clock went back, and a window that ended never opens again.
+pub(crate) async fn spend(
+    tx: &Transaction<'_>,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<KeySpend, Failure> {
+    let (newest, last_used_at) = newest_windows(tx, account).await?;
     let mut windows = [WindowSpend::default(); 4];
     for kind in WindowKind::ALL {
         let window = newest[kind.index()];
@@ -152,7 +179,6 @@ pub(crate) async fn with_spend(
     }
     let sql = "SELECT coalesce(sum(outstanding_nanos), 0)::BIGINT FROM lease WHERE account_id = $1";
     let statement = tx.prepare_cached(sql).await?;
-    let leased = nanos(&tx.query_one(&statement, &[&key.account.0]).await?, 0);
-    key.spend = KeySpend { windows, leased, last_used_at };
-    Ok(key)
+    let leased = nanos(&tx.query_one(&statement, &[&account.0]).await?, 0);
+    Ok(KeySpend { windows, leased, last_used_at })
 }

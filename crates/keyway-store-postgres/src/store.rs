@@ -4,11 +4,11 @@ use async_trait::async_trait;
 use deadpool_postgres::Pool;
 use keyway_core::clock::Timestamp;
 use keyway_core::id::{AccountId, Epoch, GenerationId, KeyHash, WorkspaceId};
-use keyway_core::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord};
+use keyway_core::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
 use keyway_core::ledger::{AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement};
 use keyway_core::store::{
-    Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage, KeyQuery, NodeEnd,
-    Poll, Settled, Store, StoreError,
+    AccountRecord, Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage,
+    KeyQuery, NodeEnd, Poll, Settled, Store, StoreError, UsageDay,
 };
 use tokio::task::JoinHandle;
 
@@ -17,7 +17,7 @@ use crate::error::Failure;
 use crate::open::{self, OpenError, Opened, PostgresOptions};
 use crate::transact::transact;
 use crate::writer::Writer;
-use crate::{keys, leases, ledger, nodes, rows};
+use crate::{accounts, keys, leases, ledger, nodes, rows};
 
 /// An open installation, which other nodes may have open too.
 #[derive(Debug)]
@@ -135,6 +135,27 @@ impl Store for PostgresStore {
 
     async fn secrets_brought(&self) -> Result<Vec<SecretRecord>, StoreError> {
         transact!(self.pool, |tx, _again| keys::credential::brought(tx))
+    }
+
+    async fn budget_set(&self, terms: Terms, _: Timestamp) -> Result<bool, StoreError> {
+        transact!(self.pool, |tx, again| accounts::set_budget(tx, terms, again))
+    }
+
+    async fn account_get(
+        &self,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<Option<AccountRecord>, StoreError> {
+        transact!(self.pool, |tx, _again| accounts::get(tx, account, now))
+    }
+
+    async fn activity(
+        &self,
+        account: AccountId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<UsageDay>, StoreError> {
+        transact!(self.pool, |tx, _again| accounts::activity(tx, account, from, until))
     }
 
     async fn balance(&self, account: AccountId) -> Result<Balance, StoreError> {

@@ -12,6 +12,7 @@ use keyway_core::store::{Settled, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
+use crate::bookings::Bookings;
 use crate::error::{Failure, closed};
 use crate::transact::{TRY, Tries};
 use crate::{ledger, nodes};
@@ -48,10 +49,10 @@ impl Work {
         }
     }
 
-    async fn run(&self, tx: &Transaction<'_>) -> Result<Settled, Failure> {
+    async fn run(&self, tx: &Transaction<'_>, bookings: &mut Bookings) -> Result<Settled, Failure> {
         match self {
             Self::Mark(mark) => ledger::mark(tx, mark).await.map(|()| Settled::Applied),
-            Self::Settle(settlement) => ledger::settle(tx, settlement).await,
+            Self::Settle(settlement) => ledger::settle(tx, settlement, bookings).await,
         }
     }
 }
@@ -126,6 +127,7 @@ async fn attempt(pool: &Pool, batch: &[Call], careful: bool) -> Result<Answers, 
     let mut client = pool.get().await?;
     let mut transaction = client.transaction().await?;
     let mut live = BTreeMap::<Epoch, bool>::new();
+    let mut bookings = Bookings::default();
     let mut answers = Vec::with_capacity(batch.len());
     for call in batch {
         let epoch = call.work.request().epoch;
@@ -137,9 +139,10 @@ async fn attempt(pool: &Pool, batch: &[Call], careful: bool) -> Result<Answers, 
         } else if careful {
             answers.push(run_apart(&mut transaction, &call.work).await?);
         } else {
-            answers.push(Ok(call.work.run(&transaction).await?));
+            answers.push(Ok(call.work.run(&transaction, &mut bookings).await?));
         }
     }
+    bookings.write(&transaction).await?;
     transaction.commit().await?;
     Ok(answers)
 }
@@ -158,7 +161,12 @@ async fn run_apart(
     work: &Work,
 ) -> Result<Result<Settled, StoreError>, Failure> {
     let savepoint = transaction.savepoint("call").await?;
-    match work.run(&savepoint).await {
+    let mut bookings = Bookings::default();
+    let ran = match work.run(&savepoint, &mut bookings).await {
+        Ok(settled) => bookings.write(&savepoint).await.map(|()| settled),
+        Err(error) => Err(error),
+    };
+    match ran {
         Ok(settled) => {
             savepoint.commit().await?;
             Ok(Ok(settled))

@@ -74,13 +74,22 @@ async fn insert(
     let sql = "UPDATE installation SET keys = keys + 1 RETURNING keys";
     let number: i64 = tx.query_one(sql, &[]).await?.get(0);
     let (id, account) = (KeyId(number), AccountId(number));
-    tx.execute("INSERT INTO account (id, kind) VALUES ($1, 'key')", &[&account.0]).await?;
+    tx.execute(
+        "INSERT INTO account (id, kind, limit_nanos, reset, include_byok_in_limit)
+         VALUES ($1, 'key', $2, $3, $4)",
+        &[
+            &account.0,
+            &key.terms.limit.map(Nanos::get),
+            &key.terms.reset.map(ResetInterval::as_str),
+            &key.terms.include_byok_in_limit,
+        ],
+    )
+    .await?;
     let (workspace, hash): (&[u8], &[u8]) = (key.workspace.0.as_bytes(), secret.hash.as_bytes());
     tx.execute(
-        "INSERT INTO api_key (id, account_id, kind, workspace, hash, label, name, limit_nanos, reset,
-                              include_byok_in_limit, creator_user_id, external_user, created_at,
-                              expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        "INSERT INTO api_key (id, account_id, kind, workspace, hash, label, name, creator_user_id,
+                              external_user, created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         &[
             &id.0,
             &account.0,
@@ -89,9 +98,6 @@ async fn insert(
             &hash,
             &secret.label,
             &key.name.as_str(),
-            &key.terms.limit.map(Nanos::get),
-            &key.terms.reset.map(ResetInterval::as_str),
-            &key.terms.include_byok_in_limit,
             &key.creator_user_id,
             &key.external_user,
             &now.as_micros(),

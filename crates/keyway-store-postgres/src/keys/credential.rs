@@ -7,7 +7,7 @@ use keyway_core::key::SecretRecord;
 use keyway_core::store::Credential;
 
 use crate::error::Failure;
-use crate::rows::{self, KEY_COLUMNS, SECRET_COLUMNS, with_spend};
+use crate::rows::{self, KEY, KEY_COLUMNS, SECRET_COLUMNS, with_spend};
 
 /// The key that `hash` is or was a secret of, with all its secrets.
 pub(crate) async fn find(
@@ -16,7 +16,7 @@ pub(crate) async fn find(
     now: Timestamp,
 ) -> Result<Option<Credential>, Failure> {
     let sql = format!(
-        "SELECT {KEY_COLUMNS} FROM key_secret AS s JOIN api_key AS k ON k.id = s.key_id
+        "SELECT {KEY_COLUMNS} FROM {KEY} JOIN key_secret AS s ON s.key_id = k.id
          WHERE s.hash = $1 AND k.deleted_at IS NULL"
     );
     let hash: &[u8] = hash.as_bytes();

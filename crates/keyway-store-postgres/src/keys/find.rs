@@ -6,7 +6,7 @@ use keyway_core::id::KeyHash;
 use keyway_core::key::{KeyKind, KeyRecord};
 
 use crate::error::Failure;
-use crate::rows::{self, KEY_COLUMNS, kind_name, with_spend};
+use crate::rows::{self, KEY, KEY_COLUMNS, kind_name, with_spend};
 
 /// The key of `kind` that `hash` belongs to, with its spend at `now`.
 pub(crate) async fn find(
@@ -16,7 +16,7 @@ pub(crate) async fn find(
     now: Timestamp,
 ) -> Result<Option<KeyRecord>, Failure> {
     let sql = format!(
-        "SELECT {KEY_COLUMNS} FROM key_secret AS s JOIN api_key AS k ON k.id = s.key_id
+        "SELECT {KEY_COLUMNS} FROM {KEY} JOIN key_secret AS s ON s.key_id = k.id
          WHERE s.hash = $1 AND (s.valid_until IS NULL OR s.valid_until > $2)
            AND k.kind = $3 AND k.deleted_at IS NULL"
     );

@@ -7,7 +7,7 @@ use keyway_core::store::{KeyPage, KeyQuery, KeySort, PageStart};
 use tokio_postgres::types::ToSql;
 
 use crate::error::Failure;
-use crate::rows::{self, KEY_COLUMNS, kind_name, with_spend};
+use crate::rows::{self, KEY, KEY_COLUMNS, kind_name, with_spend};
 
 /// All-time spend of a key, by which a list may be ordered.
 const SPENT: &str = "coalesce((SELECT w.spent_nanos FROM account_window AS w
@@ -31,7 +31,7 @@ pub(crate) async fn list(
         }
     }
     let sql = format!(
-        "SELECT {KEY_COLUMNS} FROM api_key AS k WHERE k.id = ANY(ARRAY({}))",
+        "SELECT {KEY_COLUMNS} FROM {KEY} WHERE k.id = ANY(ARRAY({}))",
         select.sql(query.sort)
     );
     let order = select.order(query.sort);

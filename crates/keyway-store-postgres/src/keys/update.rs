@@ -26,25 +26,33 @@ pub(crate) async fn update(
             "UPDATE api_key SET
                name = coalesce($2, name),
                disabled = coalesce($3, disabled),
-               limit_nanos = CASE WHEN $4::BOOLEAN THEN $5::BIGINT ELSE limit_nanos END,
-               reset = CASE WHEN $6::BOOLEAN THEN $7::TEXT ELSE reset END,
-               include_byok_in_limit = coalesce($8, include_byok_in_limit),
-               updated_at = $9
+               updated_at = $4
+             WHERE id = $1",
+        )
+        .await?;
+    tx.execute(
+        &statement,
+        &[&key.id.0, &patch.name.as_ref().map(KeyName::as_str), &patch.disabled, &now.as_micros()],
+    )
+    .await?;
+    let statement = tx
+        .prepare_cached(
+            "UPDATE account SET
+               limit_nanos = CASE WHEN $2::BOOLEAN THEN $3::BIGINT ELSE limit_nanos END,
+               reset = CASE WHEN $4::BOOLEAN THEN $5::TEXT ELSE reset END,
+               include_byok_in_limit = coalesce($6, include_byok_in_limit)
              WHERE id = $1",
         )
         .await?;
     tx.execute(
         &statement,
         &[
-            &key.id.0,
-            &patch.name.as_ref().map(KeyName::as_str),
-            &patch.disabled,
+            &key.account.0,
             &patch.limit.is_some(),
             &patch.limit.flatten().map(Nanos::get),
             &patch.reset.is_some(),
             &patch.reset.flatten().map(ResetInterval::as_str),
             &patch.include_byok_in_limit,
-            &now.as_micros(),
         ],
     )
     .await?;

@@ -1,0 +1,130 @@
+//! Charges on their way into the sums of their accounts.
+//!
+//! Many requests of one transaction are charged to the same few rows, that of the installation among
+//! them, which every node writes. So they are added up first, and written last and in order: a row is
+//! locked for a moment only, and nodes that want the same rows do not wait for each other in a circle.
+
+use std::collections::BTreeMap;
+
+use deadpool_postgres::Transaction;
+use keyway_core::budget::WindowKind;
+use keyway_core::id::AccountId;
+use keyway_core::key::WindowSpend;
+use keyway_core::ledger::Settlement;
+
+use crate::error::Failure;
+use crate::ledger::tokens;
+use crate::rows::window_number;
+
+/// What was settled in a transaction and is not in the sums yet.
+#[derive(Debug, Default)]
+pub(crate) struct Bookings {
+    /// By account, kind of window, and its beginning.
+    windows: BTreeMap<(AccountId, i64, i64), Window>,
+    /// By account, day, model and provider.
+    days: BTreeMap<(AccountId, i64, String, String), Day>,
+}
+
+#[derive(Debug, Default)]
+struct Window {
+    spend: WindowSpend,
+    last_at: i64,
+}
+
+#[derive(Debug, Default)]
+struct Day {
+    spend: WindowSpend,
+    requests: i64,
+    prompt_tokens: i64,
+    completion_tokens: i64,
+}
+
+fn add(sum: &mut WindowSpend, settlement: &Settlement) {
+    sum.spent = sum.spent.saturating_add(settlement.charge);
+    sum.byok = sum.byok.saturating_add(settlement.byok);
+}
+
+impl Bookings {
+    /// Adds a charge to the windows of its admission, and to what was used on its day.
+    pub(crate) fn book(&mut self, settlement: &Settlement) {
+        let request = &settlement.request;
+        let starts_at = |kind| request.windows.start_of(kind).as_micros();
+        for account in &request.accounts {
+            for kind in WindowKind::ALL {
+                let place = (*account, window_number(kind), starts_at(kind));
+                let window = self.windows.entry(place).or_default();
+                add(&mut window.spend, settlement);
+                window.last_at = window.last_at.max(settlement.settled_at.as_micros());
+            }
+            let (model, provider) = (request.model.clone(), request.provider.clone());
+            let place = (*account, starts_at(WindowKind::Day), model, provider);
+            let day = self.days.entry(place).or_default();
+            add(&mut day.spend, settlement);
+            day.requests += 1;
+            let usage = &settlement.usage;
+            day.prompt_tokens = day.prompt_tokens.saturating_add(tokens(usage.prompt_tokens));
+            day.completion_tokens =
+                day.completion_tokens.saturating_add(tokens(usage.completion_tokens));
+        }
+    }
+
+    /// Writes the sums; to be called last in a transaction.
+    pub(crate) async fn write(self, tx: &Transaction<'_>) -> Result<(), Failure> {
+        if self.days.is_empty() {
+            return Ok(());
+        }
+        let statement = tx
+            .prepare_cached(
+                "INSERT INTO usage_day (account_id, day, model, provider, requests, prompt_tokens,
+                                        completion_tokens, spent_nanos, byok_nanos)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                 ON CONFLICT (account_id, day, model, provider) DO UPDATE SET
+                   requests = usage_day.requests + excluded.requests,
+                   prompt_tokens = usage_day.prompt_tokens + excluded.prompt_tokens,
+                   completion_tokens = usage_day.completion_tokens + excluded.completion_tokens,
+                   spent_nanos = usage_day.spent_nanos + excluded.spent_nanos,
+                   byok_nanos = usage_day.byok_nanos + excluded.byok_nanos",
+            )
+            .await?;
+        // The installation's rows, which every node writes, come last.
+        for ((account, at, model, provider), day) in self.days.iter().rev() {
+            let (spent, byok) = (day.spend.spent.get(), day.spend.byok.get());
+            tx.execute(
+                &statement,
+                &[
+                    &account.0,
+                    at,
+                    model,
+                    provider,
+                    &day.requests,
+                    &day.prompt_tokens,
+                    &day.completion_tokens,
+                    &spent,
+                    &byok,
+                ],
+            )
+            .await?;
+        }
+        self.write_windows(tx).await
+    }
+
+    async fn write_windows(&self, tx: &Transaction<'_>) -> Result<(), Failure> {
+        let statement = tx
+            .prepare_cached(
+                "INSERT INTO account_window (account_id, kind, starts_at, spent_nanos, byok_nanos,
+                                             last_at)
+                 VALUES ($1, $2, $3, $4, $5, $6)
+                 ON CONFLICT (account_id, kind, starts_at) DO UPDATE SET
+                   spent_nanos = account_window.spent_nanos + excluded.spent_nanos,
+                   byok_nanos = account_window.byok_nanos + excluded.byok_nanos,
+                   last_at = greatest(account_window.last_at, excluded.last_at)",
+            )
+            .await?;
+        for ((account, kind, starts_at), window) in self.windows.iter().rev() {
+            let (spent, byok) = (window.spend.spent.get(), window.spend.byok.get());
+            tx.execute(&statement, &[&account.0, kind, starts_at, &spent, &byok, &window.last_at])
+                .await?;
+        }
+        Ok(())
+    }
+}
