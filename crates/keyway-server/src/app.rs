@@ -56,6 +56,9 @@ impl App {
     ) -> Result<Arc<Self>, StoreError> {
         let started_at = clock.now();
         let clock = Arc::new(StoreClock::new(clock));
+        if store.budget_set(config.budget, started_at).await? {
+            tracing::info!("the installation's budget is set to what the configuration says");
+        }
         let joined = store.node_join(&name, started_at).await?;
         if joined.recovered > 0 {
             tracing::warn!(

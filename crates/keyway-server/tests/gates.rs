@@ -17,8 +17,8 @@ use keyway_core::money::Nanos;
 use keyway_core::secret::{InstallationSecret, KEY_ENTROPY_BYTES, KeyPrefix, KeySecret};
 use keyway_core::store::model::MemoryStore;
 use keyway_core::store::{
-    Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage, KeyQuery, NodeEnd,
-    Settled, Store, StoreError,
+    AccountRecord, Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage,
+    KeyQuery, NodeEnd, Settled, Store, StoreError, UsageDay,
 };
 use keyway_server::app::App;
 use keyway_server::config::Config;
@@ -115,6 +115,27 @@ impl Store for GatedStore {
 
     async fn secrets_brought(&self) -> Result<Vec<SecretRecord>, StoreError> {
         self.inner.secrets_brought().await
+    }
+
+    async fn budget_set(&self, terms: Terms, now: Timestamp) -> Result<bool, StoreError> {
+        self.inner.budget_set(terms, now).await
+    }
+
+    async fn account_get(
+        &self,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<Option<AccountRecord>, StoreError> {
+        self.inner.account_get(account, now).await
+    }
+
+    async fn activity(
+        &self,
+        account: AccountId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<UsageDay>, StoreError> {
+        self.inner.activity(account, from, until).await
     }
 
     async fn balance(&self, account: AccountId) -> Result<Balance, StoreError> {

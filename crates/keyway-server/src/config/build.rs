@@ -6,8 +6,10 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
+use keyway_core::budget::ResetInterval;
 use keyway_core::catalogue::{Endpoint, Model};
-use keyway_core::money::Rate;
+use keyway_core::key::Terms;
+use keyway_core::money::{Nanos, Rate};
 use keyway_core::pricing::Pricing;
 use keyway_core::secret::{KeyPrefix, KeySecret};
 
@@ -44,6 +46,7 @@ pub(super) fn config(
     Some(Config {
         server: server(root)?,
         store: store?,
+        budget: budget(root)?,
         keys: keys(root)?,
         providers: providers.into_iter().collect::<Option<_>>()?,
         models: models.into_iter().collect::<Option<_>>()?,
@@ -105,6 +108,17 @@ fn store_url(
         report.warn(place, ADVICE);
     }
     Some(found.secret)
+}
+
+/// Without a section the installation is unlimited.
+fn budget(root: View<'_>) -> Option<Terms> {
+    let Some(section) = root.section("budget") else { return Some(Terms::default()) };
+    let reset = match section.text("reset") {
+        Some(word) => Some(ResetInterval::parse(word)?),
+        None => None,
+    };
+    let limit = Nanos::parse_limit(section.text("limit")?).ok()?;
+    Some(Terms { limit: Some(limit), reset, ..Terms::default() })
 }
 
 fn keys(root: View<'_>) -> Option<KeysConfig> {

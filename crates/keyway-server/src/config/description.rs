@@ -45,6 +45,7 @@ pub(super) enum Least {
 }
 
 pub(super) const DURABILITIES: &[&str] = &["flush", "process"];
+pub(super) const RESETS: &[&str] = &["daily", "weekly", "monthly"];
 pub(super) const DIALECTS: &[&str] = &["openai"];
 /// Tokens beyond this are a typing error.
 const TOKENS_MAX: u64 = 1_000_000_000;
@@ -63,6 +64,12 @@ pub(super) static ROOT: Section = Section {
             doc: "Where keys and charges are kept.",
             presence: Presence::Optional,
             kind: Kind::Section(&STORE),
+        },
+        Field {
+            name: "budget",
+            doc: "What all keys together may spend; absent is unlimited.",
+            presence: Presence::Optional,
+            kind: Kind::Section(&BUDGET),
         },
         Field {
             name: "keys",
@@ -117,6 +124,24 @@ static STORE: Section = Section {
             doc: "What an acknowledged write of the embedded store survives: \"flush\" a power failure, \"process\" only the end of the process.",
             presence: Presence::Default("flush"),
             kind: Kind::Choice(DURABILITIES),
+        },
+    ],
+};
+
+static BUDGET: Section = Section {
+    doc: "What all keys together may spend. On several nodes it has to be the same: the last that starts sets it.",
+    fields: &[
+        Field {
+            name: "limit",
+            doc: "USD, as a decimal string.",
+            presence: Presence::Required,
+            kind: Kind::Text(&rules::AMOUNT),
+        },
+        Field {
+            name: "reset",
+            doc: "When it starts anew, at midnight UTC; absent is never.",
+            presence: Presence::Optional,
+            kind: Kind::Choice(RESETS),
         },
     ],
 };

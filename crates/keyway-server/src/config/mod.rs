@@ -23,6 +23,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use keyway_core::catalogue::Model;
+use keyway_core::key::Terms;
 use keyway_core::secret::{KeyPrefix, KeySecret};
 use toml::de::DeTable;
 
@@ -41,6 +42,8 @@ const SHUTDOWN_GRACE_DEFAULT: Duration = Duration::from_secs(30);
 pub struct Config {
     pub server: ServerConfig,
     pub store: StoreConfig,
+    /// What all keys together may spend.
+    pub budget: Terms,
     pub keys: KeysConfig,
     pub providers: Vec<ProviderConfig>,
     /// In the order of the file.
@@ -125,6 +128,7 @@ impl Default for Config {
         Self {
             server: ServerConfig { public_url: None, shutdown_grace: SHUTDOWN_GRACE_DEFAULT },
             store: StoreConfig::default(),
+            budget: Terms::default(),
             keys: KeysConfig::default(),
             providers: Vec::new(),
             models: Vec::new(),

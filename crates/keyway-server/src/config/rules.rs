@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use http::Uri;
-use keyway_core::money::Rate;
+use keyway_core::money::{Nanos, Rate};
 use keyway_core::secret::KeyPrefix;
 
 /// What a text has to look like.
@@ -53,6 +53,12 @@ pub(super) static RATE: TextRule = TextRule {
     allowed: "a decimal string in USD per token between \"0\" and \"1\", such as \"0.000001\"",
     pattern: "[0-9]+(\\.[0-9]+)?([eE][+-]?[0-9]+)?",
     check: rate,
+};
+
+pub(super) static AMOUNT: TextRule = TextRule {
+    allowed: "a decimal string in USD, such as \"500\" or \"0.25\"",
+    pattern: "[0-9]+(\\.[0-9]+)?([eE][+-]?[0-9]+)?",
+    check: amount,
 };
 
 /// The environment and the file system are looked at where the secret is read.
@@ -150,6 +156,10 @@ fn is_host(host: &str) -> bool {
 
 fn rate(text: &str) -> Result<(), String> {
     Rate::parse(text).map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn amount(text: &str) -> Result<(), String> {
+    Nanos::parse_limit(text).map(|_| ()).map_err(|error| error.to_string())
 }
 
 fn secret_source(text: &str) -> Result<(), String> {

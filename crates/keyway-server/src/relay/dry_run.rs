@@ -5,16 +5,19 @@ use axum::response::{IntoResponse, Response};
 use keyway_core::budget::ResetInterval;
 use keyway_core::catalogue::Model;
 use keyway_core::error::{Error, ErrorKind};
+use keyway_core::id::AccountId;
 use keyway_core::key::KeyRecord;
-use keyway_core::ledger::Standing;
+use keyway_core::ledger::{Refusal, Standing};
 use keyway_core::money::Nanos;
+use keyway_core::store::AccountRecord;
 use keyway_providers::chat::ChatRequest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::bound::Bound;
 use super::clamp::{Wish, max_tokens, shorten};
-use super::refusal::{KEY_LIMIT, REQUEST, refusal};
+use super::meter::path;
+use super::refusal::{REQUEST, limit_source, refusal};
 use crate::app::App;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
@@ -51,7 +54,8 @@ struct DryRun {
 /// A budget at this moment. Money is in USD.
 #[derive(Debug, Serialize, ToSchema)]
 struct DryRunBudget {
-    /// `key_limit`: the key's own limit. `request`: what `X-Keyway-Max-Cost` says.
+    /// `installation_budget`: what all keys together may spend. `key_limit`: the key's own limit.
+    /// `request`: what `X-Keyway-Max-Cost` says.
     limit_source: &'static str,
     /// Null is unlimited.
     #[schema(value_type = Option<f64>)]
@@ -95,17 +99,21 @@ pub(super) async fn answer(
         Ok(bound) => (bound, None),
         Err(error) => (bound, Some(error)),
     };
-    let mut forecast = app.meter.would_admit(&key, bound.cost);
-    if let (Some(refused), true, true) = (forecast.refusal, wish.clamps, error.is_none())
-        && let Some(shorter) = shorten(&mut request, model, &bound, refused.available())
+    let accounts = accounts(app, &key).await?;
+    let mut refused = first_refusal(app, &accounts, bound.cost);
+    while let (Some(refusal), true, true) = (refused, wish.clamps, error.is_none())
+        && let Some(shorter) = shorten(&mut request, model, &bound, refusal.available())
     {
         bound = shorter;
-        forecast = app.meter.would_admit(&key, bound.cost);
+        refused = first_refusal(app, &accounts, bound.cost);
     }
-    if let (Some(refused), None) = (&forecast.refusal, &error) {
+    if let (Some(refused), None) = (&refused, &error) {
         error = Some(refusal(refused, &bound, &key, &app.public_url));
     }
-    let mut budgets = vec![DryRunBudget::of_key(&forecast.standing)];
+    let standings = accounts.iter().map(|(id, account)| {
+        DryRunBudget::of_account(*id, &app.meter.would_admit(*id, account, bound.cost).standing)
+    });
+    let mut budgets: Vec<_> = standings.collect();
     budgets.extend(wish.ceiling.map(DryRunBudget::of_request));
     let data = DryRun {
         admitted: error.is_none(),
@@ -118,10 +126,30 @@ pub(super) async fn answer(
     Ok(Json(DryRunAnswer { data }).into_response())
 }
 
+/// The accounts of the key's path, as they stand now. That of the installation only where it has a
+/// budget: nobody has to afford anything of it otherwise.
+async fn accounts(app: &App, key: &KeyRecord) -> Result<Vec<(AccountId, AccountRecord)>, ApiError> {
+    let mut accounts = Vec::new();
+    for id in path(key) {
+        let found = app.store.account_get(id, app.clock.now()).await?;
+        let known = found.filter(|it| id == key.account || it.state.terms.limit.is_some());
+        accounts.extend(known.map(|account| (id, account)));
+    }
+    Ok(accounts)
+}
+
+fn first_refusal(
+    app: &App,
+    accounts: &[(AccountId, AccountRecord)],
+    bound: Nanos,
+) -> Option<Refusal> {
+    accounts.iter().find_map(|(id, account)| app.meter.would_admit(*id, account, bound).refusal)
+}
+
 impl DryRunBudget {
-    fn of_key(standing: &Standing) -> Self {
+    fn of_account(id: AccountId, standing: &Standing) -> Self {
         Self {
-            limit_source: KEY_LIMIT,
+            limit_source: limit_source(id),
             limit: standing.limit.map(Usd),
             limit_reset: standing.reset.map(ResetInterval::as_str),
             resets_at: standing.resets_at.map(|at| at.to_string()),

@@ -27,7 +27,7 @@ use super::clamp::{self, Wish};
 use super::dispatch::{Dispatched, dispatch};
 use super::exchange::{Ended, Exchange};
 use super::head::Head;
-use super::meter::{Late, ReserveError};
+use super::meter::{Late, ReserveError, path};
 use super::pump::{self, Pump};
 use super::refusal::refusal;
 use super::upstream::{ChunkStream, Reply};
@@ -119,7 +119,7 @@ impl Job {
             id: self.id,
             epoch: app.meter.epoch(),
             key: key.id,
-            accounts: vec![key.account],
+            accounts: path(key).to_vec(),
             windows,
             reserved: self.bound.cost,
             model: self.model.id.clone(),

@@ -2,6 +2,7 @@
 
 use keyway_core::budget::ResetInterval;
 use keyway_core::error::{Error, ErrorKind};
+use keyway_core::id::AccountId;
 use keyway_core::key::KeyRecord;
 use keyway_core::ledger::{Refusal, RefusalReason};
 use keyway_core::money::Nanos;
@@ -12,36 +13,51 @@ use super::clamp::MAX_COST;
 use crate::http::error::ApiError;
 use crate::http::usd::Usd;
 
-/// The budgets that refuse: the key's own limit, and what a request says that it may cost.
-pub(super) const KEY_LIMIT: &str = "key_limit";
+/// What a request says that it may cost, as a budget.
 pub(super) const REQUEST: &str = "request";
 
-/// Nothing left under the key's own limit is a 403, too little a 402 with the affordable number of
-/// tokens (contract, F.2).
+/// Which budget an account is, in the API's words.
+pub(super) fn limit_source(account: AccountId) -> &'static str {
+    if account == AccountId::INSTALLATION { "installation_budget" } else { "key_limit" }
+}
+
+/// Nothing left under a limit is a 403, too little a 402 with the affordable number of tokens
+/// (contract, F.2). What all keys together may spend is for the operator to change, not by a key.
 pub(super) fn refusal(
     refusal: &Refusal,
     bound: &Bound,
     key: &KeyRecord,
     public_url: &str,
 ) -> ApiError {
-    let manage = format!("{public_url}/api/v1/keys/{}", key.hash);
+    let is_keys = refusal.account != AccountId::INSTALLATION;
+    let remedy = if is_keys {
+        format!("use PATCH {public_url}/api/v1/keys/{}", key.hash)
+    } else {
+        "contact the administrator of this gateway".to_owned()
+    };
     let available = refusal.available();
     let error = match refusal.reason {
         RefusalReason::Closed => {
             return Error::new(ErrorKind::Unauthenticated, "This API key is disabled").into();
         }
-        RefusalReason::Exhausted => Error::new(
-            ErrorKind::Forbidden,
-            format!(
-                "Key limit exceeded ({} limit). Manage it using PATCH {manage}",
-                limit_name(refusal.reset)
-            ),
-        ),
+        RefusalReason::Exhausted => {
+            let interval = limit_name(refusal.reset);
+            let message = if is_keys {
+                let manage = format!("{public_url}/api/v1/keys/{}", key.hash);
+                format!("Key limit exceeded ({interval} limit). Manage it using PATCH {manage}")
+            } else {
+                let limit = refusal.limit;
+                format!(
+                    "Installation {interval} budget of ${limit} exceeded. Contact its administrator."
+                )
+            };
+            Error::new(ErrorKind::Forbidden, message)
+        }
         RefusalReason::TooLittle | RefusalReason::Held => Error::new(
             ErrorKind::PaymentRequired,
             format!(
                 "This request requires more credits, or fewer max_tokens. You requested up to {} \
-                 tokens, but can only afford {}. {}To increase, use PATCH {manage}",
+                 tokens, but can only afford {}. {}To increase, {remedy}",
                 bound.usage.completion_tokens,
                 bound.affordable_tokens(available),
                 waiting(refusal),
@@ -49,7 +65,7 @@ pub(super) fn refusal(
         ),
     };
     ApiError::from(error)
-        .with_metadata("limit_source", KEY_LIMIT)
+        .with_metadata("limit_source", limit_source(refusal.account))
         .with_metadata("limit", Usd(refusal.limit).to_json())
         .with_metadata("limit_reset", refusal.reset.map(ResetInterval::as_str))
         .with_metadata("resets_at", refusal.resets_at.map(|at| at.to_string()))

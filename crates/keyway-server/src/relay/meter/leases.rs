@@ -5,12 +5,13 @@ use std::sync::Arc;
 use keyway_core::ledger::{LeaseCall, Leased, Ledger};
 use keyway_core::store::{Joined, Poll, StoreError};
 
-use super::{Meter, RETRY_MAX, RETRY_MIN, settings};
+use super::{Meter, RETRY_MAX, RETRY_MIN, installation, settings};
 
 impl Meter {
     /// Goes on in a new run of the node. The store has settled what the old one left.
     pub fn rejoin(&self, joined: Joined) {
         let mut state = self.lock();
+        state.installation = installation(&joined);
         state.ledger = Ledger::new(settings(self.store.as_ref(), joined));
         // Who waits asks anew.
         state.waiting.clear();

@@ -19,7 +19,7 @@ use keyway_core::ledger::{
     AccountState, Admission, Decision, Figures, Forecast, GaveUp, Ledger, Refusal, Settings,
 };
 use keyway_core::money::Nanos;
-use keyway_core::store::{Joined, Store, StoreError};
+use keyway_core::store::{AccountRecord, Joined, Store, StoreError};
 use tokio::sync::{Notify, oneshot};
 use tokio_util::task::TaskTracker;
 
@@ -48,6 +48,8 @@ pub struct Meter {
 
 struct State {
     ledger: Ledger,
+    /// What the installation's account is.
+    installation: AccountState,
     waiting: HashMap<GenerationId, oneshot::Sender<Admission>>,
 }
 
@@ -69,7 +71,11 @@ impl Meter {
         joined: Joined,
     ) -> Self {
         let settings = settings(store.as_ref(), joined);
-        let state = State { ledger: Ledger::new(settings), waiting: HashMap::new() };
+        let state = State {
+            ledger: Ledger::new(settings),
+            installation: installation(&joined),
+            waiting: HashMap::new(),
+        };
         let failing = AtomicBool::new(false);
         Self { store, clock, tasks, state: Mutex::new(state), failing, fenced: Notify::new() }
     }
@@ -79,7 +85,7 @@ impl Meter {
         self.lock().ledger.epoch()
     }
 
-    /// Reserves `bound` on the key's account; waits, bounded, where only others' reservations stand
+    /// Reserves `bound` on every account of the key's path; waits, bounded, where only others' reservations stand
     /// in the way.
     pub async fn reserve(
         self: &Arc<Self>,
@@ -91,7 +97,7 @@ impl Meter {
         self.check_store().await.map_err(ReserveError::Store)?;
         let mut key = Arc::clone(key);
         for _ in 0..TRIES_MAX {
-            let (admission, decided) = self.ask(id, key.account, bound);
+            let (admission, decided) = self.ask(id, &path(&key), bound);
             match admission {
                 Admission::Admitted(windows) => return Ok(windows),
                 Admission::Refused(refusal) => return Err(ReserveError::Refused(refusal)),
@@ -102,6 +108,7 @@ impl Meter {
                     }
                     Some(Admission::Waiting | Admission::Unopened(_)) | None => {}
                 },
+                Admission::Unopened(AccountId::INSTALLATION) => self.open_installation(),
                 Admission::Unopened(_) => {
                     if !self.open(&key, keyring) {
                         let renewed = keyring.renew(&key, self.clock.now()).await;
@@ -119,18 +126,18 @@ impl Meter {
         self.lock().ledger.held(account).0
     }
 
-    /// Whether `bound` could be reserved at once on the key's account, as the store just said that
-    /// it stands. Reserves nothing.
-    pub fn would_admit(&self, key: &KeyRecord, bound: Nanos) -> Forecast {
+    /// Whether `bound` could be reserved at once on an account, as the store just said that it
+    /// stands. Reserves nothing.
+    pub fn would_admit(&self, id: AccountId, account: &AccountRecord, bound: Nanos) -> Forecast {
         let state = self.lock();
         let figures = Figures {
-            state: AccountState { terms: key.terms, open: !key.disabled },
-            spent: key.spend_against_limit(),
-            leased: key.spend.leased,
-            mine: state.ledger.held(key.account).1,
+            state: account.state,
+            spent: account.spend_against_limit(),
+            leased: account.spend.leased,
+            mine: state.ledger.held(id).1,
             now: self.clock.now(),
         };
-        state.ledger.would_admit(key.account, &figures, bound)
+        state.ledger.would_admit(id, &figures, bound)
     }
 
     /// Asks the store whether it can be written, but only after it could not.
@@ -151,13 +158,13 @@ impl Meter {
     fn ask(
         self: &Arc<Self>,
         id: GenerationId,
-        account: AccountId,
+        path: &[AccountId],
         bound: Nanos,
     ) -> (Admission, oneshot::Receiver<Admission>) {
         let (decide, decided) = oneshot::channel();
         let admission = {
             let mut state = self.lock();
-            let admission = state.ledger.reserve(id, &[account], bound, self.clock.now());
+            let admission = state.ledger.reserve(id, path, bound, self.clock.now());
             if admission == Admission::Waiting {
                 state.waiting.insert(id, decide);
             }
@@ -205,10 +212,19 @@ impl Meter {
         true
     }
 
+    fn open_installation(&self) {
+        let mut state = self.lock();
+        let installation = state.installation;
+        state.ledger.open(AccountId::INSTALLATION, installation, self.clock.now());
+    }
+
     /// Puts new terms in force at once.
     pub fn amend(self: &Arc<Self>, account: AccountId, terms: AccountState) {
         {
             let mut state = self.lock();
+            if account == AccountId::INSTALLATION {
+                state.installation = terms;
+            }
             let decisions = state.ledger.amend(account, terms, self.clock.now());
             state.tell(decisions);
         }
@@ -218,6 +234,16 @@ impl Meter {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The accounts that a request of `key` is charged to, in the order in which they are reserved on.
+pub(in crate::relay) const fn path(key: &KeyRecord) -> [AccountId; 2] {
+    [AccountId::INSTALLATION, key.account]
+}
+
+/// The installation is never closed.
+const fn installation(joined: &Joined) -> AccountState {
+    AccountState { terms: joined.budget, open: true }
 }
 
 fn settings(store: &dyn Store, joined: Joined) -> Settings {
