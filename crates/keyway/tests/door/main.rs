@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "figures and skipped tests are told")]
 
 mod bad_input;
+mod budget;
 mod command_line;
 mod completions;
 mod disk;
