@@ -46,13 +46,21 @@ pub enum Ending {
     ProviderFailed,
     /// This process was told to stop before the end.
     Stopped,
+    /// The key was disabled or deleted, or it expired, before the end.
+    Revoked,
     /// An earlier run of this process ended in the middle of it.
     Crashed,
 }
 
 impl Ending {
-    pub const ALL: [Self; 5] =
-        [Self::Completed, Self::ClientLeft, Self::ProviderFailed, Self::Stopped, Self::Crashed];
+    pub const ALL: [Self; 6] = [
+        Self::Completed,
+        Self::ClientLeft,
+        Self::ProviderFailed,
+        Self::Stopped,
+        Self::Revoked,
+        Self::Crashed,
+    ];
 
     /// The word that the store and the logs use.
     pub const fn as_str(self) -> &'static str {
@@ -61,6 +69,7 @@ impl Ending {
             Self::ClientLeft => "client_left",
             Self::ProviderFailed => "provider_failed",
             Self::Stopped => "stopped",
+            Self::Revoked => "revoked",
             Self::Crashed => "crashed",
         }
     }
