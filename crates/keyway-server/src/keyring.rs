@@ -14,6 +14,8 @@ use keyway_core::secret::{InstallationSecret, KeyFormError, KeyPrefix, KeySecret
 use keyway_core::store::{Credential, Store, StoreError};
 use quick_cache::sync::Cache;
 
+use crate::running::{Place, Running};
+
 /// Keys that stay in memory.
 const KEYS_MAX: usize = 100_000;
 /// How often a look-up starts anew because keys changed while it ran.
@@ -29,6 +31,8 @@ pub enum AuthError {
     /// No such key, or one that was deleted or rotated away.
     Unknown,
     Disabled,
+    /// Disabled or deleted while a request was on its way.
+    Closed,
     Expired,
     Store(StoreError),
 }
@@ -50,6 +54,7 @@ pub struct Keyring {
     entries: Cache<KeyId, Arc<Entry>>,
     /// Counts changes; held while the cache is written, so that both move together.
     changes: Mutex<u64>,
+    running: Arc<Running>,
 }
 
 impl Keyring {
@@ -67,6 +72,7 @@ impl Keyring {
             ids: Cache::new(KEYS_MAX),
             entries: Cache::new(KEYS_MAX),
             changes: Mutex::new(0),
+            running: Arc::default(),
         })
     }
 
@@ -111,6 +117,19 @@ impl Keyring {
         self.entries.remove(&id);
     }
 
+    /// Forgets a key that is disabled or deleted, and cuts what runs on it.
+    pub fn revoke(&self, id: KeyId) {
+        // In this order: a request that comes too late to be cut finds the key forgotten.
+        self.forget(id);
+        self.running.close(id);
+    }
+
+    /// Counts a request among those that run on a key, until what this answers is dropped. Whether the
+    /// key is valid is looked at after it.
+    pub fn enter(&self, id: KeyId) -> Place {
+        self.running.enter(id)
+    }
+
     /// Forgets everything, because changes may have been missed.
     pub fn forget_all(&self) {
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -141,13 +160,17 @@ impl Keyring {
         Ok(entry)
     }
 
-    /// The key as it is now, for a request that was authenticated before it changed.
+    /// The key as it is now, for a request that was authenticated before. Which of its secrets that
+    /// was is not asked again: a request that runs outlives the secret that began it.
     pub async fn renew(
         &self,
         key: &KeyRecord,
         now: Timestamp,
     ) -> Result<Arc<KeyRecord>, AuthError> {
-        let entry = self.read(key.hash, now).await?;
+        let entry = match self.entries.get(&key.id) {
+            Some(entry) => entry,
+            None => self.read(key.hash, now).await?,
+        };
         usable(&entry.key, now)
     }
 

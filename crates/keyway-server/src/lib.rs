@@ -13,3 +13,4 @@ pub mod installation;
 pub mod keyring;
 pub mod leases;
 pub mod relay;
+pub mod running;

@@ -239,6 +239,18 @@ async fn is_stuck<F: Future>(future: &mut std::pin::Pin<&mut F>) -> bool {
     true
 }
 
+/// Disables the key, and waits until that is in force.
+async fn disable(app: &Arc<App>, store: &GatedStore, secret: &KeySecret) {
+    let patch = KeyPatch { disabled: Some(true), ..KeyPatch::default() };
+    store.key_update(secret.hash(), patch, NOW).await.expect("disabled");
+    app.node.in_force().await.expect("in force");
+}
+
+async fn charged(store: &GatedStore, secret: &KeySecret) -> Nanos {
+    let key = store.key_get(KeyKind::Inference, secret.hash(), NOW).await.expect("read");
+    key.expect("a key").spend_against_limit()
+}
+
 async fn next(body: &mut Body) -> Option<Bytes> {
     body.frame().await?.ok()?.into_data().ok()
 }
@@ -293,4 +305,35 @@ async fn what_a_request_does_not_use_is_free_when_its_charge_is_durable() {
         assert_eq!(answer.await.status(), StatusCode::OK);
     }
     assert_eq!(fourth.await.status(), StatusCode::PAYMENT_REQUIRED, "too little is left");
+}
+
+#[tokio::test]
+async fn the_first_byte_is_not_for_a_key_that_was_revoked_meanwhile() {
+    let (app, store, secret) = gateway().await;
+    let mut answer = std::pin::pin!(ask(&app, &secret, true));
+    assert!(is_stuck(&mut answer).await, "it waits for its mark");
+    disable(&app, &store, &secret).await;
+    assert!(is_stuck(&mut answer).await, "it still waits");
+    store.marks.add_permits(1);
+    assert_eq!(answer.await.status(), StatusCode::UNAUTHORIZED);
+    store.settlements.add_permits(1);
+    assert_eq!(charged(&store, &secret).await, Nanos::ZERO, "nothing was delivered");
+}
+
+#[tokio::test]
+async fn who_waits_for_budget_on_a_key_that_is_revoked_is_refused() {
+    let (app, store, secret) = gateway().await;
+    let mut answers: Vec<_> = (0..3).map(|_| Box::pin(ask(&app, &secret, false))).collect();
+    for answer in &mut answers {
+        assert!(is_stuck(&mut answer.as_mut()).await);
+    }
+    let mut fourth = std::pin::pin!(ask(&app, &secret, false));
+    assert!(is_stuck(&mut fourth).await, "what is held is not to be had");
+    disable(&app, &store, &secret).await;
+    assert_eq!(fourth.await.status(), StatusCode::UNAUTHORIZED);
+    // The others were through the gate before: their charges are on their way.
+    store.settlements.add_permits(3);
+    for answer in answers {
+        assert_eq!(answer.await.status(), StatusCode::OK);
+    }
 }

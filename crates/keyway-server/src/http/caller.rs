@@ -102,6 +102,7 @@ pub(crate) fn refused_key(error: AuthError) -> ApiError {
         ),
         AuthError::Unknown => unauthenticated("User not found."),
         AuthError::Disabled => unauthenticated("This API key is disabled"),
+        AuthError::Closed => unauthenticated("This API key was disabled or deleted"),
         AuthError::Expired => unauthenticated("This API key has expired"),
         AuthError::Store(error) => error.into(),
     }

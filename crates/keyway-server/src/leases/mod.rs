@@ -4,6 +4,7 @@
 //! A call that made a change waits until this node and all others have it in force, or cannot serve
 //! without it any more.
 
+mod awake;
 pub mod clock;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::awake::Moment;
 use self::clock::StoreClock;
 use crate::keyring::Keyring;
 use crate::relay::meter::Meter;
@@ -31,6 +33,8 @@ const POLL_PATIENCE: Duration = Duration::from_millis(500);
 const BEAT_EVERY: Duration = Duration::from_secs(1);
 /// How long a node serves from memory without having asked what changed.
 const CACHE_LEASE: Duration = Duration::from_millis(950);
+/// How long an answer under way waits for a node that is not sure of what it knows.
+const CONFIRM_PATIENCE: Duration = Duration::from_secs(1);
 /// After this no node serves without the change: its cache's lease and a round trip.
 const BARRIER: Duration = Duration::from_millis(1_100);
 /// How often a change that is waited for is looked after.
@@ -44,10 +48,18 @@ const REJOIN_PAUSE: Duration = Duration::from_millis(250);
 struct Known {
     /// When the poll began: what was committed before is in it.
     began: Instant,
+    /// The same moment, by a clock that goes on while the machine sleeps.
+    asked: Moment,
     /// Up to here changes are in force on this node,
     applied: i64,
     /// and on all others.
     acknowledged: i64,
+}
+
+impl Known {
+    fn is_fresh(&self) -> bool {
+        self.asked.elapsed() < CACHE_LEASE
+    }
 }
 
 /// This process as one of the nodes of an installation.
@@ -75,7 +87,8 @@ impl Node {
         companions: TaskTracker,
         head: i64,
     ) -> Self {
-        let known = Known { began: Instant::now(), applied: head, acknowledged: head };
+        let (began, asked) = (Instant::now(), Moment::now());
+        let known = Known { began, asked, applied: head, acknowledged: head };
         let known = watch::Sender::new(known);
         let (kick, ending) = (Notify::new(), Arc::new(Semaphore::new(1)));
         Self { name, store, clock, meter, keyring, known, kick, companions, ending }
@@ -83,11 +96,23 @@ impl Node {
 
     /// Fails where this node cannot be sure any more that what it knows of keys is still so.
     pub fn check_confirmed(&self) -> Result<(), StoreError> {
-        if !self.store.is_shared() || self.known.borrow().began.elapsed() < CACHE_LEASE {
+        if !self.store.is_shared() || self.known.borrow().is_fresh() {
             return Ok(());
         }
         let detail = "what changed could not be asked for within the cache's lease";
         Err(StoreError::Unavailable(detail.to_owned()))
+    }
+
+    /// Waits, a second at most, until this node is sure of what it knows of keys: for an answer under
+    /// way on a node that was paused and wakes up.
+    pub async fn confirm(&self) -> Result<(), StoreError> {
+        if self.check_confirmed().is_ok() {
+            return Ok(());
+        }
+        let mut known = self.known.subscribe();
+        let until = Instant::now() + CONFIRM_PATIENCE;
+        self.wait(&mut known, until, Known::is_fresh).await;
+        self.check_confirmed()
     }
 
     /// Waits until what the store has of changes is in force: here, and on every other node, or until
@@ -162,22 +187,26 @@ impl Node {
     async fn poll(self: &Arc<Self>) -> Result<bool, StoreError> {
         let epoch = self.meter.epoch();
         let since = self.known.borrow().applied;
-        let (began, before) = (Instant::now(), self.clock.own());
-        let asked = self.store.node_poll(epoch, since, before);
+        let (began, asked, before) = (Instant::now(), Moment::now(), self.clock.own());
+        let polling = self.store.node_poll(epoch, since, before);
         let late = |_| StoreError::Unavailable("a poll took too long".to_owned());
-        let poll = timeout(POLL_PATIENCE, asked).await.map_err(late)??;
+        let poll = timeout(POLL_PATIENCE, polling).await.map_err(late)??;
         if self.store.is_shared() {
             self.clock.correct(before, poll.now, self.clock.own());
         }
         for change in &poll.changes {
             if let Some(key) = change.key {
-                self.keyring.forget(key);
+                if change.state.open {
+                    self.keyring.forget(key);
+                } else {
+                    self.keyring.revoke(key);
+                }
             }
             self.meter.amend(change.account, change.state);
         }
         self.meter.learn(&poll);
         self.end_silent(epoch, &poll);
-        let known = Known { began, applied: poll.head, acknowledged: poll.acknowledged };
+        let known = Known { began, asked, applied: poll.head, acknowledged: poll.acknowledged };
         self.known.send_replace(known);
         Ok(!poll.changes.is_empty())
     }

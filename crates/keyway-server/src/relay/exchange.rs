@@ -12,11 +12,13 @@ use keyway_providers::sse;
 
 use super::bound::Bound;
 use super::meter::Late;
+use super::pass::Pass;
 use crate::app::App;
 
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) app: Arc<App>,
+    pub(super) pass: Arc<Pass>,
     pub(super) metered: Arc<Metered>,
     pub(super) envelope: Envelope,
     pub(super) bound: Bound,
@@ -36,6 +38,14 @@ pub(super) struct Ended {
     pub(super) output_bytes: u64,
     /// The provider itself ended it, or answered nothing: the key is not charged (contract, C.5).
     pub(super) free: bool,
+}
+
+impl Ended {
+    /// Nothing of an answer of `output_bytes` reached the client, by nobody's failure but ours or the
+    /// key's own: nobody is charged for it.
+    pub(super) const fn withheld(ending: Ending, usage: Option<Usage>, output_bytes: u64) -> Self {
+        Self { ending, usage, output_bytes, free: true }
+    }
 }
 
 impl Exchange {

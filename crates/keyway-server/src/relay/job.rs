@@ -16,7 +16,7 @@ use keyway_core::error::{Error, ErrorKind};
 use keyway_core::id::GenerationId;
 use keyway_core::key::KeyRecord;
 use keyway_core::ledger::{Ending, Metered};
-use keyway_core::pricing::Pricing;
+use keyway_core::pricing::{Pricing, Usage};
 use keyway_providers::chat::ChatRequest;
 use keyway_providers::openai::{Answer, Chunk, Envelope};
 use keyway_providers::sse;
@@ -28,6 +28,7 @@ use super::dispatch::{Dispatched, dispatch};
 use super::exchange::{Ended, Exchange};
 use super::head::Head;
 use super::meter::{Late, ReserveError, path};
+use super::pass::Pass;
 use super::pump::{self, Pump};
 use super::refusal::refusal;
 use super::upstream::{ChunkStream, Reply};
@@ -72,12 +73,17 @@ impl Job {
     }
 
     async fn relay(mut self, mut request: ChatRequest, mut head: Head) {
+        let pass = Arc::new(Pass::take(&self.app, &self.key));
         let metered = match self.admit(&mut request).await {
             Ok(metered) => Arc::new(metered),
             Err(error) => return head.answer(Err(error)),
         };
+        // It may have waited for its turn, and nothing was sent: nothing is owed.
+        if let Err(halt) = pass.check().await {
+            self.app.meter.void(self.id);
+            return head.answer(Err(halt.into()));
+        }
         if head.is_closed() {
-            // It left while it waited for its turn: nothing was sent, nothing is owed.
             return self.app.meter.void(self.id);
         }
         if self.wish.clamps {
@@ -89,10 +95,13 @@ impl Job {
             loop {
                 tokio::select! {
                     biased;
-                    dispatched = &mut dispatch => break dispatched,
-                    () = self.app.cut.cancelled() => break Err(stopping()),
+                    halt = pass.revoked() => break Err((halt.ending(), halt.into())),
+                    dispatched = &mut dispatch => {
+                        break dispatched.map_err(|error| (Ending::ProviderFailed, error));
+                    }
+                    () = self.app.cut.cancelled() => break Err((Ending::Stopped, stopping())),
                     () = tokio::time::sleep(KEEP_ALIVE), if self.streamed => {
-                        client = self.keep_alive(client, &metered).await;
+                        client = self.keep_alive(client, &metered, &pass).await;
                     }
                 }
             }
@@ -100,8 +109,8 @@ impl Job {
         // It may be large, and the answer long.
         drop(request);
         match dispatched {
-            Ok(dispatched) => self.give(&metered, dispatched, client).await,
-            Err(error) => self.fail(&metered, error, client).await,
+            Ok(dispatched) => self.give(&metered, &pass, dispatched, client).await,
+            Err((ending, error)) => self.fail(&metered, &pass, (ending, error), client).await,
         }
     }
 
@@ -131,13 +140,14 @@ impl Job {
 
     /// Tells a client that waits for the first event that there will be one. Its head is a first byte
     /// like any other: it waits for the mark.
-    async fn keep_alive(&self, client: Client, metered: &Arc<Metered>) -> Client {
+    async fn keep_alive(&self, client: Client, metered: &Arc<Metered>, pass: &Pass) -> Client {
         let events = match client {
             Client::Streaming(events) => events,
             Client::Waiting(head) => {
                 let amount = self.bound.cost_up_to(pump::AUTHORISE_TOKENS);
-                if self.app.meter.authorise(metered, amount).await.is_err() {
-                    // The store fails; whoever opens the stream for its first event learns it too.
+                let marked = self.app.meter.authorise(metered, amount).await;
+                if marked.is_err() || pass.check().await.is_err() {
+                    // Whoever opens the stream for its first event learns it too.
                     return Client::Waiting(head);
                 }
                 let (events, body) = mpsc::channel(CLIENT_EVENTS_MAX);
@@ -150,9 +160,15 @@ impl Job {
         Client::Streaming(events)
     }
 
-    async fn give(&self, metered: &Metered, dispatched: Dispatched<'_>, client: Client) {
+    async fn give(
+        &self,
+        metered: &Metered,
+        pass: &Arc<Pass>,
+        dispatched: Dispatched<'_>,
+        client: Client,
+    ) {
         let Dispatched { endpoint, upstream, reply } = dispatched;
-        let exchange = self.exchange(metered, endpoint, &upstream.name);
+        let exchange = self.exchange(metered, pass, endpoint, &upstream.name);
         match (reply, client) {
             (Reply::Whole(whole), Client::Waiting(head)) => {
                 head.answer(give_whole(&exchange, whole).await);
@@ -169,8 +185,14 @@ impl Job {
         }
     }
 
-    /// Every endpoint failed. What that cost is not the key's.
-    async fn fail(&self, metered: &Metered, error: ApiError, client: Client) {
+    /// No endpoint answered, or not in time. What that cost is not the key's.
+    async fn fail(
+        &self,
+        metered: &Metered,
+        pass: &Arc<Pass>,
+        (ending, error): (Ending, ApiError),
+        client: Client,
+    ) {
         let (Client::Streaming(events), Some(endpoint)) = (&client, self.model.endpoints.first())
         else {
             self.app.meter.void(self.id);
@@ -181,24 +203,24 @@ impl Job {
         };
         let name =
             self.app.upstreams.get(&endpoint.provider).map(|upstream| upstream.name.as_str());
-        let exchange = self.exchange(metered, endpoint, name.unwrap_or_default());
-        let ended = Ended {
-            ending: Ending::ProviderFailed,
-            usage: Some(keyway_core::pricing::Usage::default()),
-            output_bytes: 0,
-            free: true,
-        };
-        if let Err(error) = exchange.settle(ended, Late::Waive).await {
-            tracing::debug!(%error, "a request that failed is settled later");
-        }
+        let exchange = self.exchange(metered, pass, endpoint, name.unwrap_or_default());
+        let ended = Ended::withheld(ending, Some(Usage::default()), 0);
+        withhold(&exchange, ended).await;
         let event = exchange.error_event(error.status(), error.message(), error.error_type());
         let _ = events.try_send(event);
     }
 
-    fn exchange(&self, metered: &Metered, endpoint: &Endpoint, provider: &str) -> Exchange {
+    fn exchange(
+        &self,
+        metered: &Metered,
+        pass: &Arc<Pass>,
+        endpoint: &Endpoint,
+        provider: &str,
+    ) -> Exchange {
         let pricing: Pricing = endpoint.pricing;
         Exchange {
             app: Arc::clone(&self.app),
+            pass: Arc::clone(pass),
             metered: Arc::new(Metered { provider: endpoint.provider.clone(), ..metered.clone() }),
             envelope: Envelope {
                 id: self.id.to_string(),
@@ -220,6 +242,11 @@ fn stopping() -> ApiError {
 
 /// The whole body waits for the charge.
 async fn give_whole(exchange: &Exchange, whole: Answer) -> Result<Response, ApiError> {
+    if let Err(halt) = exchange.pass.check().await {
+        let (ending, usage) = (halt.ending(), whole.usage());
+        withhold(exchange, Ended::withheld(ending, usage, whole.output_bytes())).await;
+        return Err(halt.into());
+    }
     let ended = Ended {
         ending: Ending::Completed,
         usage: whole.usage(),
@@ -227,6 +254,7 @@ async fn give_whole(exchange: &Exchange, whole: Answer) -> Result<Response, ApiE
         free: whole.is_uncharged(),
     };
     let receipt = exchange.settle(ended, Late::Waive).await?;
+    exchange.pass.look_again().await?;
     let body = whole.render(&exchange.envelope, &receipt);
     let mut response = Body::from(body).into_response();
     let headers = response.headers_mut();
@@ -243,14 +271,18 @@ async fn open_stream(exchange: &Exchange, first: Chunk, rest: ChunkStream, head:
             head.answer(Ok(stream_response(&exchange.metered.id, body)));
             pump.run(first, rest).await;
         }
-        Err(error) => {
-            head.answer(Err(error.into()));
+        Err(halt) => {
+            let ended = Ended::withheld(halt.ending(), None, 0);
+            head.answer(Err(halt.into()));
             // Whether the mark was written is for the store to say; the answer is charged to nobody.
-            let free = Ended { ending: Ending::Stopped, usage: None, output_bytes: 0, free: true };
-            if let Err(error) = exchange.settle(free, Late::Waive).await {
-                tracing::debug!(%error, "a request that was not answered is settled later");
-            }
+            withhold(exchange, ended).await;
         }
+    }
+}
+
+async fn withhold(exchange: &Exchange, ended: Ended) {
+    if let Err(error) = exchange.settle(ended, Late::Waive).await {
+        tracing::debug!(%error, "a request that was not answered is settled later");
     }
 }
 

@@ -13,6 +13,7 @@ mod exchange;
 mod head;
 mod job;
 pub mod meter;
+mod pass;
 mod pump;
 mod refusal;
 pub mod upstream;

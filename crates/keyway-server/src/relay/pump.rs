@@ -10,7 +10,6 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use keyway_core::ledger::Ending;
 use keyway_core::pricing::Usage;
-use keyway_core::store::StoreError;
 use keyway_providers::openai::{self, Chunk, StreamEvent};
 use keyway_providers::sse;
 use tokio::sync::mpsc;
@@ -19,7 +18,9 @@ use tokio::time::Instant;
 use super::exchange::{Ended, Exchange};
 use super::job::KEEP_ALIVE;
 use super::meter::Late;
+use super::pass::Halt;
 use super::upstream::{ChunkStream, Failure};
+use crate::http::caller::refused_key;
 
 /// Completion tokens that are authorised ahead of delivery, each time. After a crash an answer is
 /// charged at most this much beyond what was delivered.
@@ -51,11 +52,13 @@ struct Break {
     ending: Ending,
     status: StatusCode,
     message: String,
+    /// A word of the contract's vocabulary (C.4).
+    error_type: &'static str,
 }
 
 enum Step {
     Event(Result<Option<StreamEvent>, Failure>),
-    Cut,
+    Cut(Break),
     DrainedEnough,
 }
 
@@ -64,7 +67,7 @@ impl<'a> Pump<'a> {
     pub(super) async fn open(
         exchange: &'a Exchange,
         client: mpsc::Sender<Bytes>,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, Halt> {
         let mut pump = Self::new(exchange, client, 0);
         pump.authorise(AUTHORISE_TOKENS).await?;
         Ok(pump)
@@ -109,14 +112,14 @@ impl<'a> Pump<'a> {
                 last.freeze()
             }
             (_, Err(broken)) => {
-                self.exchange.error_event(broken.status, &broken.message, broken.error_type())
+                self.exchange.error_event(broken.status, &broken.message, broken.error_type)
             }
             (Err(_), Ok(())) => {
                 let message = "The answer's charge could not be recorded in time; it will be.";
                 self.exchange.error_event(StatusCode::SERVICE_UNAVAILABLE, message, "server")
             }
         };
-        self.give(last).await;
+        self.end(last).await;
     }
 
     async fn flow(&mut self, first: Chunk, mut stream: ChunkStream) -> Result<(), Break> {
@@ -140,7 +143,7 @@ impl<'a> Pump<'a> {
                 Step::Event(Err(failure)) => {
                     return Err(Break::provider(failure.status, failure.message));
                 }
-                Step::Cut => return Err(Break::stopped("The gateway is shutting down")),
+                Step::Cut(broken) => return Err(broken),
                 Step::DrainedEnough => return Ok(()),
             };
         }
@@ -170,14 +173,21 @@ impl<'a> Pump<'a> {
             };
             tokio::select! {
                 biased;
+                halt = self.exchange.pass.revoked(), if self.client.is_some() => {
+                    return Step::Cut(halt.into());
+                }
                 event = &mut next => return Step::Event(event),
-                () = cut.cancelled() => return Step::Cut,
+                () = cut.cancelled() => {
+                    return Step::Cut(Break::stopped("The gateway is shutting down"));
+                }
                 () = gone => self.client_left(),
                 () = tokio::time::sleep_until(drained), if self.client.is_none() => {
                     return Step::DrainedEnough;
                 }
                 () = tokio::time::sleep(KEEP_ALIVE), if self.client.is_some() => {
-                    self.give(sse::keep_alive()).await;
+                    if let Err(broken) = self.give(sse::keep_alive()).await {
+                        return Step::Cut(broken);
+                    }
                 }
             }
             if self.drained_bytes > DRAIN_BYTES_MAX {
@@ -205,34 +215,51 @@ impl<'a> Pump<'a> {
         // A token is at least a byte, so this many tokens cover what will have been delivered.
         let delivered = self.delivered_bytes.saturating_add(bytes);
         if delivered > self.authorised_tokens {
-            let authorised = self.authorise(delivered.saturating_add(AUTHORISE_TOKENS)).await;
-            authorised.map_err(|_| Break::stopped("The store cannot be written"))?;
+            self.authorise(delivered.saturating_add(AUTHORISE_TOKENS)).await?;
         }
-        self.give(sse::data(&chunk.render(&self.exchange.envelope))).await;
-        self.delivered_bytes = delivered;
+        if self.give(sse::data(&chunk.render(&self.exchange.envelope))).await? {
+            self.delivered_bytes = delivered;
+        }
         Ok(())
     }
 
-    async fn authorise(&mut self, tokens: u64) -> Result<(), StoreError> {
+    async fn authorise(&mut self, tokens: u64) -> Result<(), Halt> {
         // From the whole bound on there is nothing more to authorise.
         if self.authorised_tokens < self.exchange.bound.usage.completion_tokens.max(1) {
             let amount = self.exchange.bound.cost_up_to(tokens);
-            self.exchange.app.meter.authorise(&self.exchange.metered, amount).await?;
+            let marked = self.exchange.app.meter.authorise(&self.exchange.metered, amount).await;
+            marked.map_err(Halt::Store)?;
         }
+        self.exchange.pass.check().await?;
         self.authorised_tokens = tokens;
         Ok(())
     }
 
-    async fn give(&mut self, bytes: Bytes) {
-        let Some(client) = &self.client else { return };
+    /// Answers whether the client has it, or will when it reads on.
+    async fn give(&mut self, bytes: Bytes) -> Result<bool, Break> {
+        let Some(client) = &self.client else { return Ok(false) };
         let cut = self.exchange.app.cut.clone();
         let given = tokio::select! {
             biased;
+            halt = self.exchange.pass.revoked() => return Err(halt.into()),
             given = client.send_timeout(bytes, CLIENT_TIMEOUT) => given.is_ok(),
             () = cut.cancelled() => false,
         };
         if !given {
             self.client_left();
+        }
+        Ok(given)
+    }
+
+    /// The last word: a client that does not read what came before it does not hear it.
+    async fn end(self, bytes: Bytes) {
+        let Some(client) = self.client else { return };
+        let cut = self.exchange.app.cut.clone();
+        tokio::select! {
+            biased;
+            _ = client.send_timeout(bytes, CLIENT_TIMEOUT) => {}
+            _ = self.exchange.pass.revoked() => {}
+            () = cut.cancelled() => {}
         }
     }
 
@@ -245,12 +272,13 @@ impl<'a> Pump<'a> {
         let nothing_said = self.received_bytes == 0
             && self.finish_reason.is_none()
             && self.usage.is_some_and(|usage| usage.completion_tokens == 0);
-        let stopped = ending == Ending::Stopped;
+        let cut = matches!(ending, Ending::Stopped | Ending::Revoked);
+        let nothing_given = ending == Ending::Revoked && self.delivered_bytes == 0;
         Ended {
             ending,
             usage: self.usage,
-            output_bytes: if stopped { self.delivered_bytes } else { self.received_bytes },
-            free: ending == Ending::ProviderFailed || nothing_said,
+            output_bytes: if cut { self.delivered_bytes } else { self.received_bytes },
+            free: ending == Ending::ProviderFailed || nothing_said || nothing_given,
         }
     }
 }
@@ -258,21 +286,37 @@ impl<'a> Pump<'a> {
 impl Break {
     fn provider(status: Option<StatusCode>, message: String) -> Self {
         let status = status.unwrap_or(StatusCode::BAD_GATEWAY);
-        Self { ending: Ending::ProviderFailed, status, message }
-    }
-
-    /// A word of the contract's vocabulary (C.4).
-    fn error_type(&self) -> &'static str {
-        match self.status.as_u16() {
+        let error_type = match status.as_u16() {
             429 => "rate_limit_exceeded",
             503 => "provider_overloaded",
             504 => "timeout",
             _ => "provider_unavailable",
-        }
+        };
+        Self { ending: Ending::ProviderFailed, status, message, error_type }
     }
 
     fn stopped(message: &str) -> Self {
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        Self { ending: Ending::Stopped, status, message: message.to_owned() }
+        Self {
+            ending: Ending::Stopped,
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            message: message.to_owned(),
+            error_type: "provider_overloaded",
+        }
+    }
+}
+
+impl From<Halt> for Break {
+    fn from(halt: Halt) -> Self {
+        let ending = halt.ending();
+        let error = match halt {
+            Halt::Store(_) => return Self::stopped("The store cannot be written"),
+            Halt::Revoked(error) => refused_key(error),
+        };
+        Self {
+            ending,
+            status: error.status(),
+            message: error.message().to_owned(),
+            error_type: error.error_type(),
+        }
     }
 }

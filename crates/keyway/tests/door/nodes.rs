@@ -15,14 +15,14 @@ use crate::setup;
 
 const REQUESTS: usize = 300;
 
-struct Nodes {
-    gateways: Vec<Gateway>,
+pub(crate) struct Nodes {
+    pub(crate) gateways: Vec<Gateway>,
     /// Removed at the end; the nodes read it when they start.
     _secret: tempfile::TempDir,
     _server: Postgres,
 }
 
-async fn nodes(count: usize) -> Nodes {
+pub(crate) async fn nodes(count: usize) -> Nodes {
     let server = Postgres::start(&[]);
     let url = server.database("keyway");
     let secret = tempfile::tempdir().expect("a directory");
