@@ -46,6 +46,9 @@ pub(crate) enum Bug {
     /// The store forgets charges of answers when a run ends.
     #[cfg(any(test, feature = "testing"))]
     ForgetsConsumed,
+    /// The store keeps no trace of the leases that it takes away.
+    #[cfg(any(test, feature = "testing"))]
+    PrunesWithoutTrace,
 }
 
 /// Whether `bug` is planted: never, outside of the simulation.

@@ -84,6 +84,7 @@ impl App {
             joined.head,
         ));
         companions.spawn(Arc::clone(&node).run(leave.clone()));
+        companions.spawn(Arc::clone(&node).prune(leave.clone()));
         Ok(Arc::new(Self {
             keyring,
             meter,

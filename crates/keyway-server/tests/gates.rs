@@ -12,7 +12,9 @@ use http_body_util::BodyExt;
 use keyway_core::clock::{Clock, ManualClock, Timestamp};
 use keyway_core::id::{AccountId, Epoch, GenerationId, KeyHash, WorkspaceId};
 use keyway_core::key::{KeyKind, KeyName, KeyPatch, KeyRecord, NewKey, SecretRecord, Terms};
-use keyway_core::ledger::{AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement};
+use keyway_core::ledger::{
+    AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement,
+};
 use keyway_core::money::Nanos;
 use keyway_core::secret::{InstallationSecret, KEY_ENTROPY_BYTES, KeyPrefix, KeySecret};
 use keyway_core::store::model::MemoryStore;
@@ -179,6 +181,17 @@ impl Store for GatedStore {
         now: Timestamp,
     ) -> Result<Option<u64>, StoreError> {
         self.inner.node_end(epoch, end, now).await
+    }
+
+    async fn account_states(
+        &self,
+        accounts: &[AccountId],
+    ) -> Result<Vec<(AccountId, AccountState)>, StoreError> {
+        self.inner.account_states(accounts).await
+    }
+
+    async fn prune(&self, epoch: Epoch, now: Timestamp) -> Result<u64, StoreError> {
+        self.inner.prune(epoch, now).await
     }
 
     async fn generation(&self, id: GenerationId) -> Result<Option<GenerationRecord>, StoreError> {

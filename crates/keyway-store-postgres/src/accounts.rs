@@ -25,6 +25,18 @@ pub(crate) async fn state(
     found.map(|row| rows::state(&row, 0)).transpose()
 }
 
+/// The same of each of those that there are.
+pub(crate) async fn states(
+    tx: &Transaction<'_>,
+    accounts: &[AccountId],
+) -> Result<Vec<(AccountId, AccountState)>, Failure> {
+    let sql = format!("SELECT {STATE_COLUMNS}, a.id FROM {ACCOUNT} WHERE a.id = ANY($1)");
+    let statement = tx.prepare_cached(&sql).await?;
+    let accounts: Vec<i64> = accounts.iter().map(|account| account.0).collect();
+    let rows = tx.query(&statement, &[&accounts]).await?;
+    rows.iter().map(|row| Ok((AccountId(row.get(4)), rows::state(row, 0)?))).collect()
+}
+
 pub(crate) async fn get(
     tx: &Transaction<'_>,
     account: AccountId,
@@ -40,6 +52,7 @@ pub(crate) async fn set_budget(
     tx: &Transaction<'_>,
     terms: Terms,
     again: bool,
+    now: Timestamp,
 ) -> Result<bool, Failure> {
     let sql = "UPDATE account SET limit_nanos = $2, reset = $3, include_byok_in_limit = $4
                WHERE id = $1 AND (limit_nanos IS DISTINCT FROM $2 OR reset IS DISTINCT FROM $3
@@ -49,7 +62,7 @@ pub(crate) async fn set_budget(
     let (id, byok) = (AccountId::INSTALLATION.0, terms.include_byok_in_limit);
     let changed = tx.execute(sql, &[&id, &limit, &reset, &byok]).await?;
     if changed > 0 {
-        nodes::changed(tx, AccountId::INSTALLATION).await?;
+        nodes::changed(tx, AccountId::INSTALLATION, now).await?;
     }
     Ok(changed > 0 || again)
 }

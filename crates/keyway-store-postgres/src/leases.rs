@@ -22,10 +22,16 @@ pub(crate) async fn lease(
     tx.query_opt(&lock, &[&slice.account.0])
         .await?
         .ok_or_else(|| broken("account: there is none"))?;
+    // Where a row was taken away because it was empty, a call up to the run's floor may have been in
+    // it: it happens no second time. None of those can have been granted anything that is not gone,
+    // or have anything left to give back, because such a row is not empty. A call that comes out of
+    // order and was not made yet is granted nothing, and asked again under a higher number.
     let known = tx
         .prepare_cached(
-            "SELECT seq, granted_nanos FROM lease
-             WHERE account_id = $1 AND kind = $2 AND starts_at = $3 AND epoch = $4",
+            "SELECT coalesce(l.seq, n.lease_floor), coalesce(l.granted_nanos, 0)
+             FROM node AS n LEFT JOIN lease AS l
+               ON l.account_id = $1 AND l.kind = $2 AND l.starts_at = $3 AND l.epoch = n.epoch
+             WHERE n.epoch = $4",
         )
         .await?;
     let (kind, starts_at) = (window_number(slice.kind), slice.starts_at.as_micros());

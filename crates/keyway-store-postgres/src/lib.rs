@@ -13,6 +13,7 @@ mod ledger;
 mod migrate;
 mod nodes;
 mod open;
+mod prune;
 mod rows;
 mod store;
 mod tls;

@@ -102,12 +102,16 @@ pub(crate) async fn poll(
     if !live.iter().any(|(live, ..)| *live == epoch.0) {
         return Err(StoreError::Fenced.into());
     }
+    let changes = changes(tx, since, head).await?;
+    // The log after the changes: what is taken away between the two counts as forgotten.
+    let forgotten = since > head || since < forgotten(tx).await?;
     let others = live.iter().filter(|(other, ..)| *other != epoch.0);
     let silent = live.iter().filter(|(_, heard_at, _)| is_silent(*heard_at, now));
     Ok(Poll {
         now,
         head,
-        changes: changes(tx, since, head).await?,
+        changes,
+        forgotten,
         recalled: recalled(tx, epoch).await?,
         nodes: u32::try_from(live.len()).unwrap_or(u32::MAX),
         silent: silent.map(|(epoch, ..)| Epoch(*epoch)).collect(),
@@ -117,12 +121,23 @@ pub(crate) async fn poll(
 
 /// Takes the next number for a change to the account, or its key. The row that is locked by it makes the
 /// numbers follow the order of the commits.
-pub(crate) async fn changed(tx: &Transaction<'_>, account: AccountId) -> Result<(), Failure> {
+pub(crate) async fn changed(
+    tx: &Transaction<'_>,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<(), Failure> {
     let sql = "UPDATE installation SET changes = changes + 1 RETURNING changes";
     let seq: i64 = tx.query_one(sql, &[]).await?.get(0);
-    let sql = "INSERT INTO change_log (seq, account_id) VALUES ($1, $2)";
-    tx.execute(sql, &[&seq, &account.0]).await?;
+    let sql = "INSERT INTO change_log (seq, account_id, changed_at) VALUES ($1, $2, $3)";
+    tx.execute(sql, &[&seq, &account.0, &now.as_micros()]).await?;
     Ok(())
+}
+
+/// Up to here changes are not kept any more.
+async fn forgotten(tx: &Transaction<'_>) -> Result<i64, Failure> {
+    let sql = "SELECT coalesce((SELECT min(seq) - 1 FROM change_log), changes) FROM installation";
+    let statement = tx.prepare_cached(sql).await?;
+    Ok(tx.query_one(&statement, &[]).await?.get(0))
 }
 
 async fn changes(tx: &Transaction<'_>, since: i64, head: i64) -> Result<Vec<Change>, Failure> {

@@ -5,7 +5,9 @@ use deadpool_postgres::Pool;
 use keyway_core::clock::Timestamp;
 use keyway_core::id::{AccountId, Epoch, GenerationId, KeyHash, WorkspaceId};
 use keyway_core::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
-use keyway_core::ledger::{AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement};
+use keyway_core::ledger::{
+    AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement,
+};
 use keyway_core::store::{
     AccountRecord, Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage,
     KeyQuery, NodeEnd, Poll, Settled, Store, StoreError, UsageDay,
@@ -17,7 +19,7 @@ use crate::error::Failure;
 use crate::open::{self, OpenError, Opened, PostgresOptions};
 use crate::transact::transact;
 use crate::writer::Writer;
-use crate::{accounts, keys, leases, ledger, nodes, rows};
+use crate::{accounts, keys, leases, ledger, nodes, prune, rows};
 
 /// An open installation, which other nodes may have open too.
 #[derive(Debug)]
@@ -137,8 +139,8 @@ impl Store for PostgresStore {
         transact!(self.pool, |tx, _again| keys::credential::brought(tx))
     }
 
-    async fn budget_set(&self, terms: Terms, _: Timestamp) -> Result<bool, StoreError> {
-        transact!(self.pool, |tx, again| accounts::set_budget(tx, terms, again))
+    async fn budget_set(&self, terms: Terms, now: Timestamp) -> Result<bool, StoreError> {
+        transact!(self.pool, |tx, again| accounts::set_budget(tx, terms, again, now))
     }
 
     async fn account_get(
@@ -214,6 +216,20 @@ impl Store for PostgresStore {
     ) -> Result<Option<u64>, StoreError> {
         transact!(self.watch, |tx, _again| async {
             nodes::end(tx, epoch, end, self.time.now(tx, now).await?).await
+        })
+    }
+
+    async fn account_states(
+        &self,
+        accounts: &[AccountId],
+    ) -> Result<Vec<(AccountId, AccountState)>, StoreError> {
+        transact!(self.pool, |tx, _again| accounts::states(tx, accounts))
+    }
+
+    async fn prune(&self, epoch: Epoch, now: Timestamp) -> Result<u64, StoreError> {
+        transact!(self.pool, |tx, _again| async {
+            nodes::fence(tx, epoch).await?;
+            prune::prune(tx, epoch, self.time.now(tx, now).await?).await
         })
     }
 

@@ -23,6 +23,18 @@ pub(crate) fn state(
     statement.query_row([account.0], |row| rows::state(row, 0)).optional()
 }
 
+/// The same of each of those that there are.
+pub(crate) fn states(
+    connection: &Connection,
+    accounts: &[AccountId],
+) -> Result<Vec<(AccountId, AccountState)>, Error> {
+    let mut states = Vec::with_capacity(accounts.len());
+    for account in accounts {
+        states.extend(state(connection, *account)?.map(|state| (*account, state)));
+    }
+    Ok(states)
+}
+
 pub(crate) fn get(
     connection: &Connection,
     account: AccountId,
@@ -33,7 +45,11 @@ pub(crate) fn get(
 }
 
 /// Sets the installation's budget. Answers whether it was another.
-pub(crate) fn set_budget(connection: &Connection, terms: Terms) -> Result<bool, Error> {
+pub(crate) fn set_budget(
+    connection: &Connection,
+    terms: Terms,
+    now: Timestamp,
+) -> Result<bool, Error> {
     let mut statement = connection.prepare_cached(
         "UPDATE account SET limit_nanos = ?2, reset = ?3, include_byok_in_limit = ?4
          WHERE id = ?1 AND (limit_nanos IS NOT ?2 OR reset IS NOT ?3
@@ -46,7 +62,7 @@ pub(crate) fn set_budget(connection: &Connection, terms: Terms) -> Result<bool, 
         terms.include_byok_in_limit,
     ])?;
     if changed > 0 {
-        nodes::changed(connection, AccountId::INSTALLATION)?;
+        nodes::changed(connection, AccountId::INSTALLATION, now)?;
     }
     Ok(changed > 0)
 }

@@ -12,6 +12,7 @@ mod lock;
 mod migrate;
 mod nodes;
 mod open;
+mod prune;
 mod readers;
 mod rows;
 mod store;

@@ -95,12 +95,16 @@ pub(crate) fn poll(
         statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect();
     let live = live?;
     let head = head(connection)?;
+    // The log after the changes: what is taken away between the two counts as forgotten.
+    let changes = changes(connection, since)?;
+    let forgotten = since > head || since < forgotten(connection)?;
     let others = live.iter().filter(|(other, ..)| *other != epoch.0);
     let silent = live.iter().filter(|(_, heard_at, _)| is_silent(*heard_at, now));
     Ok(Some(Poll {
         now,
         head,
-        changes: changes(connection, since)?,
+        changes,
+        forgotten,
         recalled: recalled(connection, epoch)?,
         nodes: u32::try_from(live.len()).unwrap_or(u32::MAX),
         silent: silent.map(|(epoch, ..)| Epoch(*epoch)).collect(),
@@ -109,17 +113,28 @@ pub(crate) fn poll(
 }
 
 fn head(connection: &Connection) -> Result<i64, Error> {
-    let sql = "SELECT coalesce(max(seq), 0) FROM change_log";
+    let sql = "SELECT changes FROM installation";
+    connection.prepare_cached(sql)?.query_row([], |row| row.get(0))
+}
+
+/// Up to here changes are not kept any more.
+fn forgotten(connection: &Connection) -> Result<i64, Error> {
+    let sql = "SELECT coalesce((SELECT min(seq) - 1 FROM change_log), changes) FROM installation";
     connection.prepare_cached(sql)?.query_row([], |row| row.get(0))
 }
 
 /// Takes the next number for a change to the account, or its key.
-pub(crate) fn changed(connection: &Connection, account: AccountId) -> Result<(), Error> {
+pub(crate) fn changed(
+    connection: &Connection,
+    account: AccountId,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let sql = "UPDATE installation SET changes = changes + 1 RETURNING changes";
+    let seq: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
     let mut statement = connection.prepare_cached(
-        "INSERT INTO change_log (seq, account_id)
-         SELECT coalesce(max(seq), 0) + 1, ?1 FROM change_log",
+        "INSERT INTO change_log (seq, account_id, changed_at) VALUES (?1, ?2, ?3)",
     )?;
-    statement.execute([account.0])?;
+    statement.execute(params![seq, account.0, now.as_micros()])?;
     Ok(())
 }
 

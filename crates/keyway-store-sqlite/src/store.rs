@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use keyway_core::clock::Timestamp;
 use keyway_core::id::{AccountId, Epoch, GenerationId, KeyHash, WorkspaceId};
 use keyway_core::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
-use keyway_core::ledger::{AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement};
+use keyway_core::ledger::{
+    AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement,
+};
 use keyway_core::store::{
     AccountRecord, Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage,
     KeyQuery, NodeEnd, Poll, Settled, Store, StoreError, UsageDay,
@@ -18,7 +20,7 @@ use crate::health::Health;
 use crate::open::{self, OpenError, Opened, SqliteOptions};
 use crate::readers::Readers;
 use crate::writer::Writer;
-use crate::{accounts, integrity, keys, leases, ledger, nodes, rows};
+use crate::{accounts, integrity, keys, leases, ledger, nodes, prune, rows};
 
 /// An open installation. Close it with [`SqliteStore::close`]; one that is dropped instead is checked
 /// at the next start.
@@ -154,8 +156,8 @@ impl Store for SqliteStore {
         self.readers.read(keys::credential::brought).await
     }
 
-    async fn budget_set(&self, terms: Terms, _: Timestamp) -> Result<bool, StoreError> {
-        self.writer.write(move |db| accounts::set_budget(db, terms)).await
+    async fn budget_set(&self, terms: Terms, now: Timestamp) -> Result<bool, StoreError> {
+        self.writer.write(move |db| accounts::set_budget(db, terms, now)).await
     }
 
     async fn account_get(
@@ -225,6 +227,18 @@ impl Store for SqliteStore {
         now: Timestamp,
     ) -> Result<Option<u64>, StoreError> {
         self.writer.write(move |db| nodes::end(db, epoch, end, now)).await
+    }
+
+    async fn account_states(
+        &self,
+        accounts: &[AccountId],
+    ) -> Result<Vec<(AccountId, AccountState)>, StoreError> {
+        let accounts = accounts.to_vec();
+        self.readers.read(move |db| accounts::states(db, &accounts)).await
+    }
+
+    async fn prune(&self, epoch: Epoch, now: Timestamp) -> Result<u64, StoreError> {
+        self.fenced(epoch, move |db| prune::prune(db, epoch, now)).await
     }
 
     async fn generation(&self, id: GenerationId) -> Result<Option<GenerationRecord>, StoreError> {

@@ -150,6 +150,11 @@ impl Ledger {
         self.decide_waiting(id, now)
     }
 
+    /// The accounts in memory.
+    pub fn accounts(&self) -> Vec<AccountId> {
+        self.accounts.keys().copied().collect()
+    }
+
     /// What this node's requests hold of an account, and what of its budget is in this node's hands.
     pub fn held(&self, id: AccountId) -> (Nanos, Nanos) {
         let account = self.accounts.get(&id);

@@ -28,6 +28,11 @@ pub const IDEMPOTENCY_SECONDS: i64 = 24 * 60 * 60;
 /// A node that was not heard of for so long may be ended by others.
 pub const SILENCE_SECONDS: i64 = 6;
 
+/// How long changes and ended runs are kept at least.
+pub const KEPT_SECONDS: i64 = 24 * 60 * 60;
+/// Rows of one sort that one call of [`Store::prune`] takes away at most.
+pub const PRUNED_MAX: i64 = 500;
+
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Whether other nodes may work on it at the same time.
@@ -154,6 +159,21 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Option<u64>, StoreError>;
 
+    /// What the accounts are now, in any order; of those that there are.
+    async fn account_states(
+        &self,
+        accounts: &[AccountId],
+    ) -> Result<Vec<(AccountId, AccountState)>, StoreError>;
+
+    /// Takes away what nobody needs any more, up to [`PRUNED_MAX`] rows of each sort: changes that
+    /// every live node has applied and runs that were ended, both older than [`KEPT_SECONDS`];
+    /// leases of this run with nothing in them; creations that outlived [`IDEMPOTENCY_SECONDS`].
+    /// What was charged stays. Answers how many rows went. Only of a run that was not ended.
+    ///
+    /// A lease's row knows its last call, so that a repeated one happens once. When it goes the run
+    /// keeps the highest number that went: no call up to it finds an empty place to be granted anew.
+    async fn prune(&self, epoch: Epoch, now: Timestamp) -> Result<u64, StoreError>;
+
     async fn generation(&self, id: GenerationId) -> Result<Option<GenerationRecord>, StoreError>;
 
     /// Whether the store can be written now: writes something that changes nothing.
@@ -190,6 +210,9 @@ pub struct Poll {
     pub head: i64,
     /// The changes since, in their order.
     pub changes: Vec<Change>,
+    /// Some of them are not kept any more, or never were: all that is known of keys and accounts has
+    /// to be looked at anew.
+    pub forgotten: bool,
     /// Leases of this node that others wait for.
     pub recalled: Vec<Slice>,
     /// Live nodes, this one among them.

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod inspect;
 mod nodes;
+mod prune;
 mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +19,9 @@ use crate::budget::WindowKind;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, Epoch, GenerationId, KeyHash, WorkspaceId};
 use crate::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
-use crate::ledger::{AnswerMark, GenerationRecord, LeaseCall, Leased, Metered, Settlement};
+use crate::ledger::{
+    AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Metered, Settlement,
+};
 use crate::money::Nanos;
 
 /// Keeps everything in plain collections behind one lock and looks through them from end to end.
@@ -139,7 +142,7 @@ impl Store for MemoryStore {
         record.terms.include_byok_in_limit =
             patch.include_byok_in_limit.unwrap_or(record.terms.include_byok_in_limit);
         record.updated_at = Some(now);
-        state.key_changed(at);
+        state.key_changed(at, now);
         Ok(Some(state.shown(&state.keys[at], now)))
     }
 
@@ -161,7 +164,7 @@ impl Store for MemoryStore {
         key.record.label.clone_from(&secret.label);
         key.record.updated_at = Some(now);
         key.secrets.insert(0, secret);
-        state.key_changed(at);
+        state.key_changed(at, now);
         Ok(Some(state.shown(&state.keys[at], now)))
     }
 
@@ -183,7 +186,7 @@ impl Store for MemoryStore {
         let key = &mut state.keys[at];
         key.deleted = true;
         let deleted = KeyDeleted::Deleted(key.record.id, key.record.account);
-        state.key_changed(at);
+        state.key_changed(at, now);
         Ok(deleted)
     }
 
@@ -205,8 +208,8 @@ impl Store for MemoryStore {
         Ok(brought)
     }
 
-    async fn budget_set(&self, terms: Terms, _: Timestamp) -> Result<bool, StoreError> {
-        Ok(self.state().set_budget(terms))
+    async fn budget_set(&self, terms: Terms, now: Timestamp) -> Result<bool, StoreError> {
+        Ok(self.state().set_budget(terms, now))
     }
 
     async fn account_get(
@@ -304,6 +307,19 @@ impl Store for MemoryStore {
     ) -> Result<Option<u64>, StoreError> {
         let mut state = self.state();
         Ok(state.may_end(epoch, end, now).then(|| state.end(epoch, now)))
+    }
+
+    async fn account_states(
+        &self,
+        accounts: &[AccountId],
+    ) -> Result<Vec<(AccountId, AccountState)>, StoreError> {
+        Ok(self.state().states(accounts))
+    }
+
+    async fn prune(&self, epoch: Epoch, now: Timestamp) -> Result<u64, StoreError> {
+        let mut state = self.state();
+        state.check_live(epoch)?;
+        Ok(state.prune(epoch, now))
     }
 
     async fn generation(&self, id: GenerationId) -> Result<Option<GenerationRecord>, StoreError> {

@@ -6,6 +6,10 @@
 
 mod awake;
 pub mod clock;
+mod prune;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +45,8 @@ const BARRIER: Duration = Duration::from_millis(1_100);
 const BARRIER_LOOK: Duration = Duration::from_millis(40);
 /// How long the one node of a store waits for itself.
 const OWN_PATIENCE: Duration = Duration::from_secs(5);
+/// Accounts that are asked for in one call.
+const ACCOUNTS_AT_ONCE: usize = 1_000;
 const REJOIN_PAUSE: Duration = Duration::from_millis(250);
 
 /// What this node knows, by its last poll.
@@ -194,6 +200,9 @@ impl Node {
         if self.store.is_shared() {
             self.clock.correct(before, poll.now, self.clock.own());
         }
+        if poll.forgotten {
+            self.look_anew().await?;
+        }
         for change in &poll.changes {
             if let Some(key) = change.key {
                 if change.state.open {
@@ -209,6 +218,19 @@ impl Node {
         let known = Known { began, asked, applied: poll.head, acknowledged: poll.acknowledged };
         self.known.send_replace(known);
         Ok(!poll.changes.is_empty())
+    }
+
+    /// Changes were missed that the store does not know any more: everything that is known of keys
+    /// and accounts is read again.
+    async fn look_anew(&self) -> Result<(), StoreError> {
+        tracing::warn!("changes were missed; all keys are looked at anew");
+        self.keyring.forget_all();
+        for accounts in self.meter.accounts().chunks(ACCOUNTS_AT_ONCE) {
+            for (account, state) in self.store.account_states(accounts).await? {
+                self.meter.amend(account, state);
+            }
+        }
+        Ok(())
     }
 
     /// Others that are not heard of any more have their leases taken and their answers settled. That

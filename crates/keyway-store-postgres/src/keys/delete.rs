@@ -35,7 +35,7 @@ pub(crate) async fn delete(
     }
     let sql = "UPDATE api_key SET deleted_at = $2 WHERE id = $1";
     tx.execute(sql, &[&key.id.0, &now.as_micros()]).await?;
-    nodes::changed(tx, key.account).await?;
+    nodes::changed(tx, key.account, now).await?;
     Ok(KeyDeleted::Deleted(key.id, key.account))
 }
 

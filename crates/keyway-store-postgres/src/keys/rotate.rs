@@ -38,6 +38,6 @@ pub(crate) async fn rotate(
         &[&key.id.0, &hash, &secret.label, &now.as_micros()],
     )
     .await?;
-    nodes::changed(tx, key.account).await?;
+    nodes::changed(tx, key.account, now).await?;
     find(tx, KeyKind::Inference, secret.hash, now).await
 }

@@ -56,6 +56,6 @@ pub(crate) async fn update(
         ],
     )
     .await?;
-    nodes::changed(tx, key.account).await?;
+    nodes::changed(tx, key.account, now).await?;
     find(tx, KeyKind::Inference, hash, now).await
 }

@@ -4,6 +4,7 @@ mod contract;
 mod fence;
 mod opening;
 mod outage;
+mod prune;
 mod random;
 mod support;
 mod tls;

@@ -23,7 +23,7 @@ pub(crate) fn delete(
     let mut statement =
         connection.prepare_cached("UPDATE api_key SET deleted_at = ?2 WHERE id = ?1")?;
     statement.execute(params![key.id.0, now.as_micros()])?;
-    nodes::changed(connection, key.account)?;
+    nodes::changed(connection, key.account, now)?;
     Ok(KeyDeleted::Deleted(key.id, key.account))
 }
 

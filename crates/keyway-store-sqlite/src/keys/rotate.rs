@@ -28,6 +28,6 @@ pub(crate) fn rotate(
         "UPDATE api_key SET hash = ?2, label = ?3, updated_at = ?4 WHERE id = ?1",
     )?;
     statement.execute(params![key.id.0, secret.hash.as_bytes(), secret.label, now.as_micros()])?;
-    nodes::changed(connection, key.account)?;
+    nodes::changed(connection, key.account, now)?;
     find(connection, KeyKind::Inference, secret.hash, now)
 }

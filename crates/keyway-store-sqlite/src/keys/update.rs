@@ -46,6 +46,6 @@ pub(crate) fn update(
         patch.reset.flatten().map(ResetInterval::as_str),
         patch.include_byok_in_limit,
     ])?;
-    nodes::changed(connection, key.account)?;
+    nodes::changed(connection, key.account, now)?;
     find(connection, KeyKind::Inference, hash, now)
 }

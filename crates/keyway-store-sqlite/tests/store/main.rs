@@ -4,5 +4,6 @@ mod contract;
 mod crash;
 mod load;
 mod opening;
+mod prune;
 mod random;
 mod support;

@@ -5,7 +5,7 @@ use super::world::{SECOND, World, answer};
 use crate::budget::ResetInterval;
 use crate::key::KeyPatch;
 use crate::money::Nanos;
-use crate::store::{NodeEnd, Store};
+use crate::store::{NodeEnd, Store, StoreError};
 
 impl World {
     pub(super) fn change(&mut self) {
@@ -26,6 +26,18 @@ impl World {
     pub(super) fn end_wrongly(&mut self, at: usize) {
         let epoch = self.nodes[at].epoch;
         answer(self.store.node_end(epoch, NodeEnd::Left, self.time())).expect("written");
+    }
+
+    /// A node looks for what nobody needs any more.
+    pub(super) fn prune(&mut self, at: usize) {
+        if self.nodes[at].partitioned {
+            return;
+        }
+        match answer(self.store.prune(self.nodes[at].epoch, self.time())) {
+            Ok(_) => {}
+            Err(StoreError::Fenced) => self.join(at),
+            Err(error) => panic!("not pruned: {error}"),
+        }
     }
 
     /// Everybody is well again, and everything comes to its end.

@@ -89,6 +89,7 @@ fn every_planted_bug_is_caught() {
         Bug::KeepsDeadLeases,
         Bug::SettlesBesideTheLease,
         Bug::ForgetsConsumed,
+        Bug::PrunesWithoutTrace,
     ];
     let mut survivors = Vec::new();
     for bug in bugs {

@@ -126,7 +126,8 @@ impl World {
             64..74 => self.post(node),
             74..76 => self.void(node),
             76..79 => self.give_up(node),
-            79..90 => self.poll(node),
+            79..88 => self.poll(node),
+            88..90 => self.prune(node),
             90..93 => self.change(),
             93..99 => self.strike(node),
             _ => self.nodes[node].ledger.tidy(),
@@ -200,6 +201,7 @@ impl World {
     }
 
     fn learn(&mut self, at: usize, poll: &Poll) {
+        assert!(!poll.forgotten, "forgotten before every live node had applied it");
         let now = self.time_at(at);
         for change in &poll.changes {
             if let Some(known) = self.nodes[at].states.get_mut(&change.account) {

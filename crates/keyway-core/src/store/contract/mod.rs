@@ -19,6 +19,7 @@ mod leases;
 mod ledger;
 mod listing;
 mod nodes;
+mod prune;
 pub mod random;
 mod rotation;
 
@@ -88,6 +89,14 @@ macro_rules! store_behaviours {
             nodes::what_an_ended_run_had_is_free_again
             nodes::changes_are_numbered_and_told
             nodes::what_all_others_applied_is_told
+            prune::changes_that_all_have_applied_go_after_a_day
+            prune::who_missed_what_went_is_told
+            prune::ended_runs_go_and_their_numbers_stay_used
+            prune::an_ended_run_takes_nothing_away
+            prune::no_call_is_made_again_when_its_lease_went
+            prune::a_lease_that_was_spent_goes_and_one_that_was_not_stays
+            prune::creations_are_forgotten_after_their_day
+            prune::what_accounts_are_now_is_told
         }
     };
 }

@@ -21,9 +21,10 @@ impl State {
         let earlier = self.nodes.iter().filter(|(_, node)| node.live && node.name == name);
         let earlier: Vec<Epoch> = earlier.map(|(epoch, _)| *epoch).collect();
         let recovered = earlier.into_iter().map(|epoch| self.end(epoch, now)).sum();
-        let epoch = Epoch(self.nodes.keys().next_back().map_or(0, |last| last.0) + 1);
-        let head = self.head();
-        let node = Node { name: name.to_owned(), live: true, heard_at: now, applied: head };
+        self.epochs += 1;
+        let (epoch, head) = (Epoch(self.epochs), self.head);
+        let name = name.to_owned();
+        let node = Node { name, live: true, heard_at: now, applied: head, lease_floor: 0 };
         self.nodes.insert(epoch, node);
         Joined { epoch, recovered, head, budget: self.budget }
     }
@@ -40,15 +41,13 @@ impl State {
         let others = live().filter(|(other, _)| **other != epoch);
         let mine = self.leases.iter().filter(|((_, holder), _)| *holder == epoch);
         let silent = live().filter(|(_, node)| is_silent(node, now));
-        let head = self.head();
+        let head = self.head;
+        let kept = self.changes.iter().filter(|(seq, _)| **seq > since);
         Poll {
             now,
             head,
-            changes: (1..)
-                .zip(&self.changes)
-                .filter(|(seq, _)| *seq > since)
-                .filter_map(|(seq, account)| self.change(seq, *account))
-                .collect(),
+            changes: kept.filter_map(|(seq, (account, _))| self.change(*seq, *account)).collect(),
+            forgotten: since > head || since < self.forgotten(),
             recalled: mine
                 .filter(|(_, lease)| lease.recalled)
                 .map(|((slice, _), _)| *slice)
@@ -99,7 +98,9 @@ impl State {
 
     pub(super) fn lease(&mut self, call: &LeaseCall, now: Timestamp) -> Result<Leased, StoreError> {
         let place = (call.slice, call.epoch);
-        let known = self.leases.get(&place).copied().unwrap_or_default();
+        let floor = self.nodes.get(&call.epoch).map_or(0, |node| node.lease_floor);
+        let none = Lease { seq: floor, ..Lease::default() };
+        let known = self.leases.get(&place).copied().unwrap_or(none);
         if known.seq >= call.seq && !planted(Bug::GrantsAgain) {
             let granted = if known.seq == call.seq { known.granted } else { Nanos::ZERO };
             return Ok(Leased { granted, figures: self.figures(call, now)? });
@@ -166,10 +167,6 @@ impl State {
             }
         }
         Ok(())
-    }
-
-    fn head(&self) -> i64 {
-        i64::try_from(self.changes.len()).expect("memory holds fewer changes")
     }
 
     fn change(&self, seq: i64, account: AccountId) -> Option<Change> {

@@ -19,13 +19,17 @@ use crate::store::{
 pub(super) struct State {
     /// In the order of their creation; deleted ones stay.
     pub(super) keys: Vec<Key>,
-    idempotency: BTreeMap<(KeyId, [u8; 32]), Remembered>,
+    pub(super) idempotency: BTreeMap<(KeyId, [u8; 32]), Remembered>,
     windows: BTreeMap<(AccountId, WindowKind, Timestamp), Window>,
     pub(super) generations: BTreeMap<GenerationId, GenerationRecord>,
     pub(super) nodes: BTreeMap<Epoch, Node>,
     pub(super) leases: BTreeMap<(Slice, Epoch), Lease>,
-    /// The account that changed, by the number of the change less one.
-    pub(super) changes: Vec<AccountId>,
+    /// Runs that were begun, those included that are not kept any more.
+    pub(super) epochs: i64,
+    /// The account that changed and when, by the number of the change.
+    pub(super) changes: BTreeMap<i64, (AccountId, Timestamp)>,
+    /// The last change that was made.
+    pub(super) head: i64,
     /// The installation's.
     pub(super) budget: Terms,
 }
@@ -52,6 +56,8 @@ pub(super) struct Node {
     pub(super) live: bool,
     pub(super) heard_at: Timestamp,
     pub(super) applied: i64,
+    /// No call up to this number is made anew where there is no lease.
+    pub(super) lease_floor: i64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,7 +70,7 @@ pub(super) struct Lease {
 }
 
 #[derive(Debug)]
-struct Remembered {
+pub(super) struct Remembered {
     request: Idempotency,
     made: KeyId,
     at: Timestamp,
@@ -121,15 +127,20 @@ impl State {
     }
 
     /// Takes the next number for a change to the key at this place.
-    pub(super) fn key_changed(&mut self, key: usize) {
-        self.changes.push(self.keys[key].record.account);
+    pub(super) fn key_changed(&mut self, key: usize, now: Timestamp) {
+        self.changed(self.keys[key].record.account, now);
     }
 
-    pub(super) fn set_budget(&mut self, terms: Terms) -> bool {
+    fn changed(&mut self, account: AccountId, now: Timestamp) {
+        self.head += 1;
+        self.changes.insert(self.head, (account, now));
+    }
+
+    pub(super) fn set_budget(&mut self, terms: Terms, now: Timestamp) -> bool {
         let is_new = self.budget != terms;
         if is_new {
             self.budget = terms;
-            self.changes.push(AccountId::INSTALLATION);
+            self.changed(AccountId::INSTALLATION, now);
         }
         is_new
     }

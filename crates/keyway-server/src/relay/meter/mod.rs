@@ -121,6 +121,11 @@ impl Meter {
         Err(ReserveError::Store(StoreError::Unavailable(detail.to_owned())))
     }
 
+    /// The accounts in memory.
+    pub fn accounts(&self) -> Vec<AccountId> {
+        self.lock().ledger.accounts()
+    }
+
     /// What this node's requests in flight hold of an account now.
     pub fn held(&self, account: AccountId) -> Nanos {
         self.lock().ledger.held(account).0

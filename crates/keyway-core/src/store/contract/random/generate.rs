@@ -59,6 +59,9 @@ fn verb() -> impl Strategy<Value = Verb> {
         1 => terms().prop_map(Verb::Budget),
         1 => (0..4_i64).prop_map(|since| Verb::Poll { since }),
         1 => Just(Verb::Join),
+        1 => (0..4_i64).prop_map(|applied| Verb::Beat { applied }),
+        2 => Just(Verb::Prune),
+        1 => Just(Verb::States),
     ]
 }
 

@@ -47,6 +47,9 @@ enum Verb {
     Poll { since: i64 },
     Budget(Terms),
     Join,
+    Beat { applied: i64 },
+    Prune,
+    States,
 }
 
 #[derive(Clone, Debug)]
@@ -157,6 +160,16 @@ async fn ask(store: &dyn Store, verb: &Verb, epoch: Epoch, now: Timestamp) -> St
         }
         Verb::Budget(terms) => told(store.budget_set(terms, now).await),
         Verb::Poll { since } => told(store.node_poll(epoch, since, now).await),
+        Verb::Beat { applied } => told(store.node_beat(epoch, applied, now).await),
+        Verb::Prune => told(store.prune(epoch, now).await),
+        Verb::States => {
+            let accounts: Vec<_> = (0..=KEYS).map(AccountId).collect();
+            let mut states = store.account_states(&accounts).await;
+            if let Ok(states) = &mut states {
+                states.sort_by_key(|(account, _)| *account);
+            }
+            told(states)
+        }
         Verb::Join => unreachable!("`compare` does it, to learn of the new run"),
     }
 }
