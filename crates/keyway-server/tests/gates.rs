@@ -10,18 +10,13 @@ use axum::body::{Body, Bytes};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use keyway_core::clock::{Clock, ManualClock, Timestamp};
-use keyway_core::id::{AccountId, Epoch, GenerationId, KeyHash, WorkspaceId};
-use keyway_core::key::{KeyKind, KeyName, KeyPatch, KeyRecord, NewKey, SecretRecord, Terms};
-use keyway_core::ledger::{
-    AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement,
-};
+use keyway_core::id::WorkspaceId;
+use keyway_core::key::{KeyKind, KeyName, KeyPatch, NewKey, SecretRecord, Terms};
 use keyway_core::money::Nanos;
 use keyway_core::secret::{InstallationSecret, KEY_ENTROPY_BYTES, KeyPrefix, KeySecret};
 use keyway_core::store::model::MemoryStore;
-use keyway_core::store::{
-    AccountRecord, Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage,
-    KeyQuery, NodeEnd, Settled, Store, StoreError, UsageDay,
-};
+use keyway_core::store::watched::{Watch, Watched};
+use keyway_core::store::{KeyCreation, Store};
 use keyway_server::app::App;
 use keyway_server::config::Config;
 use keyway_server::http::router::router;
@@ -31,9 +26,8 @@ use tower::ServiceExt;
 
 const NOW: Timestamp = Timestamp::from_micros(1_000_000_000_000);
 
-/// A store whose marks and settlements wait for a permit each.
-struct GatedStore {
-    inner: MemoryStore,
+/// Marks and settlements wait for a permit each.
+struct Gates {
     marks: Semaphore,
     settlements: Semaphore,
 }
@@ -42,174 +36,24 @@ async fn pass(gate: &Semaphore) {
     gate.acquire().await.expect("it is never closed").forget();
 }
 
+type GatedStore = Watched<Gates>;
+
 #[async_trait]
-impl Store for GatedStore {
-    async fn mark(&self, mark: AnswerMark) -> Result<(), StoreError> {
-        pass(&self.marks).await;
-        self.inner.mark(mark).await
-    }
-
-    async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
-        pass(&self.settlements).await;
-        self.inner.settle(settlement).await
-    }
-
-    fn default_workspace(&self) -> WorkspaceId {
-        self.inner.default_workspace()
-    }
-
-    async fn key_bootstrap(&self, new: KeyCreation, now: Timestamp) -> Result<bool, StoreError> {
-        self.inner.key_bootstrap(new, now).await
-    }
-
-    async fn key_create(&self, new: KeyCreation, now: Timestamp) -> Result<KeyCreated, StoreError> {
-        self.inner.key_create(new, now).await
-    }
-
-    async fn key_get(
-        &self,
-        kind: KeyKind,
-        hash: KeyHash,
-        now: Timestamp,
-    ) -> Result<Option<KeyRecord>, StoreError> {
-        self.inner.key_get(kind, hash, now).await
-    }
-
-    async fn key_list(&self, query: KeyQuery, now: Timestamp) -> Result<KeyPage, StoreError> {
-        self.inner.key_list(query, now).await
-    }
-
-    async fn key_update(
-        &self,
-        hash: KeyHash,
-        patch: KeyPatch,
-        now: Timestamp,
-    ) -> Result<Option<KeyRecord>, StoreError> {
-        self.inner.key_update(hash, patch, now).await
-    }
-
-    async fn key_rotate(
-        &self,
-        hash: KeyHash,
-        secret: SecretRecord,
-        grace_until: Timestamp,
-        now: Timestamp,
-    ) -> Result<Option<KeyRecord>, StoreError> {
-        self.inner.key_rotate(hash, secret, grace_until, now).await
-    }
-
-    async fn key_delete(
-        &self,
-        kind: KeyKind,
-        hash: KeyHash,
-        now: Timestamp,
-    ) -> Result<KeyDeleted, StoreError> {
-        self.inner.key_delete(kind, hash, now).await
-    }
-
-    async fn credential_find(
-        &self,
-        hash: KeyHash,
-        now: Timestamp,
-    ) -> Result<Option<Credential>, StoreError> {
-        self.inner.credential_find(hash, now).await
-    }
-
-    async fn secrets_brought(&self) -> Result<Vec<SecretRecord>, StoreError> {
-        self.inner.secrets_brought().await
-    }
-
-    async fn budget_set(&self, terms: Terms, now: Timestamp) -> Result<bool, StoreError> {
-        self.inner.budget_set(terms, now).await
-    }
-
-    async fn account_get(
-        &self,
-        account: AccountId,
-        now: Timestamp,
-    ) -> Result<Option<AccountRecord>, StoreError> {
-        self.inner.account_get(account, now).await
-    }
-
-    async fn activity(
-        &self,
-        account: AccountId,
-        from: Timestamp,
-        until: Timestamp,
-    ) -> Result<Vec<UsageDay>, StoreError> {
-        self.inner.activity(account, from, until).await
-    }
-
-    async fn balance(&self, account: AccountId) -> Result<Balance, StoreError> {
-        self.inner.balance(account).await
-    }
-
-    fn is_shared(&self) -> bool {
-        false
-    }
-
-    async fn lease(&self, call: LeaseCall, now: Timestamp) -> Result<Leased, StoreError> {
-        self.inner.lease(call, now).await
-    }
-
-    async fn node_join(&self, name: &str, now: Timestamp) -> Result<Joined, StoreError> {
-        self.inner.node_join(name, now).await
-    }
-
-    async fn node_beat(
-        &self,
-        epoch: Epoch,
-        applied: i64,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        self.inner.node_beat(epoch, applied, now).await
-    }
-
-    async fn node_poll(
-        &self,
-        epoch: Epoch,
-        since: i64,
-        now: Timestamp,
-    ) -> Result<keyway_core::store::Poll, StoreError> {
-        self.inner.node_poll(epoch, since, now).await
-    }
-
-    async fn node_end(
-        &self,
-        epoch: Epoch,
-        end: NodeEnd,
-        now: Timestamp,
-    ) -> Result<Option<u64>, StoreError> {
-        self.inner.node_end(epoch, end, now).await
-    }
-
-    async fn account_states(
-        &self,
-        accounts: &[AccountId],
-    ) -> Result<Vec<(AccountId, AccountState)>, StoreError> {
-        self.inner.account_states(accounts).await
-    }
-
-    async fn prune(&self, epoch: Epoch, now: Timestamp) -> Result<u64, StoreError> {
-        self.inner.prune(epoch, now).await
-    }
-
-    async fn generation(&self, id: GenerationId) -> Result<Option<GenerationRecord>, StoreError> {
-        self.inner.generation(id).await
-    }
-
-    async fn probe(&self) -> Result<(), StoreError> {
-        self.inner.probe().await
+impl Watch for Gates {
+    async fn before(&self, verb: &'static str) {
+        match verb {
+            "mark" => pass(&self.marks).await,
+            "settle" => pass(&self.settlements).await,
+            _ => {}
+        }
     }
 }
 
 /// A gateway over a closed store, and a key that may spend $0.00001.
 async fn gateway() -> (Arc<App>, Arc<GatedStore>, KeySecret) {
-    let store = Arc::new(GatedStore {
-        inner: MemoryStore::new(WorkspaceId::from_random([1; 16])),
-        marks: Semaphore::new(0),
-        settlements: Semaphore::new(0),
-    });
+    let inner = Arc::new(MemoryStore::new(WorkspaceId::from_random([1; 16])));
+    let gates = Gates { marks: Semaphore::new(0), settlements: Semaphore::new(0) };
+    let store = Arc::new(Watched::new(inner, gates));
     let installation = InstallationSecret::new(&[7; 32]);
     let secret = KeySecret::mint(&KeyPrefix::default(), &[3; KEY_ENTROPY_BYTES]);
     let name = KeyName::new("a").expect("a name");
@@ -273,7 +117,7 @@ async fn a_whole_body_waits_for_its_charge() {
     let (app, store, secret) = gateway().await;
     let mut answer = std::pin::pin!(ask(&app, &secret, false));
     assert!(is_stuck(&mut answer).await, "it was answered before it was charged");
-    store.settlements.add_permits(1);
+    store.watch.settlements.add_permits(1);
     let response = answer.await;
     assert_eq!(response.status(), StatusCode::OK);
     let body = response.into_body().collect().await.expect("a body").to_bytes();
@@ -286,7 +130,7 @@ async fn a_stream_waits_at_both_gates() {
     let (app, store, secret) = gateway().await;
     let mut answer = std::pin::pin!(ask(&app, &secret, true));
     assert!(is_stuck(&mut answer).await, "its first byte came before its mark");
-    store.marks.add_permits(1);
+    store.watch.marks.add_permits(1);
     let response = answer.await;
     assert_eq!(response.status(), StatusCode::OK);
     let mut body = response.into_body();
@@ -297,7 +141,7 @@ async fn a_stream_waits_at_both_gates() {
 
     let mut last = std::pin::pin!(next(&mut body));
     assert!(is_stuck(&mut last).await, "its last byte came before its charge");
-    store.settlements.add_permits(1);
+    store.watch.settlements.add_permits(1);
     let last = last.await.expect("the usage event");
     let last = String::from_utf8_lossy(&last);
     assert!(last.contains("\"cost\":0.000003") && last.contains("[DONE]"), "{last}");
@@ -313,7 +157,7 @@ async fn what_a_request_does_not_use_is_free_when_its_charge_is_durable() {
     }
     let mut fourth = std::pin::pin!(ask(&app, &secret, false));
     assert!(is_stuck(&mut fourth).await, "what is held is not to be had");
-    store.settlements.add_permits(3);
+    store.watch.settlements.add_permits(3);
     for answer in answers {
         assert_eq!(answer.await.status(), StatusCode::OK);
     }
@@ -327,9 +171,9 @@ async fn the_first_byte_is_not_for_a_key_that_was_revoked_meanwhile() {
     assert!(is_stuck(&mut answer).await, "it waits for its mark");
     disable(&app, &store, &secret).await;
     assert!(is_stuck(&mut answer).await, "it still waits");
-    store.marks.add_permits(1);
+    store.watch.marks.add_permits(1);
     assert_eq!(answer.await.status(), StatusCode::UNAUTHORIZED);
-    store.settlements.add_permits(1);
+    store.watch.settlements.add_permits(1);
     assert_eq!(charged(&store, &secret).await, Nanos::ZERO, "nothing was delivered");
 }
 
@@ -345,7 +189,7 @@ async fn who_waits_for_budget_on_a_key_that_is_revoked_is_refused() {
     disable(&app, &store, &secret).await;
     assert_eq!(fourth.await.status(), StatusCode::UNAUTHORIZED);
     // The others were through the gate before: their charges are on their way.
-    store.settlements.add_permits(3);
+    store.watch.settlements.add_permits(3);
     for answer in answers {
         assert_eq!(answer.await.status(), StatusCode::OK);
     }

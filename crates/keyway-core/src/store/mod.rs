@@ -7,6 +7,8 @@
 pub mod contract;
 #[cfg(any(test, feature = "testing"))]
 pub mod model;
+#[cfg(any(test, feature = "testing"))]
+pub mod watched;
 
 use async_trait::async_trait;
 use thiserror::Error;

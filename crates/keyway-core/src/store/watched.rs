@@ -1,0 +1,222 @@
+//! A store that somebody watches: told of every call before it is made, and able to hold it up.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{
+    AccountRecord, Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage,
+    KeyQuery, NodeEnd, Poll, Settled, Store, StoreError, UsageDay,
+};
+use crate::clock::Timestamp;
+use crate::id::{AccountId, Epoch, GenerationId, KeyHash, WorkspaceId};
+use crate::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
+use crate::ledger::{AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement};
+
+/// Who watches.
+#[async_trait]
+pub trait Watch: Send + Sync + 'static {
+    /// The call `verb`, named as in [`Store`], is about to be made; it is when this returns.
+    async fn before(&self, verb: &'static str);
+}
+
+/// Passes every call on, after [`Watch::before`].
+pub struct Watched<W> {
+    pub watch: W,
+    inner: Arc<dyn Store>,
+}
+
+impl<W> Watched<W> {
+    pub fn new(inner: Arc<dyn Store>, watch: W) -> Self {
+        Self { watch, inner }
+    }
+}
+
+impl<W> std::fmt::Debug for Watched<W> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watched").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl<W: Watch> Store for Watched<W> {
+    async fn mark(&self, mark: AnswerMark) -> Result<(), StoreError> {
+        self.watch.before("mark").await;
+        self.inner.mark(mark).await
+    }
+
+    async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
+        self.watch.before("settle").await;
+        self.inner.settle(settlement).await
+    }
+
+    fn default_workspace(&self) -> WorkspaceId {
+        self.inner.default_workspace()
+    }
+
+    async fn key_bootstrap(&self, new: KeyCreation, now: Timestamp) -> Result<bool, StoreError> {
+        self.watch.before("key_bootstrap").await;
+        self.inner.key_bootstrap(new, now).await
+    }
+
+    async fn key_create(&self, new: KeyCreation, now: Timestamp) -> Result<KeyCreated, StoreError> {
+        self.watch.before("key_create").await;
+        self.inner.key_create(new, now).await
+    }
+
+    async fn key_get(
+        &self,
+        kind: KeyKind,
+        hash: KeyHash,
+        now: Timestamp,
+    ) -> Result<Option<KeyRecord>, StoreError> {
+        self.watch.before("key_get").await;
+        self.inner.key_get(kind, hash, now).await
+    }
+
+    async fn key_list(&self, query: KeyQuery, now: Timestamp) -> Result<KeyPage, StoreError> {
+        self.watch.before("key_list").await;
+        self.inner.key_list(query, now).await
+    }
+
+    async fn key_update(
+        &self,
+        hash: KeyHash,
+        patch: KeyPatch,
+        now: Timestamp,
+    ) -> Result<Option<KeyRecord>, StoreError> {
+        self.watch.before("key_update").await;
+        self.inner.key_update(hash, patch, now).await
+    }
+
+    async fn key_rotate(
+        &self,
+        hash: KeyHash,
+        secret: SecretRecord,
+        grace_until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Option<KeyRecord>, StoreError> {
+        self.watch.before("key_rotate").await;
+        self.inner.key_rotate(hash, secret, grace_until, now).await
+    }
+
+    async fn key_delete(
+        &self,
+        kind: KeyKind,
+        hash: KeyHash,
+        now: Timestamp,
+    ) -> Result<KeyDeleted, StoreError> {
+        self.watch.before("key_delete").await;
+        self.inner.key_delete(kind, hash, now).await
+    }
+
+    async fn credential_find(
+        &self,
+        hash: KeyHash,
+        now: Timestamp,
+    ) -> Result<Option<Credential>, StoreError> {
+        self.watch.before("credential_find").await;
+        self.inner.credential_find(hash, now).await
+    }
+
+    async fn secrets_brought(&self) -> Result<Vec<SecretRecord>, StoreError> {
+        self.watch.before("secrets_brought").await;
+        self.inner.secrets_brought().await
+    }
+
+    async fn budget_set(&self, terms: Terms, now: Timestamp) -> Result<bool, StoreError> {
+        self.watch.before("budget_set").await;
+        self.inner.budget_set(terms, now).await
+    }
+
+    async fn account_get(
+        &self,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<Option<AccountRecord>, StoreError> {
+        self.watch.before("account_get").await;
+        self.inner.account_get(account, now).await
+    }
+
+    async fn activity(
+        &self,
+        account: AccountId,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<UsageDay>, StoreError> {
+        self.watch.before("activity").await;
+        self.inner.activity(account, from, until).await
+    }
+
+    async fn account_states(
+        &self,
+        accounts: &[AccountId],
+    ) -> Result<Vec<(AccountId, AccountState)>, StoreError> {
+        self.watch.before("account_states").await;
+        self.inner.account_states(accounts).await
+    }
+
+    async fn prune(&self, epoch: Epoch, now: Timestamp) -> Result<u64, StoreError> {
+        self.watch.before("prune").await;
+        self.inner.prune(epoch, now).await
+    }
+
+    async fn balance(&self, account: AccountId) -> Result<Balance, StoreError> {
+        self.watch.before("balance").await;
+        self.inner.balance(account).await
+    }
+
+    fn is_shared(&self) -> bool {
+        self.inner.is_shared()
+    }
+
+    async fn lease(&self, call: LeaseCall, now: Timestamp) -> Result<Leased, StoreError> {
+        self.watch.before("lease").await;
+        self.inner.lease(call, now).await
+    }
+
+    async fn node_join(&self, name: &str, now: Timestamp) -> Result<Joined, StoreError> {
+        self.watch.before("node_join").await;
+        self.inner.node_join(name, now).await
+    }
+
+    async fn node_beat(
+        &self,
+        epoch: Epoch,
+        applied: i64,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.watch.before("node_beat").await;
+        self.inner.node_beat(epoch, applied, now).await
+    }
+
+    async fn node_poll(
+        &self,
+        epoch: Epoch,
+        since: i64,
+        now: Timestamp,
+    ) -> Result<Poll, StoreError> {
+        self.watch.before("node_poll").await;
+        self.inner.node_poll(epoch, since, now).await
+    }
+
+    async fn node_end(
+        &self,
+        epoch: Epoch,
+        end: NodeEnd,
+        now: Timestamp,
+    ) -> Result<Option<u64>, StoreError> {
+        self.watch.before("node_end").await;
+        self.inner.node_end(epoch, end, now).await
+    }
+
+    async fn generation(&self, id: GenerationId) -> Result<Option<GenerationRecord>, StoreError> {
+        self.watch.before("generation").await;
+        self.inner.generation(id).await
+    }
+
+    async fn probe(&self) -> Result<(), StoreError> {
+        self.watch.before("probe").await;
+        self.inner.probe().await
+    }
+}
