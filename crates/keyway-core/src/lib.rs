@@ -14,5 +14,6 @@ pub mod ledger;
 pub mod money;
 mod planted;
 pub mod pricing;
+pub mod rate;
 pub mod secret;
 pub mod store;
