@@ -4,6 +4,7 @@ use crate::budget::{ResetInterval, WindowKind};
 use crate::clock::Timestamp;
 use crate::id::{AccountId, KeyHash, KeyId, WorkspaceId};
 use crate::money::Nanos;
+use crate::rate::{RateLimits, RateLimitsPatch};
 use crate::secret::{InstallationSecret, KeySecret, Tag};
 
 /// What a key may be used for. Management keys manage and never infer, inference keys the reverse.
@@ -72,6 +73,32 @@ impl Terms {
     }
 }
 
+/// What becomes of a request that may cost more than is left, unless it says so itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnLimit {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// Its `max_tokens` is lowered to what can be paid.
+    Clamp,
+}
+
+impl OnLimit {
+    pub const ALL: [Self; 2] = [Self::Refuse, Self::Clamp];
+
+    /// The word of the API: `refuse`, `clamp`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Clamp => "clamp",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|word| word.as_str() == text)
+    }
+}
+
 /// What a new key is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewKey {
@@ -79,6 +106,8 @@ pub struct NewKey {
     pub name: KeyName,
     pub workspace: WorkspaceId,
     pub terms: Terms,
+    pub rates: RateLimits,
+    pub on_limit: OnLimit,
     pub expires_at: Option<Timestamp>,
     pub creator_user_id: Option<String>,
     pub external_user: Option<String>,
@@ -92,6 +121,8 @@ impl NewKey {
             name,
             workspace,
             terms: Terms::default(),
+            rates: RateLimits::default(),
+            on_limit: OnLimit::default(),
             expires_at: None,
             creator_user_id: None,
             external_user: None,
@@ -116,6 +147,8 @@ impl NewKey {
             name: self.name.clone(),
             disabled: false,
             terms: self.terms,
+            rates: self.rates,
+            on_limit: self.on_limit,
             creator_user_id: self.creator_user_id.clone(),
             external_user: self.external_user.clone(),
             created_at: now,
@@ -178,6 +211,8 @@ pub struct KeyPatch {
     /// `Some(None)` makes the limit one for all time.
     pub reset: Option<Option<ResetInterval>>,
     pub include_byok_in_limit: Option<bool>,
+    pub rates: RateLimitsPatch,
+    pub on_limit: Option<OnLimit>,
 }
 
 /// What was spent in one window, in nano-dollars.
@@ -212,6 +247,8 @@ pub struct KeyRecord {
     pub name: KeyName,
     pub disabled: bool,
     pub terms: Terms,
+    pub rates: RateLimits,
+    pub on_limit: OnLimit,
     pub creator_user_id: Option<String>,
     pub external_user: Option<String>,
     pub created_at: Timestamp,

@@ -13,10 +13,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::keyring::Keyring;
-use crate::leases::Node;
 use crate::leases::clock::StoreClock;
+use crate::leases::{Memory, Node};
 use crate::relay;
 use crate::relay::meter::Meter;
+use crate::relay::rates::Rates;
 use crate::relay::upstream::Upstream;
 
 pub struct App {
@@ -24,6 +25,7 @@ pub struct App {
     pub store: Arc<dyn Store>,
     pub keyring: Arc<Keyring>,
     pub meter: Arc<Meter>,
+    pub rates: Arc<Rates>,
     pub node: Arc<Node>,
     pub catalogue: Catalogue,
     /// By the provider's slug.
@@ -73,13 +75,18 @@ impl App {
         let meter =
             Meter::new(Arc::clone(&store), Arc::clone(&shared_clock), tasks.clone(), joined);
         let meter = Arc::new(meter);
+        let rates = Arc::new(Rates::new(config.limits, !store.is_shared()));
+        let memory = Memory {
+            meter: Arc::clone(&meter),
+            rates: Arc::clone(&rates),
+            keyring: Arc::clone(&keyring),
+        };
         let (leave, companions) = (CancellationToken::new(), TaskTracker::new());
         let node = Arc::new(Node::new(
             name,
             Arc::clone(&store),
             clock,
-            Arc::clone(&meter),
-            Arc::clone(&keyring),
+            memory,
             companions.clone(),
             joined.head,
         ));
@@ -88,6 +95,7 @@ impl App {
         Ok(Arc::new(Self {
             keyring,
             meter,
+            rates,
             node,
             leave,
             companions,

@@ -231,7 +231,8 @@ fn usable(key: &Arc<KeyRecord>, now: Timestamp) -> Result<Arc<KeyRecord>, AuthEr
 #[cfg(test)]
 mod tests {
     use keyway_core::id::WorkspaceId;
-    use keyway_core::key::{KeyKind, KeyName, KeyPatch, NewKey, Terms};
+    use keyway_core::key::{KeyKind, KeyName, KeyPatch, NewKey, OnLimit, Terms};
+    use keyway_core::rate::RateLimits;
     use keyway_core::secret::KEY_ENTROPY_BYTES;
     use keyway_core::store::KeyCreation;
     use keyway_core::store::model::MemoryStore;
@@ -255,6 +256,8 @@ mod tests {
             name: KeyName::new("a").expect("a name"),
             workspace: store.default_workspace(),
             terms: Terms::default(),
+            rates: RateLimits::default(),
+            on_limit: OnLimit::default(),
             expires_at: Some(NOW.plus_seconds(60)),
             creator_user_id: None,
             external_user: None,
@@ -313,6 +316,8 @@ mod tests {
             name: KeyName::new("forged").expect("a name"),
             workspace: store.default_workspace(),
             terms: Terms::default(),
+            rates: RateLimits::default(),
+            on_limit: OnLimit::default(),
             expires_at: None,
             creator_user_id: None,
             external_user: None,

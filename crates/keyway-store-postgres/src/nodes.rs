@@ -106,6 +106,7 @@ pub(crate) async fn poll(
     // The log after the changes: what is taken away between the two counts as forgotten.
     let forgotten = since > head || since < forgotten(tx).await?;
     let others = live.iter().filter(|(other, ..)| *other != epoch.0);
+    let rank = live.iter().filter(|(other, ..)| *other < epoch.0).count();
     let silent = live.iter().filter(|(_, heard_at, _)| is_silent(*heard_at, now));
     Ok(Poll {
         now,
@@ -114,6 +115,7 @@ pub(crate) async fn poll(
         forgotten,
         recalled: recalled(tx, epoch).await?,
         nodes: u32::try_from(live.len()).unwrap_or(u32::MAX),
+        rank: u32::try_from(rank).unwrap_or(u32::MAX),
         silent: silent.map(|(epoch, ..)| Epoch(*epoch)).collect(),
         acknowledged: others.map(|(.., applied)| *applied).min().unwrap_or(head),
     })

@@ -4,9 +4,12 @@ use deadpool_postgres::Transaction;
 use keyway_core::budget::{ResetInterval, WindowKind};
 use keyway_core::clock::Timestamp;
 use keyway_core::id::{AccountId, KeyHash, KeyId, WorkspaceId};
-use keyway_core::key::{KeyKind, KeyName, KeyRecord, KeySpend, SecretRecord, Terms, WindowSpend};
+use keyway_core::key::{
+    KeyKind, KeyName, KeyRecord, KeySpend, OnLimit, SecretRecord, Terms, WindowSpend,
+};
 use keyway_core::ledger::AccountState;
 use keyway_core::money::Nanos;
+use keyway_core::rate::{Figure, RateLimits};
 use keyway_core::secret::Tag;
 use keyway_core::store::WindowBalance;
 use tokio_postgres::Row;
@@ -17,7 +20,8 @@ use crate::error::{Failure, broken};
 /// What [`key`] reads, in its order, from [`KEY`].
 pub(crate) const KEY_COLUMNS: &str = "k.id, k.account_id, k.kind, k.workspace, k.hash, k.label, k.name, \
      k.disabled, a.limit_nanos, a.reset, a.include_byok_in_limit, k.creator_user_id, \
-     k.external_user, k.created_at, k.updated_at, k.expires_at";
+     k.external_user, k.created_at, k.updated_at, k.expires_at, k.requests_per_minute, \
+     k.tokens_per_minute, k.max_concurrent_requests, k.on_limit";
 
 /// Keys with their accounts.
 pub(crate) const KEY: &str = "api_key AS k JOIN account AS a ON a.id = k.account_id";
@@ -79,6 +83,8 @@ pub(crate) fn key(row: &Row) -> Result<KeyRecord, Failure> {
         name: KeyName::new(row.get(6)).map_err(|_| broken("name"))?,
         disabled: row.get(7),
         terms: terms(row, [8, 9, 10])?,
+        rates: rates(row, [16, 17, 18])?,
+        on_limit: OnLimit::parse(row.get(19)).ok_or_else(|| broken("on_limit"))?,
         creator_user_id: row.get(11),
         external_user: row.get(12),
         created_at: moment(row, 13),
@@ -98,6 +104,26 @@ pub(crate) fn terms(row: &Row, columns: [usize; 3]) -> Result<Terms, Failure> {
         reset: interval.transpose()?,
         include_byok_in_limit: row.get(byok),
     })
+}
+
+/// The rate limits in these columns.
+fn rates(row: &Row, columns: [usize; 3]) -> Result<RateLimits, Failure> {
+    let figure = |column: usize| -> Result<Option<Figure>, Failure> {
+        let stored: Option<i64> = row.get(column);
+        let figure = |figure| Figure::new(figure).ok_or_else(|| broken("figure of a rate limit"));
+        stored.map(figure).transpose()
+    };
+    let [requests, tokens, concurrent] = columns;
+    Ok(RateLimits {
+        requests_per_minute: figure(requests)?,
+        tokens_per_minute: figure(tokens)?,
+        max_concurrent_requests: figure(concurrent)?,
+    })
+}
+
+/// A figure as the store keeps it.
+pub(crate) fn figure(figure: Option<Figure>) -> Option<i64> {
+    figure.map(|figure| figure.get().into())
 }
 
 pub(crate) fn secret(row: &Row) -> Result<SecretRecord, Failure> {

@@ -99,6 +99,7 @@ pub(crate) fn poll(
     let changes = changes(connection, since)?;
     let forgotten = since > head || since < forgotten(connection)?;
     let others = live.iter().filter(|(other, ..)| *other != epoch.0);
+    let rank = live.iter().filter(|(other, ..)| *other < epoch.0).count();
     let silent = live.iter().filter(|(_, heard_at, _)| is_silent(*heard_at, now));
     Ok(Some(Poll {
         now,
@@ -107,6 +108,7 @@ pub(crate) fn poll(
         forgotten,
         recalled: recalled(connection, epoch)?,
         nodes: u32::try_from(live.len()).unwrap_or(u32::MAX),
+        rank: u32::try_from(rank).unwrap_or(u32::MAX),
         silent: silent.map(|(epoch, ..)| Epoch(*epoch)).collect(),
         acknowledged: others.map(|(.., applied)| *applied).min().unwrap_or(head),
     }))

@@ -3,9 +3,12 @@
 use keyway_core::budget::{ResetInterval, WindowKind};
 use keyway_core::clock::Timestamp;
 use keyway_core::id::{AccountId, KeyHash, KeyId, WorkspaceId};
-use keyway_core::key::{KeyKind, KeyName, KeyRecord, KeySpend, SecretRecord, Terms, WindowSpend};
+use keyway_core::key::{
+    KeyKind, KeyName, KeyRecord, KeySpend, OnLimit, SecretRecord, Terms, WindowSpend,
+};
 use keyway_core::ledger::AccountState;
 use keyway_core::money::Nanos;
+use keyway_core::rate::{Figure, RateLimits};
 use keyway_core::secret::Tag;
 use keyway_core::store::WindowBalance;
 use rusqlite::types::Type;
@@ -15,7 +18,8 @@ use uuid::Uuid;
 /// What [`key`] reads, in its order, from [`KEY`].
 pub(crate) const KEY_COLUMNS: &str = "k.id, k.account_id, k.kind, k.workspace, k.hash, k.label, k.name, \
      k.disabled, a.limit_nanos, a.reset, a.include_byok_in_limit, k.creator_user_id, \
-     k.external_user, k.created_at, k.updated_at, k.expires_at";
+     k.external_user, k.created_at, k.updated_at, k.expires_at, k.requests_per_minute, \
+     k.tokens_per_minute, k.max_concurrent_requests, k.on_limit";
 
 /// Keys with their accounts.
 pub(crate) const KEY: &str = "api_key AS k JOIN account AS a ON a.id = k.account_id";
@@ -54,7 +58,7 @@ pub(crate) fn key(row: &Row<'_>) -> Result<KeyRecord, Error> {
         "inference" => KeyKind::Inference,
         _ => return Err(broken(2, "kind")),
     };
-    let name: String = row.get(6)?;
+    let (name, on_limit): (String, String) = (row.get(6)?, row.get(19)?);
     Ok(KeyRecord {
         id: KeyId(row.get(0)?),
         account: AccountId(row.get(1)?),
@@ -65,6 +69,8 @@ pub(crate) fn key(row: &Row<'_>) -> Result<KeyRecord, Error> {
         name: KeyName::new(&name).map_err(|_| broken(6, "name"))?,
         disabled: row.get(7)?,
         terms: terms(row, [8, 9, 10])?,
+        rates: rates(row, [16, 17, 18])?,
+        on_limit: OnLimit::parse(&on_limit).ok_or_else(|| broken(19, "on_limit"))?,
         creator_user_id: row.get(11)?,
         external_user: row.get(12)?,
         created_at: moment(row, 13)?,
@@ -91,6 +97,27 @@ pub(crate) fn terms(row: &Row<'_>, columns: [usize; 3]) -> Result<Terms, Error> 
 pub(crate) fn state(row: &Row<'_>, first: usize) -> Result<AccountState, Error> {
     let terms = terms(row, [first, first + 1, first + 2])?;
     Ok(AccountState { terms, open: row.get(first + 3)? })
+}
+
+/// The rate limits in these columns.
+fn rates(row: &Row<'_>, columns: [usize; 3]) -> Result<RateLimits, Error> {
+    let figure = |column: usize| -> Result<Option<Figure>, Error> {
+        let stored: Option<i64> = row.get(column)?;
+        let figure =
+            |figure| Figure::new(figure).ok_or_else(|| broken(column, "figure of a rate limit"));
+        stored.map(figure).transpose()
+    };
+    let [requests, tokens, concurrent] = columns;
+    Ok(RateLimits {
+        requests_per_minute: figure(requests)?,
+        tokens_per_minute: figure(tokens)?,
+        max_concurrent_requests: figure(concurrent)?,
+    })
+}
+
+/// A figure as the store keeps it.
+pub(crate) fn figure(figure: Option<Figure>) -> Option<i64> {
+    figure.map(|figure| figure.get().into())
 }
 
 /// The kind of window in this column.

@@ -219,6 +219,8 @@ pub struct Poll {
     pub recalled: Vec<Slice>,
     /// Live nodes, this one among them.
     pub nodes: u32,
+    /// How many of them began before this one.
+    pub rank: u32,
     /// Of those, the ones that were not heard of for [`SILENCE_SECONDS`].
     pub silent: Vec<Epoch>,
     /// Up to here the changes are in force on every other live node.

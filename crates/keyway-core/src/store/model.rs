@@ -141,6 +141,8 @@ impl Store for MemoryStore {
         record.terms.reset = patch.reset.unwrap_or(record.terms.reset);
         record.terms.include_byok_in_limit =
             patch.include_byok_in_limit.unwrap_or(record.terms.include_byok_in_limit);
+        record.rates = patch.rates.apply(record.rates);
+        record.on_limit = patch.on_limit.unwrap_or(record.on_limit);
         record.updated_at = Some(now);
         state.key_changed(at, now);
         Ok(Some(state.shown(&state.keys[at], now)))

@@ -8,8 +8,9 @@ use keyway_core::budget::ResetInterval;
 use keyway_core::clock::Timestamp;
 use keyway_core::error::Error;
 use keyway_core::id::WorkspaceId;
-use keyway_core::key::KeyName;
+use keyway_core::key::{KeyName, OnLimit};
 use keyway_core::money::{MoneyError, Nanos};
+use keyway_core::rate::Figure;
 use serde_json::{Map, Value};
 
 /// Longest free text besides a name, in characters.
@@ -75,6 +76,21 @@ impl<'a> Fields<'a> {
     pub fn reset(self, field: &str) -> Result<Field<ResetInterval>, Error> {
         let allowed = "\"daily\", \"weekly\", \"monthly\" or null";
         self.read(field, allowed, |value| ResetInterval::parse(value.as_str()?).map(Ok))
+    }
+
+    /// The figure of a rate limit.
+    pub fn figure(self, field: &str) -> Result<Field<Figure>, Error> {
+        let allowed = format!(
+            "a whole number from 1 to {}, or null for the configuration's default; a key that may \
+             do nothing is disabled instead",
+            Figure::MAX
+        );
+        self.read(field, &allowed, |value| value.as_i64().and_then(Figure::new).map(Ok))
+    }
+
+    pub fn on_limit(self, field: &str) -> Result<Field<OnLimit>, Error> {
+        let allowed = "\"refuse\" or \"clamp\"";
+        self.read(field, allowed, |value| OnLimit::parse(value.as_str()?).map(Ok))
     }
 
     /// A moment in UTC, whenever.
@@ -159,7 +175,9 @@ mod tests {
         let body = object(
             r#"{"name": "", "limit": "10", "high": 1e9999, "low": -1, "limit_reset": "hourly",
                 "disabled": "no", "expires_at": "2027-01-01T00:00:00+01:00",
-                "workspace_id": "default", "grace": 1.5}"#,
+                "workspace_id": "default", "grace": 1.5, "requests_per_minute": 0,
+                "tokens_per_minute": 1e3, "max_concurrent_requests": 1000000001,
+                "on_limit": "shrink"}"#,
         );
         let fields = Fields(&body);
         let mistakes = [
@@ -172,6 +190,10 @@ mod tests {
             fields.moment("expires_at").err(),
             fields.workspace("workspace_id").err(),
             fields.whole("grace", 0..=10).err(),
+            fields.figure("requests_per_minute").err(),
+            fields.figure("tokens_per_minute").err(),
+            fields.figure("max_concurrent_requests").err(),
+            fields.on_limit("on_limit").err(),
         ];
         for mistake in mistakes {
             let error = mistake.expect("a mistake");

@@ -11,6 +11,7 @@ use keyway_core::catalogue::{Endpoint, Model};
 use keyway_core::key::Terms;
 use keyway_core::money::{Nanos, Rate};
 use keyway_core::pricing::Pricing;
+use keyway_core::rate::{Figure, RateLimits};
 use keyway_core::secret::{KeyPrefix, KeySecret};
 
 use super::mistake::{Place, Report};
@@ -48,6 +49,7 @@ pub(super) fn config(
         store: store?,
         budget: budget(root)?,
         keys: keys(root)?,
+        limits: limits(root),
         providers: providers.into_iter().collect::<Option<_>>()?,
         models: models.into_iter().collect::<Option<_>>()?,
         warnings: Vec::new(),
@@ -125,6 +127,17 @@ fn keys(root: View<'_>) -> Option<KeysConfig> {
     match root.section("keys").and_then(|section| section.text("prefix")) {
         Some(prefix) => KeyPrefix::new(prefix).map(|prefix| KeysConfig { prefix }),
         None => Some(KeysConfig::default()),
+    }
+}
+
+/// A figure that is out of range was reported by its field's check.
+fn limits(root: View<'_>) -> RateLimits {
+    let section = root.section("limits");
+    let figure = |name| section?.count(name).and_then(|count| Figure::new(count.try_into().ok()?));
+    RateLimits {
+        requests_per_minute: figure("requests_per_minute"),
+        tokens_per_minute: figure("tokens_per_minute"),
+        max_concurrent_requests: figure("max_concurrent_requests"),
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a configuration may say: its sections and their fields, described once.
 
+use keyway_core::rate::Figure;
+
 use super::rules::{self, TextRule};
 
 /// A table of the file.
@@ -49,6 +51,7 @@ pub(super) const RESETS: &[&str] = &["daily", "weekly", "monthly"];
 pub(super) const DIALECTS: &[&str] = &["openai"];
 /// Tokens beyond this are a typing error.
 const TOKENS_MAX: u64 = 1_000_000_000;
+const FIGURE_MAX: u64 = Figure::MAX as u64;
 
 pub(super) static ROOT: Section = Section {
     doc: "The configuration of a Keyway gateway.",
@@ -76,6 +79,12 @@ pub(super) static ROOT: Section = Section {
             doc: "The keys that this gateway makes.",
             presence: Presence::Optional,
             kind: Kind::Section(&KEYS),
+        },
+        Field {
+            name: "limits",
+            doc: "Rate limits of keys that have none of their own.",
+            presence: Presence::Optional,
+            kind: Kind::Section(&LIMITS),
         },
         Field {
             name: "providers",
@@ -154,6 +163,30 @@ static KEYS: Section = Section {
         presence: Presence::Default("sk-or-v1-"),
         kind: Kind::Text(&rules::KEY_PREFIX),
     }],
+};
+
+static LIMITS: Section = Section {
+    doc: "Rate limits of keys that have none of their own. On several nodes together.",
+    fields: &[
+        Field {
+            name: "requests_per_minute",
+            doc: "Requests that a key may make in any 60 seconds; absent is no limit.",
+            presence: Presence::Optional,
+            kind: Kind::Count(FIGURE_MAX),
+        },
+        Field {
+            name: "tokens_per_minute",
+            doc: "Tokens, of prompts and completions, that a key may use in any 60 seconds; absent is no limit.",
+            presence: Presence::Optional,
+            kind: Kind::Count(FIGURE_MAX),
+        },
+        Field {
+            name: "max_concurrent_requests",
+            doc: "Requests that a key may have in flight at once; absent is no limit.",
+            presence: Presence::Optional,
+            kind: Kind::Count(FIGURE_MAX),
+        },
+    ],
 };
 
 static PROVIDER: Section = Section {

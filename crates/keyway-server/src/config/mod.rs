@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use keyway_core::catalogue::Model;
 use keyway_core::key::Terms;
+use keyway_core::rate::RateLimits;
 use keyway_core::secret::{KeyPrefix, KeySecret};
 use toml::de::DeTable;
 
@@ -45,6 +46,8 @@ pub struct Config {
     /// What all keys together may spend.
     pub budget: Terms,
     pub keys: KeysConfig,
+    /// For keys that have no rate limits of their own.
+    pub limits: RateLimits,
     pub providers: Vec<ProviderConfig>,
     /// In the order of the file.
     pub models: Vec<Model>,
@@ -130,6 +133,7 @@ impl Default for Config {
             store: StoreConfig::default(),
             budget: Terms::default(),
             keys: KeysConfig::default(),
+            limits: RateLimits::default(),
             providers: Vec::new(),
             models: Vec::new(),
             warnings: Vec::new(),

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::store::StoreError;
 use serde_json::{Map, Value, json};
@@ -24,6 +24,8 @@ struct Parts {
     /// Beside `error_type`.
     metadata: Map<String, Value>,
     retry_after_seconds: Option<u32>,
+    /// Besides those that follow from the rest.
+    headers: HeaderMap,
 }
 
 impl ApiError {
@@ -42,6 +44,12 @@ impl ApiError {
     #[must_use]
     pub fn with_retry_after(mut self, seconds: u32) -> Self {
         self.0.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.insert(name, value);
         self
     }
 
@@ -128,6 +136,7 @@ impl From<Error> for ApiError {
             status: None,
             metadata: Map::new(),
             retry_after_seconds: retries.then_some(RETRY_AFTER_SECONDS),
+            headers: HeaderMap::new(),
         }))
     }
 }
@@ -142,6 +151,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.log();
         let mut response = (self.status(), Json(self.envelope())).into_response();
+        response.headers_mut().extend(self.0.headers);
         if let Some(seconds) = self.0.retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
         }

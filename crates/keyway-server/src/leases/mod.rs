@@ -26,6 +26,7 @@ use self::awake::Moment;
 use self::clock::StoreClock;
 use crate::keyring::Keyring;
 use crate::relay::meter::Meter;
+use crate::relay::rates::Rates;
 
 /// How often a node asks what others changed.
 const POLL_EVERY: Duration = Duration::from_millis(200);
@@ -68,13 +69,20 @@ impl Known {
     }
 }
 
+/// What this node serves from, and what changes are put in force in.
+#[derive(Debug)]
+pub struct Memory {
+    pub meter: Arc<Meter>,
+    pub rates: Arc<Rates>,
+    pub keyring: Arc<Keyring>,
+}
+
 /// This process as one of the nodes of an installation.
 pub struct Node {
     name: String,
     store: Arc<dyn Store>,
     clock: Arc<StoreClock>,
-    meter: Arc<Meter>,
-    keyring: Arc<Keyring>,
+    memory: Memory,
     known: watch::Sender<Known>,
     kick: Notify,
     companions: TaskTracker,
@@ -88,8 +96,7 @@ impl Node {
         name: String,
         store: Arc<dyn Store>,
         clock: Arc<StoreClock>,
-        meter: Arc<Meter>,
-        keyring: Arc<Keyring>,
+        memory: Memory,
         companions: TaskTracker,
         head: i64,
     ) -> Self {
@@ -97,7 +104,7 @@ impl Node {
         let known = Known { began, asked, applied: head, acknowledged: head };
         let known = watch::Sender::new(known);
         let (kick, ending) = (Notify::new(), Arc::new(Semaphore::new(1)));
-        Self { name, store, clock, meter, keyring, known, kick, companions, ending }
+        Self { name, store, clock, memory, known, kick, companions, ending }
     }
 
     /// Fails where this node cannot be sure any more that what it knows of keys is still so.
@@ -165,7 +172,7 @@ impl Node {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                () = self.meter.fenced() => self.rejoin(&stop).await,
+                () = self.memory.meter.fenced() => self.rejoin(&stop).await,
                 () = self.kick.notified() => {}
                 _ = ticks.tick() => {}
             }
@@ -181,9 +188,10 @@ impl Node {
             }
             if tidied.elapsed() >= TIDY_EVERY {
                 tidied = Instant::now();
-                self.meter.tidy();
+                self.memory.meter.tidy();
+                self.memory.rates.tidy();
             } else {
-                self.meter.drive();
+                self.memory.meter.drive();
             }
         }
         self.leave().await;
@@ -191,7 +199,7 @@ impl Node {
 
     /// Asks what changed and puts it in force. Answers whether there was anything.
     async fn poll(self: &Arc<Self>) -> Result<bool, StoreError> {
-        let epoch = self.meter.epoch();
+        let epoch = self.memory.meter.epoch();
         let since = self.known.borrow().applied;
         let (began, asked, before) = (Instant::now(), Moment::now(), self.clock.own());
         let polling = self.store.node_poll(epoch, since, before);
@@ -206,14 +214,15 @@ impl Node {
         for change in &poll.changes {
             if let Some(key) = change.key {
                 if change.state.open {
-                    self.keyring.forget(key);
+                    self.memory.keyring.forget(key);
                 } else {
-                    self.keyring.revoke(key);
+                    self.memory.keyring.revoke(key);
                 }
             }
-            self.meter.amend(change.account, change.state);
+            self.memory.meter.amend(change.account, change.state);
         }
-        self.meter.learn(&poll);
+        self.memory.meter.learn(&poll);
+        self.memory.rates.learn(&poll);
         self.end_silent(epoch, &poll);
         let known = Known { began, asked, applied: poll.head, acknowledged: poll.acknowledged };
         self.known.send_replace(known);
@@ -224,10 +233,10 @@ impl Node {
     /// and accounts is read again.
     async fn look_anew(&self) -> Result<(), StoreError> {
         tracing::warn!("changes were missed; all keys are looked at anew");
-        self.keyring.forget_all();
-        for accounts in self.meter.accounts().chunks(ACCOUNTS_AT_ONCE) {
+        self.memory.keyring.forget_all();
+        for accounts in self.memory.meter.accounts().chunks(ACCOUNTS_AT_ONCE) {
             for (account, state) in self.store.account_states(accounts).await? {
-                self.meter.amend(account, state);
+                self.memory.meter.amend(account, state);
             }
         }
         Ok(())
@@ -251,7 +260,7 @@ impl Node {
     }
 
     async fn beat(&self) {
-        let (epoch, applied) = (self.meter.epoch(), self.known.borrow().applied);
+        let (epoch, applied) = (self.memory.meter.epoch(), self.known.borrow().applied);
         let told = self.store.node_beat(epoch, applied, self.clock.own());
         // The next poll must not wait for it: this node serves by what its polls say.
         let late = |_| StoreError::Unavailable("a beat took too long".to_owned());
@@ -269,8 +278,8 @@ impl Node {
                         epoch = joined.epoch.0,
                         "this node was taken for dead; it goes on"
                     );
-                    self.keyring.forget_all();
-                    self.meter.rejoin(joined);
+                    self.memory.keyring.forget_all();
+                    self.memory.meter.rejoin(joined);
                     self.known.send_modify(|known| known.applied = joined.head);
                     return;
                 }
@@ -281,7 +290,7 @@ impl Node {
     }
 
     async fn leave(&self) {
-        let epoch = self.meter.epoch();
+        let epoch = self.memory.meter.epoch();
         match self.store.node_end(epoch, NodeEnd::Left, self.clock.own()).await {
             Ok(Some(0) | None) => {}
             Ok(Some(cut)) => tracing::warn!(cut, "answers that were not finished are settled"),

@@ -21,7 +21,7 @@ impl Node {
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
             let mut rows = 0;
             for _ in 0..CALLS_MAX {
-                match self.store.prune(self.meter.epoch(), self.clock.own()).await {
+                match self.store.prune(self.memory.meter.epoch(), self.clock.own()).await {
                     Ok(0) => break,
                     Ok(gone) => rows += gone,
                     Err(error) => {

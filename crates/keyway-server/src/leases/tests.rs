@@ -7,16 +7,18 @@ use keyway_core::id::GenerationId;
 use keyway_core::id::WorkspaceId;
 use keyway_core::key::{KeyKind, KeyPatch};
 use keyway_core::money::Nanos;
+use keyway_core::rate::RateLimits;
 use keyway_core::secret::{InstallationSecret, KEY_ENTROPY_BYTES, KeyPrefix, KeySecret};
 use keyway_core::store::contract::fixture::{inference, now};
 use keyway_core::store::model::MemoryStore;
 use keyway_core::store::{KEPT_SECONDS, KeyCreated, Store};
 use tokio_util::task::TaskTracker;
 
-use super::Node;
 use super::clock::StoreClock;
+use super::{Memory, Node};
 use crate::keyring::{AuthError, Keyring};
 use crate::relay::meter::{Meter, ReserveError};
+use crate::relay::rates::Rates;
 
 #[tokio::test]
 async fn who_missed_changes_that_are_not_kept_looks_at_everything_anew() {
@@ -30,15 +32,10 @@ async fn who_missed_changes_that_are_not_kept_looks_at_everything_anew() {
     let keyring = Arc::new(keyring);
     let meter_clock = Arc::clone(&clock) as Arc<dyn Clock>;
     let meter = Arc::new(Meter::new(shared(), meter_clock, TaskTracker::new(), joined));
-    let node = Node::new(
-        "one".to_owned(),
-        shared(),
-        clock,
-        Arc::clone(&meter),
-        Arc::clone(&keyring),
-        TaskTracker::new(),
-        joined.head,
-    );
+    let rates = Arc::new(Rates::new(RateLimits::default(), false));
+    let memory = Memory { meter: Arc::clone(&meter), rates, keyring: Arc::clone(&keyring) };
+    let node =
+        Node::new("one".to_owned(), shared(), clock, memory, TaskTracker::new(), joined.head);
     let node = Arc::new(node);
 
     let presented = KeySecret::mint(keyring.prefix(), &[9; KEY_ENTROPY_BYTES]);

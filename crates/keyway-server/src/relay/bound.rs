@@ -50,6 +50,11 @@ fn usage(request: &ChatRequest, model: &Model) -> Usage {
 }
 
 impl Bound {
+    /// The most tokens that the request may use, of both sides.
+    pub fn tokens(&self) -> u64 {
+        self.usage.total()
+    }
+
     /// The cost of the whole prompt and of `completion_tokens`, at most that of the bound.
     pub fn cost_up_to(&self, completion_tokens: u64) -> Nanos {
         let usage = Usage {

@@ -14,10 +14,11 @@ use super::clamp::Wish;
 use super::dry_run::{self, DryRunAnswer};
 use super::head::Head;
 use super::job::Job;
+use super::rate_refusal::rate_refusal;
 use crate::app::App;
 use crate::entropy::random;
 use crate::http::body;
-use crate::http::caller::InferenceCaller;
+use crate::http::caller::{InferenceCaller, refused_key};
 use crate::http::error::ApiError;
 use crate::http::query::Query;
 
@@ -43,7 +44,7 @@ pub struct ChatEvent {
     tag = "Chat",
     params(
         ("dry_run" = Option<bool>, Query, description = "With `true` the answer says whether the request would be admitted and what it would reserve; nothing is sent or reserved"),
-        ("X-Keyway-On-Limit" = Option<String>, Header, description = "`refuse` (the default), or `clamp`: lowers `max_tokens` to what the budgets afford, rather than refuse"),
+        ("X-Keyway-On-Limit" = Option<String>, Header, description = "`clamp` lowers `max_tokens` to what the budgets afford, `refuse` does not; what the key says (`on_limit`) where absent"),
         ("X-Keyway-Max-Cost" = Option<String>, Header, description = "The most that this request may cost, in USD as decimal text"),
     ),
     request_body(
@@ -55,7 +56,7 @@ pub struct ChatEvent {
             status = 200,
             description = "The completion; with `stream` as server-sent events; with `dry_run` what would become of the request",
             content((ChatAnswer = "application/json"), (ChatEvent = "text/event-stream")),
-            headers(("X-Keyway-Max-Tokens" = u64, description = "The `max_tokens` in force; only with `X-Keyway-On-Limit: clamp`")),
+            headers(("X-Keyway-Max-Tokens" = u64, description = "The `max_tokens` in force; only where the request or its key says `clamp`")),
         ),
         (status = 400, description = "The request is malformed, or names no model of this gateway"),
         (status = 401, description = "No valid key"),
@@ -63,7 +64,16 @@ pub struct ChatEvent {
         (status = 403, description = "Nothing is left under the key's limit, or it is a management key"),
         (status = 408, description = "The body took too long to arrive"),
         (status = 413, description = "The body is too large"),
-        (status = 429, description = "The provider asks to wait"),
+        (
+            status = 429,
+            description = "A rate limit of the key is reached, or the provider asks to wait",
+            headers(
+                ("X-RateLimit-Limit" = u64, description = "The key's limit"),
+                ("X-RateLimit-Remaining" = u64, description = "What of it is left at this node"),
+                ("X-RateLimit-Reset" = u64, description = "When the request will fit, in milliseconds since 1970"),
+                ("Retry-After" = u64, description = "Seconds until then; absent where the request is larger than the limit"),
+            ),
+        ),
         (status = 502, description = "The provider failed"),
         (status = 503, description = "The store cannot be written, or the provider is overloaded"),
     ),
@@ -75,7 +85,8 @@ pub async fn chat_completion(
     query: Query,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (dry_run, wish) = (dry_run::is_asked(&query)?, Wish::of(request.headers())?);
+    let dry_run = dry_run::is_asked(&query)?;
+    let wish = Wish::of(request.headers(), key.on_limit)?;
     let body = body::parse(&body::read(request, body::INFERENCE_BYTES_MAX).await?)?;
     let mut request = ChatRequest::parse(body).map_err(invalid)?;
     let model = app.catalogue.model(&request.model).cloned().ok_or_else(|| {
@@ -91,7 +102,14 @@ pub async fn chat_completion(
     let bound = wish.fit(&mut request, &model, bound)?;
     let id = GenerationId::new(app.clock.now(), random());
     let (streamed, prompt_bytes) = (request.stream, request.prompt_text_bytes());
-    let job = Job { app: Arc::clone(&app), key, model, bound, id, wish, streamed, prompt_bytes };
+    // What changed since it was authenticated is in force; from here to the job nothing waits.
+    let key = app.keyring.renew(&key, app.clock.now()).await.map_err(refused_key)?;
+    let permit = app.rates.admit(&key, bound.tokens());
+    let permit = permit
+        .map_err(|error| rate_refusal(error, bound.tokens(), app.clock.now()))
+        .map(Arc::new)?;
+    let app_of_job = Arc::clone(&app);
+    let job = Job { app: app_of_job, key, model, bound, id, wish, streamed, prompt_bytes, permit };
     let (head, answered) = Head::new();
     app.tasks.spawn(job.run(request, head));
     let broken = || Error::internal("a relay task ended without an answer").into();

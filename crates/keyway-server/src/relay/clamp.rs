@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName};
 use keyway_core::budget::Windows;
 use keyway_core::catalogue::Model;
 use keyway_core::error::Error;
+use keyway_core::key::OnLimit;
 use keyway_core::ledger::{Refusal, RefusalReason};
 use keyway_core::money::Nanos;
 use keyway_providers::chat::ChatRequest;
@@ -35,12 +36,14 @@ pub(super) struct Wish {
 }
 
 impl Wish {
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Error> {
-        let clamps = match single(headers, ON_LIMIT)? {
-            None | Some("refuse") => false,
-            Some("clamp") => true,
-            Some(_) => return Err(Error::invalid(ON_LIMIT, "must be refuse or clamp")),
+    /// `usual` is what the key says of all its requests.
+    pub(super) fn of(headers: &HeaderMap, usual: OnLimit) -> Result<Self, Error> {
+        let on_limit = match single(headers, ON_LIMIT)? {
+            None => usual,
+            Some(word) => OnLimit::parse(word)
+                .ok_or_else(|| Error::invalid(ON_LIMIT, "must be refuse or clamp"))?,
         };
+        let clamps = on_limit == OnLimit::Clamp;
         let ceiling = single(headers, MAX_COST)?.map(|text| {
             let why = |error| format!("{error}; it takes an amount in USD, such as 0.05");
             Nanos::parse_limit(text).map_err(|error| Error::invalid(MAX_COST, why(error)))
@@ -150,7 +153,7 @@ mod tests {
         for (name, value) in headers {
             map.append(*name, value.parse().expect("a header value"));
         }
-        Wish::of(&map).map_err(|error| error.message)
+        Wish::of(&map, OnLimit::Refuse).map_err(|error| error.message)
     }
 
     #[test]
@@ -166,6 +169,17 @@ mod tests {
         for value in ["", "-1", "0x1", "NaN", "1,5", "$1", "1e400", "+1", ".5"] {
             let message = wish(&[("x-keyway-max-cost", value)]).expect_err(value);
             assert!(message.starts_with(MAX_COST), "{message}");
+        }
+        for (usual, said, clamps) in [
+            (OnLimit::Clamp, None, true),
+            (OnLimit::Clamp, Some("refuse"), false),
+            (OnLimit::Refuse, Some("clamp"), true),
+        ] {
+            let mut map = HeaderMap::new();
+            if let Some(word) = said {
+                map.insert("x-keyway-on-limit", word.parse().expect("a header value"));
+            }
+            assert_eq!(Wish::of(&map, usual).map(|wish| wish.clamps), Ok(clamps), "{map:?}");
         }
         let twice = wish(&[("x-keyway-max-cost", "1"), ("x-keyway-max-cost", "2")]);
         assert_eq!(twice, Err("X-Keyway-Max-Cost: must not be repeated".to_owned()));

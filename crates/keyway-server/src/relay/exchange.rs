@@ -13,6 +13,7 @@ use keyway_providers::sse;
 use super::bound::Bound;
 use super::meter::Late;
 use super::pass::Pass;
+use super::rates::Permit;
 use crate::app::App;
 
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub(super) struct Exchange {
     pub(super) pricing: Pricing,
     /// UTF-8 bytes of the prompt's text, for estimates.
     pub(super) prompt_bytes: u64,
+    pub(super) permit: Arc<Permit>,
 }
 
 /// How an answer ended and what it used.
@@ -62,7 +64,10 @@ impl Exchange {
             ending: ended.ending,
             estimated: ended.usage.is_none(),
         };
-        let settlement = self.app.meter.settle(&self.metered, &outcome, late).await?;
+        let settlement = self.app.meter.settle(&self.metered, &outcome, late).await;
+        // What is left to do is to hand over the last bytes: a client that has them may ask again.
+        self.app.rates.end(&self.permit, usage.total());
+        let settlement = settlement?;
         log(&settlement);
         let cost = if ended.free { Cost::default() } else { cost };
         Ok(Receipt { usage, cost, charge: settlement.charge })

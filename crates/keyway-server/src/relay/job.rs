@@ -30,6 +30,7 @@ use super::head::Head;
 use super::meter::{Late, ReserveError, path};
 use super::pass::Pass;
 use super::pump::{self, Pump};
+use super::rates::Permit;
 use super::refusal::refusal;
 use super::upstream::{ChunkStream, Reply};
 use crate::app::App;
@@ -53,6 +54,8 @@ pub(super) struct Job {
     pub(super) streamed: bool,
     /// UTF-8 bytes of the prompt's text, for estimates.
     pub(super) prompt_bytes: u64,
+    /// Ended once the request is, before the client can know that it is.
+    pub(super) permit: Arc<Permit>,
 }
 
 /// What the client was given so far.
@@ -65,22 +68,27 @@ enum Client {
 
 impl Job {
     pub(super) async fn run(self, request: ChatRequest, client: Head) {
-        let (app, id) = (Arc::clone(&self.app), self.id);
+        let (app, id, permit) = (Arc::clone(&self.app), self.id, Arc::clone(&self.permit));
         if AssertUnwindSafe(self.relay(request, client)).catch_unwind().await.is_err() {
             tracing::error!(%id, "a relay task panicked");
             app.meter.void(id);
         }
+        app.rates.end(&permit, 0);
     }
 
     async fn relay(mut self, mut request: ChatRequest, mut head: Head) {
         let pass = Arc::new(Pass::take(&self.app, &self.key));
         let metered = match self.admit(&mut request).await {
             Ok(metered) => Arc::new(metered),
-            Err(error) => return head.answer(Err(error)),
+            Err(error) => {
+                self.app.rates.end(&self.permit, 0);
+                return head.answer(Err(error));
+            }
         };
         // It may have waited for its turn, and nothing was sent: nothing is owed.
         if let Err(halt) = pass.check().await {
             self.app.meter.void(self.id);
+            self.app.rates.end(&self.permit, 0);
             return head.answer(Err(halt.into()));
         }
         if head.is_closed() {
@@ -196,6 +204,7 @@ impl Job {
         let (Client::Streaming(events), Some(endpoint)) = (&client, self.model.endpoints.first())
         else {
             self.app.meter.void(self.id);
+            self.app.rates.end(&self.permit, 0);
             if let Client::Waiting(head) = client {
                 head.answer(Err(error));
             }
@@ -231,6 +240,7 @@ impl Job {
             bound: self.bound,
             pricing,
             prompt_bytes: self.prompt_bytes,
+            permit: Arc::clone(&self.permit),
         }
     }
 }
@@ -273,6 +283,7 @@ async fn open_stream(exchange: &Exchange, first: Chunk, rest: ChunkStream, head:
         }
         Err(halt) => {
             let ended = Ended::withheld(halt.ending(), None, 0);
+            exchange.app.rates.end(&exchange.permit, 0);
             head.answer(Err(halt.into()));
             // Whether the mark was written is for the store to say; the answer is charged to nobody.
             withhold(exchange, ended).await;

@@ -1,7 +1,8 @@
 //! The data plane: from a client's request to its charge.
 //!
-//! A request is admitted against its key's budget, dispatched to an endpoint, pumped to the client
-//! and settled. All of it runs in one tracked task that the client's disappearance cannot cancel.
+//! A request is admitted against its key's rate limits and budget, dispatched to an endpoint, pumped
+//! to the client and settled. Once it is admitted, all of it runs in one tracked task that the
+//! client's disappearance cannot cancel.
 
 pub mod bound;
 pub mod catalogue;
@@ -15,5 +16,7 @@ mod job;
 pub mod meter;
 mod pass;
 mod pump;
+mod rate_refusal;
+pub mod rates;
 mod refusal;
 pub mod upstream;

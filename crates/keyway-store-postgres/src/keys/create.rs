@@ -10,7 +10,7 @@ use keyway_core::store::{IDEMPOTENCY_SECONDS, Idempotency, KeyCreated, KeyCreati
 
 use super::find::find;
 use crate::error::{Failure, broken};
-use crate::rows::kind_name;
+use crate::rows::{figure, kind_name};
 
 /// Outlived idempotency rows that one creation takes away; more than it adds, so they do not pile up.
 const PRUNED_MAX: i64 = 16;
@@ -88,8 +88,9 @@ async fn insert(
     let (workspace, hash): (&[u8], &[u8]) = (key.workspace.0.as_bytes(), secret.hash.as_bytes());
     tx.execute(
         "INSERT INTO api_key (id, account_id, kind, workspace, hash, label, name, creator_user_id,
-                              external_user, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                              external_user, created_at, expires_at, requests_per_minute,
+                              tokens_per_minute, max_concurrent_requests, on_limit)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         &[
             &id.0,
             &account.0,
@@ -102,6 +103,10 @@ async fn insert(
             &key.external_user,
             &now.as_micros(),
             &key.expires_at.map(Timestamp::as_micros),
+            &figure(key.rates.requests_per_minute),
+            &figure(key.rates.tokens_per_minute),
+            &figure(key.rates.max_concurrent_requests),
+            &key.on_limit.as_str(),
         ],
     )
     .await?;

@@ -8,7 +8,7 @@ use keyway_core::money::Nanos;
 use keyway_core::store::{IDEMPOTENCY_SECONDS, Idempotency, KeyCreated, KeyCreation};
 use rusqlite::{Connection, Error, OptionalExtension, params};
 
-use crate::rows::kind_name;
+use crate::rows::{figure, kind_name};
 
 /// Outlived idempotency rows that one creation takes away; more than it adds, so they do not pile up.
 const PRUNED_MAX: i64 = 16;
@@ -69,8 +69,9 @@ fn insert(
     let account = AccountId(connection.last_insert_rowid());
     let mut statement = connection.prepare_cached(
         "INSERT INTO api_key (account_id, kind, workspace, hash, label, name, creator_user_id,
-                              external_user, created_at, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                              external_user, created_at, expires_at, requests_per_minute,
+                              tokens_per_minute, max_concurrent_requests, on_limit)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     )?;
     statement.execute(params![
         account.0,
@@ -83,6 +84,10 @@ fn insert(
         key.external_user,
         now.as_micros(),
         key.expires_at.map(Timestamp::as_micros),
+        figure(key.rates.requests_per_minute),
+        figure(key.rates.tokens_per_minute),
+        figure(key.rates.max_concurrent_requests),
+        key.on_limit.as_str(),
     ])?;
     let id = KeyId(connection.last_insert_rowid());
     insert_secret(connection, id, secret)?;

@@ -2,13 +2,14 @@
 
 use keyway_core::budget::ResetInterval;
 use keyway_core::clock::Timestamp;
-use keyway_core::id::KeyHash;
-use keyway_core::key::{KeyKind, KeyName, KeyPatch, KeyRecord};
+use keyway_core::id::{AccountId, KeyHash, KeyId};
+use keyway_core::key::{KeyKind, KeyName, KeyPatch, KeyRecord, OnLimit};
 use keyway_core::money::Nanos;
 use rusqlite::{Connection, Error, params};
 
 use super::find::find;
 use crate::nodes;
+use crate::rows::figure;
 
 /// Applies `patch`: of each pair the first says whether, the second what.
 pub(crate) fn update(
@@ -18,19 +19,51 @@ pub(crate) fn update(
     now: Timestamp,
 ) -> Result<Option<KeyRecord>, Error> {
     let Some(key) = find(connection, KeyKind::Inference, hash, now)? else { return Ok(None) };
+    update_key(connection, key.id, patch, now)?;
+    update_terms(connection, key.account, patch)?;
+    nodes::changed(connection, key.account, now)?;
+    find(connection, KeyKind::Inference, hash, now)
+}
+
+fn update_key(
+    connection: &Connection,
+    key: KeyId,
+    patch: &KeyPatch,
+    now: Timestamp,
+) -> Result<(), Error> {
     let mut statement = connection.prepare_cached(
         "UPDATE api_key SET
            name = coalesce(?2, name),
            disabled = coalesce(?3, disabled),
-           updated_at = ?4
+           updated_at = ?4,
+           requests_per_minute = CASE WHEN ?5 THEN ?6 ELSE requests_per_minute END,
+           tokens_per_minute = CASE WHEN ?7 THEN ?8 ELSE tokens_per_minute END,
+           max_concurrent_requests = CASE WHEN ?9 THEN ?10 ELSE max_concurrent_requests END,
+           on_limit = coalesce(?11, on_limit)
          WHERE id = ?1",
     )?;
     statement.execute(params![
-        key.id.0,
+        key.0,
         patch.name.as_ref().map(KeyName::as_str),
         patch.disabled,
         now.as_micros(),
+        patch.rates.requests_per_minute.is_some(),
+        figure(patch.rates.requests_per_minute.flatten()),
+        patch.rates.tokens_per_minute.is_some(),
+        figure(patch.rates.tokens_per_minute.flatten()),
+        patch.rates.max_concurrent_requests.is_some(),
+        figure(patch.rates.max_concurrent_requests.flatten()),
+        patch.on_limit.map(OnLimit::as_str),
     ])?;
+    Ok(())
+}
+
+/// The terms of a budget stand at its account.
+fn update_terms(
+    connection: &Connection,
+    account: AccountId,
+    patch: &KeyPatch,
+) -> Result<(), Error> {
     let mut statement = connection.prepare_cached(
         "UPDATE account SET
            limit_nanos = CASE WHEN ?2 THEN ?3 ELSE limit_nanos END,
@@ -39,13 +72,12 @@ pub(crate) fn update(
          WHERE id = ?1",
     )?;
     statement.execute(params![
-        key.account.0,
+        account.0,
         patch.limit.is_some(),
         patch.limit.flatten().map(Nanos::get),
         patch.reset.is_some(),
         patch.reset.flatten().map(ResetInterval::as_str),
         patch.include_byok_in_limit,
     ])?;
-    nodes::changed(connection, key.account, now)?;
-    find(connection, KeyKind::Inference, hash, now)
+    Ok(())
 }

@@ -14,6 +14,7 @@ mod limits;
 mod money;
 mod nodes;
 mod providers;
+mod rates;
 mod revocation;
 mod rotation;
 mod routes;

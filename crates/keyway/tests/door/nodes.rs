@@ -79,6 +79,42 @@ async fn a_limit_is_one_limit_on_three_nodes() {
     }
 }
 
+/// Sends to all nodes in turn, and counts what each answered.
+async fn answered(nodes: &Nodes, secret: &str, requests: usize) -> [usize; 3] {
+    let mut asking = JoinSet::new();
+    for number in 0..requests {
+        let client = nodes.gateways[number % 3].client(secret);
+        asking.spawn(async move { (number % 3, client.chat(MODEL, "hello").await.status) });
+    }
+    let mut answered = [0; 3];
+    for (node, status) in asking.join_all().await {
+        assert!([200, 429].contains(&status.as_u16()), "{status}");
+        answered[node] += usize::from(status == 200);
+    }
+    answered
+}
+
+#[tokio::test]
+async fn a_rate_limit_is_one_limit_on_three_nodes() {
+    let nodes = nodes(3).await;
+    let manager = nodes.gateways[0].manager();
+    for figure in [20, 3, 2, 1] {
+        let (key, secret) = manager.create_key(&json!({"name": format!("{figure}")})).await;
+        let path = format!("/api/v1/keys/{}", key["hash"].as_str().expect("a hash"));
+        // In force on every node when it is answered: so every node has heard of the others.
+        let change = json!({"requests_per_minute": figure});
+        assert_eq!(manager.patch(&path, &change).await.status, 200);
+        let answered = answered(&nodes, &secret, 60).await;
+        println!("{figure} requests per minute: the nodes answered {answered:?}");
+        assert_eq!(answered.iter().sum::<usize>(), figure, "{answered:?}");
+        let (least, most) = (answered.iter().min(), answered.iter().max());
+        assert!(most.zip(least).is_some_and(|(most, least)| most - least <= 1), "{answered:?}");
+        let change = json!({"requests_per_minute": figure + 3});
+        assert_eq!(manager.patch(&path, &change).await.status, 200);
+        assert_eq!(self::answered(&nodes, &secret, 60).await, [1; 3], "one more for each");
+    }
+}
+
 #[tokio::test]
 async fn a_key_that_is_disabled_on_one_node_is_refused_by_all() {
     let nodes = nodes(2).await;

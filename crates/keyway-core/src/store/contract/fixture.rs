@@ -5,10 +5,11 @@ use std::sync::Arc;
 use crate::budget::Windows;
 use crate::clock::Timestamp;
 use crate::id::{Epoch, GenerationId, KeyHash};
-use crate::key::{KeyKind, KeyName, KeyRecord, NewKey, SecretRecord, Terms};
+use crate::key::{KeyKind, KeyName, KeyRecord, NewKey, OnLimit, SecretRecord, Terms};
 use crate::ledger::{AnswerMark, Ending, Metered, Settlement};
 use crate::money::Nanos;
 use crate::pricing::Usage;
+use crate::rate::RateLimits;
 use crate::secret::{KeySecret, Tag};
 use crate::store::{KeyCreated, KeyCreation, KeyPage, KeyQuery, KeySort, PageStart, Store};
 
@@ -49,6 +50,8 @@ pub fn inference(store: &dyn Store, name: &str) -> KeyCreation {
         name: KeyName::new(name).expect("a good name"),
         workspace: store.default_workspace(),
         terms: Terms::default(),
+        rates: RateLimits::default(),
+        on_limit: OnLimit::default(),
         expires_at: None,
         creator_user_id: None,
         external_user: None,

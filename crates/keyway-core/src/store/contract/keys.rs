@@ -4,8 +4,9 @@ use super::fixture::{
     charged, create, everything, get, inference, list, management, metered, now, secret,
 };
 use crate::budget::ResetInterval;
-use crate::key::{KeyKind, KeyName, KeyPatch, KeyRecord, KeySpend, SecretRecord, Terms};
+use crate::key::{KeyKind, KeyName, KeyPatch, KeyRecord, KeySpend, OnLimit, SecretRecord, Terms};
 use crate::money::Nanos;
+use crate::rate::{Figure, RateLimits, RateLimitsPatch};
 use crate::store::{KeyCreated, KeyDeleted, Store, StoreError};
 
 pub(super) async fn a_new_key_is_answered_found_and_listed_alike(store: &dyn Store) {
@@ -15,6 +16,12 @@ pub(super) async fn a_new_key_is_answered_found_and_listed_alike(store: &dyn Sto
         reset: Some(ResetInterval::Weekly),
         include_byok_in_limit: true,
     };
+    creation.key.rates = RateLimits {
+        requests_per_minute: Figure::new(1),
+        tokens_per_minute: Figure::new(i64::from(Figure::MAX)),
+        max_concurrent_requests: Figure::new(3),
+    };
+    creation.key.on_limit = OnLimit::Clamp;
     creation.key.expires_at = Some(now().plus_seconds(60));
     creation.key.creator_user_id = Some("user_1".to_owned());
     creation.key.external_user = Some("customer".to_owned());
@@ -29,6 +36,8 @@ pub(super) async fn a_new_key_is_answered_found_and_listed_alike(store: &dyn Sto
         name: creation.key.name,
         disabled: false,
         terms: creation.key.terms,
+        rates: creation.key.rates,
+        on_limit: creation.key.on_limit,
         creator_user_id: creation.key.creator_user_id,
         external_user: creation.key.external_user,
         created_at: now(),
@@ -95,7 +104,7 @@ pub(super) async fn a_patch_changes_what_it_names(store: &dyn Store) {
     let mut expected = create(store, creation).await;
     let nothing = KeyPatch::default();
     let renamed = KeyName::new("renamed").expect("a good name");
-    let steps: [(KeyPatch, Change); 8] = [
+    let steps: [(KeyPatch, Change); 14] = [
         (nothing.clone(), |_| {}),
         (KeyPatch { disabled: Some(true), ..nothing.clone() }, |key| key.disabled = true),
         (KeyPatch { limit: Some(None), ..nothing.clone() }, |key| key.terms.limit = None),
@@ -112,6 +121,24 @@ pub(super) async fn a_patch_changes_what_it_names(store: &dyn Store) {
         (KeyPatch { name: Some(renamed), ..nothing.clone() }, |key| {
             key.name = KeyName::new("renamed").expect("a good name");
         }),
+        (KeyPatch { on_limit: Some(OnLimit::Clamp), ..nothing.clone() }, |key| {
+            key.on_limit = OnLimit::Clamp;
+        }),
+        (KeyPatch { on_limit: Some(OnLimit::Refuse), ..nothing.clone() }, |key| {
+            key.on_limit = OnLimit::Refuse;
+        }),
+        (of_rates(|rates| rates.requests_per_minute = Some(Figure::new(1))), |key| {
+            key.rates.requests_per_minute = Figure::new(1);
+        }),
+        (of_rates(|rates| rates.tokens_per_minute = Some(Figure::new(2))), |key| {
+            key.rates.tokens_per_minute = Figure::new(2);
+        }),
+        (of_rates(|rates| rates.max_concurrent_requests = Some(Figure::new(3))), |key| {
+            key.rates.max_concurrent_requests = Figure::new(3);
+        }),
+        (of_rates(|rates| rates.tokens_per_minute = Some(None)), |key| {
+            key.rates.tokens_per_minute = None;
+        }),
     ];
     let mut moment = now();
     for (patch, change) in steps {
@@ -123,6 +150,12 @@ pub(super) async fn a_patch_changes_what_it_names(store: &dyn Store) {
         assert_eq!(get(store, expected.hash, moment).await.as_ref(), Some(&expected));
     }
     assert_eq!(store.key_update(secret("nobody's").hash, nothing, moment).await, Ok(None));
+}
+
+fn of_rates(change: impl FnOnce(&mut RateLimitsPatch)) -> KeyPatch {
+    let mut patch = KeyPatch::default();
+    change(&mut patch.rates);
+    patch
 }
 
 pub(super) async fn an_expired_or_disabled_key_is_found(store: &dyn Store) {

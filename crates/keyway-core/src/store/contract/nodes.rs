@@ -43,7 +43,9 @@ pub(super) async fn an_earlier_run_of_the_same_name_is_ended(store: &dyn Store) 
     let again = join(store, "contract").await;
     assert_eq!((again.recovered, again.epoch > other.epoch), (1, true));
     assert_eq!(store.node_beat(EPOCH, 0, now()).await, Err(StoreError::Fenced));
-    assert_eq!(poll(store, other.epoch, 0).await.nodes, 2);
+    let seen = [poll(store, other.epoch, 0).await, poll(store, again.epoch, 0).await];
+    let places = seen.map(|poll| (poll.nodes, poll.rank));
+    assert_eq!(places, [(2, 0), (2, 1)], "the other is the older one now");
     let shown = get(store, key.hash, now()).await.expect("the key is there");
     assert_eq!(shown.spend.windows[0].spent, Nanos::new(50));
 }

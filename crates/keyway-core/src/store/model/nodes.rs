@@ -53,6 +53,8 @@ impl State {
                 .map(|((slice, _), _)| *slice)
                 .collect(),
             nodes: u32::try_from(live().count()).unwrap_or(u32::MAX),
+            rank: u32::try_from(live().take_while(|(other, _)| **other < epoch).count())
+                .unwrap_or(u32::MAX),
             silent: silent.map(|(epoch, _)| *epoch).collect(),
             acknowledged: others.map(|(_, node)| node.applied).min().unwrap_or(head),
         }

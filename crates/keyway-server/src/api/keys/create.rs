@@ -9,6 +9,7 @@ use keyway_core::clock::Timestamp;
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::id::{AccountId, KeyId, WorkspaceId};
 use keyway_core::key::{KeyKind, NewKey, Terms};
+use keyway_core::rate::RateLimits;
 use keyway_core::secret::{KeyPrefix, KeySecret, SALT_BYTES};
 use keyway_core::store::{Idempotency, KeyCreated, KeyCreation};
 use serde_json::{Map, Value};
@@ -39,6 +40,15 @@ pub struct CreateKeyBody {
     /// `daily`, `weekly` or `monthly`; null or absent never resets.
     limit_reset: Option<String>,
     include_byok_in_limit: Option<bool>,
+    /// Requests in any 60 seconds, 1 to 1,000,000,000; null or absent is the configuration's
+    /// default. A field of this gateway's own, as the next three are.
+    requests_per_minute: Option<u32>,
+    /// Tokens, of prompts and completions, in any 60 seconds; as above.
+    tokens_per_minute: Option<u32>,
+    /// Requests in flight at once; as above.
+    max_concurrent_requests: Option<u32>,
+    /// `refuse` (the default), or `clamp`: what becomes of a request that may cost more than is left.
+    on_limit: Option<String>,
     /// RFC 3339 in UTC, in the future.
     #[schema(format = DateTime)]
     expires_at: Option<String>,
@@ -187,6 +197,12 @@ fn parse(body: &Map<String, Value>, app: &App) -> Result<NewKey, Error> {
                 .value()
                 .unwrap_or(false),
         },
+        rates: RateLimits {
+            requests_per_minute: fields.figure("requests_per_minute")?.value(),
+            tokens_per_minute: fields.figure("tokens_per_minute")?.value(),
+            max_concurrent_requests: fields.figure("max_concurrent_requests")?.value(),
+        },
+        on_limit: fields.on_limit("on_limit")?.value().unwrap_or_default(),
         expires_at: fields.moment("expires_at")?.value(),
         creator_user_id: fields.text("creator_user_id")?.value(),
         external_user: external_user(fields)?,

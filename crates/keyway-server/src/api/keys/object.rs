@@ -4,6 +4,7 @@ use keyway_core::budget::{ResetInterval, WindowKind};
 use keyway_core::clock::Timestamp;
 use keyway_core::key::KeyRecord;
 use keyway_core::money::Nanos;
+use keyway_core::rate::Figure;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -28,6 +29,16 @@ pub struct KeyObject {
     /// `daily`, `weekly` (from Monday) or `monthly`, at midnight UTC; null never resets.
     pub limit_reset: Option<&'static str>,
     pub include_byok_in_limit: bool,
+    /// Requests in any 60 seconds; null is the configuration's default. A field of this gateway's
+    /// own, as the next three are.
+    pub requests_per_minute: Option<u32>,
+    /// Tokens, of prompts and completions, in any 60 seconds; null is the configuration's default.
+    pub tokens_per_minute: Option<u32>,
+    /// Requests in flight at once; null is the configuration's default.
+    pub max_concurrent_requests: Option<u32>,
+    /// What becomes of a request that may cost more than is left, unless it says so itself:
+    /// `refuse`, or `clamp`, which lowers its `max_tokens` to what can be paid.
+    pub on_limit: &'static str,
     /// Charged to the key, of all time.
     #[schema(value_type = f64)]
     pub usage: Usd,
@@ -85,6 +96,10 @@ impl From<&KeyRecord> for KeyObject {
             limit_remaining: key.limit_remaining().map(Usd),
             limit_reset: key.terms.reset.map(ResetInterval::as_str),
             include_byok_in_limit: key.terms.include_byok_in_limit,
+            requests_per_minute: key.rates.requests_per_minute.map(Figure::get),
+            tokens_per_minute: key.rates.tokens_per_minute.map(Figure::get),
+            max_concurrent_requests: key.rates.max_concurrent_requests.map(Figure::get),
+            on_limit: key.on_limit.as_str(),
             usage: spent(WindowKind::Total),
             held: Usd(Nanos::ZERO),
             usage_daily: spent(WindowKind::Day),

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use keyway_core::error::Error;
 use keyway_core::key::KeyPatch;
+use keyway_core::rate::RateLimitsPatch;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -29,6 +30,15 @@ pub struct UpdateKeyBody {
     /// `daily`, `weekly` or `monthly`; null makes the limit one for all time.
     limit_reset: Option<String>,
     include_byok_in_limit: Option<bool>,
+    /// Requests in any 60 seconds, 1 to 1,000,000,000; null goes back to the
+    /// configuration's default. A field of this gateway's own, as the next three are.
+    requests_per_minute: Option<u32>,
+    /// Tokens, of prompts and completions, in any 60 seconds; as above.
+    tokens_per_minute: Option<u32>,
+    /// Requests in flight at once; as above.
+    max_concurrent_requests: Option<u32>,
+    /// `refuse` or `clamp`.
+    on_limit: Option<String>,
     #[schema(format = Uuid)]
     workspace_id: Option<String>,
 }
@@ -65,7 +75,7 @@ pub async fn update_key(
     Ok(Json(KeyAnswer::of(&key, &app)))
 }
 
-/// Null clears `limit` and `limit_reset`; of the other fields it means absent, since some clients
+/// Null clears `limit`, `limit_reset` and the rate limits; of the other fields it means absent, since some clients
 /// send it for what their caller left out (contract, A.4).
 fn parse(body: &Map<String, Value>, app: &App) -> Result<KeyPatch, Error> {
     let fields = Fields(body);
@@ -76,5 +86,11 @@ fn parse(body: &Map<String, Value>, app: &App) -> Result<KeyPatch, Error> {
         limit: fields.limit("limit")?.change(),
         reset: fields.reset("limit_reset")?.change(),
         include_byok_in_limit: fields.boolean("include_byok_in_limit")?.value(),
+        rates: RateLimitsPatch {
+            requests_per_minute: fields.figure("requests_per_minute")?.change(),
+            tokens_per_minute: fields.figure("tokens_per_minute")?.change(),
+            max_concurrent_requests: fields.figure("max_concurrent_requests")?.change(),
+        },
+        on_limit: fields.on_limit("on_limit")?.value(),
     })
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use keyway_core::money::Rate;
+use keyway_core::rate::{Figure, RateLimits};
 use keyway_core::secret::KeySecret;
 
 use super::description::{self, Kind, Presence};
@@ -63,6 +64,11 @@ context_length = 4096
 slug = "spare"
 dialect = "openai"
 base_url = "https://spare.example.com"
+
+[limits]
+requests_per_minute = 600
+tokens_per_minute = 1_000_000_000
+max_concurrent_requests = 8
 "#;
 
 fn environment(name: &str) -> Option<String> {
@@ -86,6 +92,12 @@ fn a_whole_configuration_is_read() {
     assert_eq!(config.server.shutdown_grace, Duration::from_millis(500));
     assert_eq!(config.store.durability, Durability::Process);
     assert_eq!(config.keys.prefix.as_str(), "sk-acme-");
+    let limits = RateLimits {
+        requests_per_minute: Figure::new(600),
+        tokens_per_minute: Figure::new(1_000_000_000),
+        max_concurrent_requests: Figure::new(8),
+    };
+    assert_eq!(config.limits, limits);
 
     let [acme, local, _] = &config.providers[..] else { panic!("{:?}", config.providers) };
     assert_eq!((acme.slug.as_str(), acme.name.as_str()), ("acme", "Acme"));
@@ -117,6 +129,7 @@ fn nothing_has_to_be_said() {
     assert_eq!(config.server.shutdown_grace, Duration::from_secs(30));
     assert_eq!(config.store.durability, Durability::Flush);
     assert_eq!(config.keys.prefix.as_str(), "sk-or-v1-");
+    assert_eq!(config.limits, RateLimits::default());
     assert!(config.providers.is_empty() && config.models.is_empty());
 }
 

@@ -7,8 +7,9 @@ use proptest::sample::select;
 
 use super::{Create, KEYS, List, Operation, REQUESTS, SECRETS, Start, Verb};
 use crate::budget::ResetInterval;
-use crate::key::{KeyKind, KeyName, KeyPatch, Terms};
+use crate::key::{KeyKind, KeyName, KeyPatch, OnLimit, Terms};
 use crate::money::Nanos;
+use crate::rate::{Figure, RateLimits, RateLimitsPatch};
 use crate::store::KeySort;
 
 /// Sequences of up to `length_max` calls.
@@ -68,13 +69,16 @@ fn verb() -> impl Strategy<Value = Verb> {
 fn create() -> impl Strategy<Value = Create> {
     let lives = option::weighted(0.3, select(vec![-1, 0, 10, 86_400]));
     let idempotency = option::weighted(0.4, (1..=KEYS, 0..2_u8));
-    (kind(), 0..SECRETS, any::<bool>(), name(), terms(), lives, idempotency).prop_map(
-        |(kind, secret, minted, name, terms, lives, idempotency)| Create {
+    let bounds = (terms(), rates(), on_limit());
+    (kind(), 0..SECRETS, any::<bool>(), name(), bounds, lives, idempotency).prop_map(
+        |(kind, secret, minted, name, (terms, rates, on_limit), lives, idempotency)| Create {
             kind,
             secret,
             minted,
             name,
             terms,
+            rates,
+            on_limit,
             lives,
             idempotency,
         },
@@ -103,13 +107,16 @@ fn patch() -> impl Strategy<Value = KeyPatch> {
     let limit = option::weighted(0.3, option::of(nanos()));
     let reset = option::weighted(0.3, option::of(reset()));
     let flag = || option::weighted(0.3, any::<bool>());
-    (option::weighted(0.3, name()), flag(), limit, reset, flag()).prop_map(
-        |(name, disabled, limit, reset, include_byok_in_limit)| KeyPatch {
+    let on_limit = option::weighted(0.3, on_limit());
+    (option::weighted(0.3, name()), flag(), limit, reset, flag(), rates_patch(), on_limit).prop_map(
+        |(name, disabled, limit, reset, include_byok_in_limit, rates, on_limit)| KeyPatch {
             name,
             disabled,
             limit,
             reset,
             include_byok_in_limit,
+            rates,
+            on_limit,
         },
     )
 }
@@ -118,6 +125,35 @@ fn terms() -> impl Strategy<Value = Terms> {
     (option::of(nanos()), option::of(reset()), any::<bool>()).prop_map(
         |(limit, reset, include_byok_in_limit)| Terms { limit, reset, include_byok_in_limit },
     )
+}
+
+fn rates() -> impl Strategy<Value = RateLimits> {
+    (figure(), figure(), figure()).prop_map(
+        |(requests_per_minute, tokens_per_minute, max_concurrent_requests)| RateLimits {
+            requests_per_minute,
+            tokens_per_minute,
+            max_concurrent_requests,
+        },
+    )
+}
+
+fn rates_patch() -> impl Strategy<Value = RateLimitsPatch> {
+    let change = || option::weighted(0.3, figure());
+    (change(), change(), change()).prop_map(
+        |(requests_per_minute, tokens_per_minute, max_concurrent_requests)| RateLimitsPatch {
+            requests_per_minute,
+            tokens_per_minute,
+            max_concurrent_requests,
+        },
+    )
+}
+
+fn figure() -> impl Strategy<Value = Option<Figure>> {
+    option::of(select(vec![1, 2, i64::from(Figure::MAX)])).prop_map(|it| it.and_then(Figure::new))
+}
+
+fn on_limit() -> impl Strategy<Value = OnLimit> {
+    select(OnLimit::ALL.to_vec())
 }
 
 fn kind() -> impl Strategy<Value = KeyKind> {

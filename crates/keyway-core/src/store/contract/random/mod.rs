@@ -10,10 +10,11 @@ use super::fixture::{EPOCH, begin, everything, inference, secret};
 use crate::budget::{WindowKind, Windows};
 use crate::clock::Timestamp;
 use crate::id::{AccountId, Epoch, GenerationId, KeyHash, KeyId};
-use crate::key::{KeyKind, KeyName, KeyPatch, Terms};
+use crate::key::{KeyKind, KeyName, KeyPatch, OnLimit, Terms};
 use crate::ledger::{AnswerMark, Draw, Ending, LeaseCall, Metered, Settlement, Slice};
 use crate::money::Nanos;
 use crate::pricing::Usage;
+use crate::rate::RateLimits;
 use crate::store::model::MemoryStore;
 use crate::store::{Idempotency, KeyCreation, KeyQuery, KeySort, PageStart, Store, StoreError};
 
@@ -59,6 +60,8 @@ struct Create {
     minted: bool,
     name: KeyName,
     terms: Terms,
+    rates: RateLimits,
+    on_limit: OnLimit,
     lives: Option<i64>,
     idempotency: Option<(i64, u8)>,
 }
@@ -218,6 +221,8 @@ impl Create {
         creation.key.kind = self.kind;
         creation.key.name = self.name;
         creation.key.terms = self.terms;
+        creation.key.rates = self.rates;
+        creation.key.on_limit = self.on_limit;
         creation.key.expires_at = self.lives.map(|seconds| now.plus_seconds(seconds));
         creation.idempotency = self.idempotency.map(|(actor, body)| Idempotency {
             actor: KeyId(actor),
