@@ -64,6 +64,11 @@ impl<'a> KeyObject<'a> {
         }
     }
 
+    /// A field that is a whole number; `None` where it is null.
+    pub(crate) fn whole(self, field: &str) -> Option<u64> {
+        self.0[field].as_u64()
+    }
+
     /// The field of what was spent in the window that the limit counts.
     pub(crate) fn window_usage(self) -> &'static str {
         match self.0["limit_reset"].as_str() {

@@ -12,7 +12,8 @@ const BAR_WIDTH: usize = 10;
 
 /// Inference keys, one a row.
 pub(crate) fn of_keys(keys: &[KeyObject<'_>], now: Timestamp) -> String {
-    let mut table = empty(&[
+    let limited = keys.iter().any(|key| !rates(*key).is_empty());
+    let mut heads = vec![
         ("HASH", CellAlignment::Left),
         ("NAME", CellAlignment::Left),
         ("KEY", CellAlignment::Left),
@@ -22,9 +23,14 @@ pub(crate) fn of_keys(keys: &[KeyObject<'_>], now: Timestamp) -> String {
         ("REMAINING", CellAlignment::Right),
         ("", CellAlignment::Left),
         ("STATUS", CellAlignment::Left),
-    ]);
+    ];
+    // A column that is rarely used would make the table too wide for many terminals.
+    if limited {
+        heads.push(("RATE LIMITS", CellAlignment::Left));
+    }
+    let mut table = empty(&heads);
     for key in keys {
-        table.add_row(vec![
+        let mut cells = vec![
             Cell::new(key.short_hash()),
             Cell::new(key.text("name")).add_attribute(Attribute::Bold),
             Cell::new(key.text("label")),
@@ -34,7 +40,11 @@ pub(crate) fn of_keys(keys: &[KeyObject<'_>], now: Timestamp) -> String {
             Cell::new(key.usd("limit_remaining").unwrap_or_default()),
             bar(*key),
             status(key.status(now)),
-        ]);
+        ];
+        if limited {
+            cells.push(Cell::new(rates(*key)));
+        }
+        table.add_row(cells);
     }
     printed(&mut table)
 }
@@ -74,6 +84,15 @@ pub(crate) fn of_key(key: KeyObject<'_>, now: Timestamp) -> String {
         fact("remaining", Cell::new(key.usd("limit_remaining").unwrap_or_default()));
         fact("", bar(key));
     }
+    fact("on limit", Cell::new(or(key.text("on_limit"), "refuse")));
+    for (name, field) in [
+        ("requests a minute", "requests_per_minute"),
+        ("tokens a minute", "tokens_per_minute"),
+        ("requests at once", "max_concurrent_requests"),
+    ] {
+        let figure = key.whole(field).map(|figure| figure.to_string());
+        fact(name, Cell::new(figure.as_deref().unwrap_or("default")));
+    }
     for (name, field) in [
         ("used today", "usage_daily"),
         ("used this week", "usage_weekly"),
@@ -92,6 +111,19 @@ pub(crate) fn of_key(key: KeyObject<'_>, now: Timestamp) -> String {
 
 fn limit(key: KeyObject<'_>) -> String {
     key.usd("limit").unwrap_or_else(|| "unlimited".to_owned())
+}
+
+/// The key's own rate limits, in a few words.
+fn rates(key: KeyObject<'_>) -> String {
+    let limits = [
+        ("requests_per_minute", "requests/min"),
+        ("tokens_per_minute", "tokens/min"),
+        ("max_concurrent_requests", "at once"),
+    ];
+    let said = limits
+        .into_iter()
+        .filter_map(|(field, unit)| key.whole(field).map(|figure| format!("{figure} {unit}")));
+    said.collect::<Vec<_>>().join(", ")
 }
 
 fn bar(key: KeyObject<'_>) -> Cell {

@@ -3,7 +3,9 @@
 use clap::ValueEnum;
 use keyway_core::budget::ResetInterval;
 use keyway_core::clock::Timestamp;
+use keyway_core::key::OnLimit;
 use keyway_core::money::Nanos;
+use keyway_core::rate::Figure;
 use serde_json::Value;
 
 /// How often a limit starts anew.
@@ -42,6 +44,46 @@ impl Usd {
     pub(crate) fn to_json(self) -> Value {
         let number = self.0.to_string().parse();
         Value::Number(number.expect("a plain decimal is a JSON number"))
+    }
+}
+
+/// The figure of a rate limit, or the word that goes back to the configuration's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RateFigure(Option<Figure>);
+
+impl RateFigure {
+    const DEFAULT: &str = "default";
+
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if text == Self::DEFAULT {
+            return Ok(Self(None));
+        }
+        let figure = text.parse().ok().and_then(Figure::new);
+        let allowed = || format!("allowed: 1 to {}, or {}", Figure::MAX, Self::DEFAULT);
+        figure.map(Some).map(Self).ok_or_else(allowed)
+    }
+
+    pub(crate) fn to_json(self) -> Value {
+        self.0.map(Figure::get).into()
+    }
+}
+
+/// What becomes of a request that may cost more than is left.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum OnLimitWord {
+    /// It is refused
+    Refuse,
+    /// Its `max_tokens` is lowered to what can be paid
+    Clamp,
+}
+
+impl OnLimitWord {
+    /// The word of the API.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refuse => OnLimit::Refuse.as_str(),
+            Self::Clamp => OnLimit::Clamp.as_str(),
+        }
     }
 }
 

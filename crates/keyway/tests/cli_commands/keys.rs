@@ -42,6 +42,14 @@ fn creations_say_what_was_said_and_no_more() {
             json!({"name": "ci", "expires_at": "2030-01-02T03:04:05Z"}),
         ),
         (&["--include-byok-in-limit"], json!({"name": "ci", "include_byok_in_limit": true})),
+        (
+            &["--requests-per-minute", "60", "--tokens-per-minute", "1000000000"],
+            json!({"name": "ci", "requests_per_minute": 60, "tokens_per_minute": 1_000_000_000}),
+        ),
+        (
+            &["--max-concurrent-requests", "4", "--on-limit", "clamp"],
+            json!({"name": "ci", "max_concurrent_requests": 4, "on_limit": "clamp"}),
+        ),
     ] {
         let args = [&["keys", "create", "--name", "ci"], args].concat();
         assert_eq!(asked(&args, 201, created()), ("POST /api/v1/keys".to_owned(), body));
@@ -61,6 +69,12 @@ fn changes_tell_absent_from_null() {
         (&["--disable"], json!({"disabled": true})),
         (&["--enable"], json!({"disabled": false})),
         (&["--include-byok-in-limit", "false"], json!({"include_byok_in_limit": false})),
+        (&["--requests-per-minute", "default"], json!({"requests_per_minute": null})),
+        (
+            &["--tokens-per-minute", "1", "--max-concurrent-requests", "default"],
+            json!({"tokens_per_minute": 1, "max_concurrent_requests": null}),
+        ),
+        (&["--on-limit", "refuse", "--enable"], json!({"disabled": false, "on_limit": "refuse"})),
         (
             &["--limit", "1", "--no-reset", "--enable"],
             json!({"disabled": false, "limit": 1, "limit_reset": null}),

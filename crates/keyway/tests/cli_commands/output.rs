@@ -77,6 +77,32 @@ ba7816bf8f01  spent        sk-or-v1-abc...123      $0.01  monthly         $0.01 
 }
 
 #[test]
+fn rate_limits_are_shown_where_there_are_some() {
+    let own = r#""requests_per_minute":60,"tokens_per_minute":null,"max_concurrent_requests":4,"on_limit":"clamp","byok_usage""#;
+    let limited = key("ci", "null", "null", "0").replace("\"byok_usage\"", own);
+    let gateway = Gateway::scripted(vec![
+        (200, format!(r#"{{"data":[{limited},{}]}}"#, key("free", "null", "null", "0"))),
+        (200, format!(r#"{{"data":{limited}}}"#)),
+    ]);
+    let listed = end(keyway_at(&gateway, &["keys", "list"])).out;
+    let lines: Vec<&str> = listed.lines().collect();
+    assert!(lines[0].ends_with("STATUS  RATE LIMITS"), "{listed}");
+    assert!(lines[1].ends_with("active  60 requests/min, 4 at once"), "{listed}");
+    assert!(lines[2].ends_with("active"), "{listed}");
+    let shown = end(keyway_at(&gateway, &["keys", "show", HASH])).out;
+    let facts: Vec<Vec<&str>> =
+        shown.lines().map(|line| line.split_whitespace().collect()).collect();
+    for fact in [
+        &["on", "limit", "clamp"][..],
+        &["requests", "a", "minute", "60"],
+        &["tokens", "a", "minute", "default"],
+        &["requests", "at", "once", "4"],
+    ] {
+        assert!(facts.iter().any(|known| known == fact), "{fact:?} in {shown}");
+    }
+}
+
+#[test]
 fn colours_are_for_terminals_and_for_who_forces_them() {
     let escape = '\u{1b}';
     for (variables, coloured) in [

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::{Map, Value};
 
+use super::conduct::Conduct;
 use crate::cli::CliError;
 use crate::cli::client::Gateway;
 use crate::cli::created::{self, Quiet};
@@ -27,6 +28,8 @@ pub(crate) struct CreateArgs {
     /// Count what is spent on the operator's own provider credentials too
     #[arg(long)]
     include_byok_in_limit: bool,
+    #[command(flatten)]
+    conduct: Conduct,
     /// Repeating the command with the same text within a day makes no second key
     #[arg(long, value_name = "TEXT")]
     idempotency_key: Option<String>,
@@ -63,5 +66,6 @@ fn body(args: &CreateArgs) -> Value {
     if args.include_byok_in_limit {
         body.insert("include_byok_in_limit".into(), true.into());
     }
+    args.conduct.say(&mut body);
     Value::Object(body)
 }

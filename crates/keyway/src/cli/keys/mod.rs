@@ -1,5 +1,6 @@
 //! `keyway keys`: inference keys of a running gateway.
 
+mod conduct;
 mod create;
 mod delete;
 mod list;
@@ -19,7 +20,7 @@ Examples:
   keyway keys create --name ci --limit 5 --reset monthly
   KEY=$(keyway keys create --name app --quiet)
   keyway keys list --search app --sort=-usage
-  keyway keys update 3f9a1c --limit 20
+  keyway keys update 3f9a1c --limit 20 --requests-per-minute 60
   keyway keys rotate 3f9a1c --grace-period 3600
   keyway keys delete 3f9a1c
 

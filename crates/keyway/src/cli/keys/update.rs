@@ -3,6 +3,7 @@
 use clap::{ArgGroup, Args};
 use serde_json::{Map, Value};
 
+use super::conduct::Conduct;
 use super::show;
 use crate::cli::CliError;
 use crate::cli::client::Gateway;
@@ -14,7 +15,7 @@ const USAGE: &str = "keyway keys update [OPTIONS] <HASH>";
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
-#[command(group = ArgGroup::new("change").required(true).multiple(true), override_usage = USAGE)]
+#[command(group = ArgGroup::new("change").args(Conduct::FIELDS).required(true).multiple(true), override_usage = USAGE)]
 pub(crate) struct UpdateArgs {
     /// The key's hash, or its first digits
     hash: String,
@@ -49,6 +50,8 @@ pub(crate) struct UpdateArgs {
     /// Whether to count what is spent on the operator's own provider credentials
     #[arg(long, group = "change", value_name = "BOOL")]
     include_byok_in_limit: Option<bool>,
+    #[command(flatten)]
+    conduct: Conduct,
 }
 
 pub(crate) async fn run(
@@ -60,7 +63,8 @@ pub(crate) async fn run(
     show::print(&gateway.patch(&path, &body(&args)).await?, format)
 }
 
-/// Only what changes: a field that is absent stays as it is, null takes a limit or a reset away.
+/// Only what changes: a field that is absent stays as it is, null takes a limit or a reset
+/// away, and a rate limit back to the default.
 fn body(args: &UpdateArgs) -> Value {
     let mut body = Map::new();
     if let Some(name) = &args.name {
@@ -78,5 +82,6 @@ fn body(args: &UpdateArgs) -> Value {
     if let Some(include) = args.include_byok_in_limit {
         body.insert("include_byok_in_limit".into(), include.into());
     }
+    args.conduct.say(&mut body);
     Value::Object(body)
 }
