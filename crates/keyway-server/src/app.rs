@@ -92,6 +92,7 @@ impl App {
         ));
         companions.spawn(Arc::clone(&node).run(leave.clone()));
         companions.spawn(Arc::clone(&node).prune(leave.clone()));
+        companions.spawn(Arc::clone(&node).beat(leave.clone()));
         Ok(Arc::new(Self {
             keyring,
             meter,

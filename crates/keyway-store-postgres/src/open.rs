@@ -21,8 +21,8 @@ use crate::url::Destination;
 /// Connections of one node.
 const CONNECTIONS_MAX: usize = 16;
 /// Further ones, by which it is heard of and hears of the others: a poll that waits behind requests is
-/// late when it matters most.
-const WATCH_CONNECTIONS_MAX: usize = 2;
+/// late when it matters most. One polls, one tells, one ends those that fell silent.
+const WATCH_CONNECTIONS_MAX: usize = 3;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A node that falls silent in the middle of a transaction must not keep what it locked: others could
 /// neither end it nor change the keys that it leases for.

@@ -166,7 +166,6 @@ impl Node {
         let every = if self.store.is_shared() { POLL_EVERY } else { TIDY_EVERY };
         let mut ticks = interval(every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut beaten = Instant::now();
         let mut tidied = Instant::now();
         loop {
             tokio::select! {
@@ -177,12 +176,7 @@ impl Node {
                 _ = ticks.tick() => {}
             }
             match self.poll().await {
-                Ok(changed) => {
-                    if changed || beaten.elapsed() >= BEAT_EVERY {
-                        beaten = Instant::now();
-                        self.beat().await;
-                    }
-                }
+                Ok(()) => {}
                 Err(StoreError::Fenced) => self.rejoin(&stop).await,
                 Err(error) => tracing::debug!(%error, "what others changed could not be asked for"),
             }
@@ -197,8 +191,29 @@ impl Node {
         self.leave().await;
     }
 
-    /// Asks what changed and puts it in force. Answers whether there was anything.
-    async fn poll(self: &Arc<Self>) -> Result<bool, StoreError> {
+    /// Lets the others hear of this node until `stop` is cancelled, and tells them at once which changes
+    /// are in force on it. Apart from the polls: neither waits for the other where the store is slow.
+    pub async fn beat(self: Arc<Self>, stop: CancellationToken) {
+        let mut known = self.known.subscribe();
+        let mut told = known.borrow().applied;
+        loop {
+            let due = timeout(BEAT_EVERY, known.wait_for(|known| known.applied != told));
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                _ = due => {}
+            }
+            // What could not be told is told with the next.
+            told = self.known.borrow().applied;
+            let beat = self.store.node_beat(self.memory.meter.epoch(), told, self.clock.own());
+            if let Err(error) = beat.await {
+                tracing::debug!(%error, "the others could not be told that this node lives");
+            }
+        }
+    }
+
+    /// Asks what changed and puts it in force.
+    async fn poll(self: &Arc<Self>) -> Result<(), StoreError> {
         let epoch = self.memory.meter.epoch();
         let since = self.known.borrow().applied;
         let (began, asked, before) = (Instant::now(), Moment::now(), self.clock.own());
@@ -226,7 +241,7 @@ impl Node {
         self.end_silent(epoch, &poll);
         let known = Known { began, asked, applied: poll.head, acknowledged: poll.acknowledged };
         self.known.send_replace(known);
-        Ok(!poll.changes.is_empty())
+        Ok(())
     }
 
     /// Changes were missed that the store does not know any more: everything that is known of keys
@@ -257,16 +272,6 @@ impl Node {
             }
             drop(turn);
         });
-    }
-
-    async fn beat(&self) {
-        let (epoch, applied) = (self.memory.meter.epoch(), self.known.borrow().applied);
-        let told = self.store.node_beat(epoch, applied, self.clock.own());
-        // The next poll must not wait for it: this node serves by what its polls say.
-        let late = |_| StoreError::Unavailable("a beat took too long".to_owned());
-        if let Err(error) = timeout(POLL_PATIENCE, told).await.map_err(late).flatten() {
-            tracing::debug!(%error, "the others could not be told that this node lives");
-        }
     }
 
     /// Begins anew after others took this node for dead. Every key is looked at anew.
