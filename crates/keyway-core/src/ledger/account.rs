@@ -179,8 +179,20 @@ impl Account {
         self.leases.iter().find(|lease| lease.slice == self.current)
     }
 
+    /// What may be reserved without asking the store.
     pub(super) fn idle(&self) -> Nanos {
+        if !self.is_confirmed() {
+            return Nanos::ZERO;
+        }
         self.lease().map_or(Nanos::ZERO, Lease::idle)
+    }
+
+    /// Whether the store said, under the terms and in the window that are in force, that all charges and
+    /// leases fit under the limit. Until then what is idle is not spent: it was granted under a limit
+    /// that may have been higher.
+    pub(super) fn is_confirmed(&self) -> bool {
+        let (Some(known), Some(limit)) = (self.known, self.state.terms.limit) else { return false };
+        known.spent.saturating_add(known.leased) <= limit
     }
 
     fn granted(&self) -> Nanos {
@@ -234,7 +246,7 @@ impl Account {
             lease.granted = lease.granted.saturating_sub(hold.drawn);
         }
         self.drop_empty();
-        self.recalled || slice != self.current
+        self.recalled || !self.is_confirmed() || slice != self.current
     }
 
     pub(super) fn drop_empty(&mut self) {

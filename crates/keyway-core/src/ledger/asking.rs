@@ -29,7 +29,7 @@ impl Account {
     fn give_back(&mut self, seq: i64, settings: &Settings, now: Timestamp) -> Option<LeaseCall> {
         let unused = settings.shared && self.is_unused_since(now);
         let limited = self.state.open && self.state.terms.limit.is_some();
-        let all = self.recalled || unused || !limited;
+        let all = self.recalled || unused || !limited || !self.is_confirmed();
         let current = self.current;
         let idle =
             |lease: &&mut Lease| lease.idle() > Nanos::ZERO && (all || lease.slice != current);
@@ -113,7 +113,7 @@ impl Account {
         let limit = self.state.terms.limit.unwrap_or(Nanos::ZERO);
         let free = limit.saturating_sub(figures.spent).saturating_sub(figures.leased);
         let in_one = self.leases.iter().all(|lease| lease.slice == self.current);
-        self.sole = free <= Nanos::ZERO && figures.leased == figures.mine && in_one;
+        self.sole = free == Nanos::ZERO && figures.leased == figures.mine && in_one;
         if call.least > Nanos::ZERO && granted == Nanos::ZERO {
             self.ask_from = Timestamp::from_micros(figures.now.as_micros() + ASK_PAUSE_MICROS);
         } else if granted > Nanos::ZERO {
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
     use crate::id::{AccountId, Epoch, GenerationId};
     use crate::key::Terms;
-    use crate::ledger::{AccountState, Admission, GaveUp, Leased, Ledger};
+    use crate::ledger::{AccountState, Admission, Decision, GaveUp, Leased, Ledger, Void};
 
     const ACCOUNT: AccountId = AccountId(1);
 
@@ -155,5 +155,74 @@ mod tests {
         assert_eq!(ledger.calls(now).len(), 1);
         let gave_up = ledger.give_up(second, now.plus_seconds(2));
         assert_eq!(gave_up, Some(GaveUp::Unknown));
+    }
+
+    /// A lease of 500 and a hold of 100 on it; then the limit is `lowered`, and a second request comes.
+    fn lowered(lowered: i64) -> (Ledger, AccountState, Timestamp) {
+        let now = Timestamp::from_micros(1_000_000);
+        let mut ledger =
+            Ledger::new(Settings { epoch: Epoch(1), shared: true, nodes: 2, accounts_max: 10 });
+        let state = |limit| {
+            let terms = Terms { limit: Some(Nanos::new(limit)), ..Terms::default() };
+            AccountState { terms, open: true }
+        };
+        ledger.open(ACCOUNT, state(1_000), now);
+        let [first, second] = [1, 2].map(|number| GenerationId::new(now, [number; 10]));
+        let bound = Nanos::new(100);
+        assert_eq!(ledger.reserve(first, &[ACCOUNT], bound, now), Admission::Waiting);
+        let call = ledger.calls(now).pop().expect("it asks");
+        let granted = Nanos::new(500);
+        let figures = Figures {
+            state: state(1_000),
+            spent: Nanos::ZERO,
+            leased: granted,
+            mine: granted,
+            now,
+        };
+        assert_eq!(ledger.leased(&call, &Leased { granted, figures }, now).len(), 1);
+        assert!(ledger.amend(ACCOUNT, state(lowered), now).is_empty());
+        assert_eq!(ledger.reserve(second, &[ACCOUNT], bound, now), Admission::Waiting);
+        (ledger, state(lowered), now)
+    }
+
+    /// Answers the call that the ledger makes now, with what is leased to it after that.
+    fn answer(
+        ledger: &mut Ledger,
+        state: AccountState,
+        granted: i64,
+        leased: i64,
+        now: Timestamp,
+    ) -> (LeaseCall, Vec<Decision>) {
+        let call = ledger.calls(now).pop().expect("there is a call");
+        let leased = Nanos::new(leased);
+        let figures = Figures { state, spent: Nanos::ZERO, leased, mine: leased, now };
+        let granted = Nanos::new(granted);
+        (call, ledger.leased(&call, &Leased { granted, figures }, now))
+    }
+
+    #[test]
+    fn what_was_granted_under_a_higher_limit_is_not_spent() {
+        let (mut ledger, state, now) = lowered(0);
+        let (call, decisions) = answer(&mut ledger, state, 0, 100, now);
+        assert_eq!(call.give_back, Nanos::new(400));
+        assert!(matches!(decisions[..], [(_, Admission::Refused(_))]), "{decisions:?}");
+        // Nor is what an admitted request leaves of it.
+        let third = GenerationId::new(now, [3; 10]);
+        let refused = ledger.reserve(third, &[ACCOUNT], Nanos::new(1), now);
+        assert!(matches!(refused, Admission::Refused(_)), "{refused:?}");
+        assert!(matches!(ledger.void(GenerationId::new(now, [1; 10]), now), Void::Released(_)));
+        let refused = ledger.reserve(third, &[ACCOUNT], Nanos::new(1), now);
+        assert!(matches!(refused, Admission::Refused(_)), "{refused:?}");
+        assert_eq!(ledger.calls(now).pop().map(|call| call.give_back), Some(Nanos::new(100)));
+    }
+
+    #[test]
+    fn what_the_new_limit_leaves_is_granted_anew() {
+        let (mut ledger, state, now) = lowered(300);
+        let (call, decisions) = answer(&mut ledger, state, 0, 100, now);
+        assert_eq!((call.give_back, decisions.len()), (Nanos::new(400), 0));
+        let (call, decisions) = answer(&mut ledger, state, 100, 200, now);
+        assert_eq!(call.want, Nanos::new(100));
+        assert!(matches!(decisions[..], [(_, Admission::Admitted(_))]), "{decisions:?}");
     }
 }
