@@ -113,8 +113,9 @@ async fn wave(field: &Field, number: u64) -> Wave {
     let running = join_all(crowds.iter().map(Crowd::run));
     let (told, of_others, (revoked, from, to)) = tokio::join!(running, bystanders.run(), script);
     let revoked = revoked.into_iter().zip(told);
-    let revoked = revoked
-        .map(|((what, took, answered), told)| Revoked::new(what, Some(took), answered, told));
+    let revoked = revoked.map(|((what, took, answered), told)| {
+        Revoked::new(what, Some(took), answered, told).during(format!("{silence:?}"))
+    });
     Wave { revoked: revoked.collect(), served: served(silence, of_others, from, to) }
 }
 

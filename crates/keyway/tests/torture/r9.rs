@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use keyway_core::money::Nanos;
-use keyway_testkit::{Ask, Mode, Outcome, Pace, Random, Retry, Told, check};
+use keyway_testkit::{Ask, Attempt, Crowd, Mode, Outcome, Pace, Random, Retry, Told, check};
 use tokio::time::{Instant, sleep};
 
 use crate::field::Field;
@@ -16,6 +16,8 @@ const SILENCE: Duration = Duration::from_secs(9);
 /// The longest that the other nodes may be without an answer. A node is dead after six seconds.
 const GAP_MAX: Duration = Duration::from_secs(3);
 const SILENT: usize = 0;
+/// Requests of the silent node's clients have numbers from here on.
+const OF_SILENT_FROM: u64 = 1_000_000_000;
 
 #[derive(Clone, Copy, Debug)]
 enum Silence {
@@ -32,7 +34,14 @@ async fn r9_a_silent_node_holds_up_nobody() {
     let key = field.key(Some(LIMIT)).await;
     let pause = Duration::from_millis(50);
     let retry = Retry { pause, until: Duration::MAX, for_money: false };
-    let crowd = field.crowd(&key).requests(u64::MAX, 96).retrying(retry).asking(9, ask);
+    // Those of the silent node are apart: whoever waits for a node that is paused asks no other.
+    let crowd = |urls: &[String], from: u64, concurrency: usize| {
+        let crowd = Crowd::new(urls, &key.string).numbered_from(from);
+        crowd.requests(u64::MAX, concurrency).retrying(retry).asking(9, ask)
+    };
+    let urls = field.cluster.urls();
+    let of_others = crowd(&urls[SILENT + 1..], 0, 64);
+    let of_silent = crowd(&urls[..=SILENT], OF_SILENT_FROM, 32);
     let silences = async {
         let mut silences = Vec::new();
         for silence in [Silence::Paused, Silence::BlackHole, Silence::Stall] {
@@ -46,11 +55,14 @@ async fn r9_a_silent_node_holds_up_nobody() {
             field.cluster.heal().await;
         }
         sleep(LOAD).await;
-        crowd.stop();
+        of_others.stop();
+        of_silent.stop();
         silences
     };
-    let (told, silences) = tokio::join!(crowd.run(), silences);
+    let (mut told, told_silent, silences) =
+        tokio::join!(of_others.run(), of_silent.run(), silences);
     let gaps: Vec<Duration> = silences.iter().map(|(_, from, to)| gap(&told, *from, *to)).collect();
+    told.extend(told_silent);
     for ((silence, ..), gap) in silences.iter().zip(&gaps) {
         println!("R9, {silence:?}: the others answered nothing for {gap:?} at most");
     }
@@ -89,11 +101,10 @@ async fn waiting(url: &str) -> String {
     lines.join("\n")
 }
 
-/// The longest time without a whole answer from the others.
+/// The longest time without a whole answer.
 fn gap(told: &Told, from: Instant, to: Instant) -> Duration {
-    let whole = told.attempts.iter().filter(|attempt| {
-        attempt.node != SILENT && matches!(attempt.outcome, Outcome::Complete { .. })
-    });
+    let is_whole = |attempt: &&Attempt| matches!(attempt.outcome, Outcome::Complete { .. });
+    let whole = told.attempts.iter().filter(is_whole);
     let mut moments: Vec<Instant> = whole.map(|attempt| attempt.ended).collect();
     moments.retain(|moment| (from..to).contains(moment));
     moments.extend([from, to]);

@@ -33,6 +33,8 @@ pub(crate) struct Revoked {
     /// How many were let in before.
     before: usize,
     let_in: Vec<Attempt>,
+    /// What was wrong with a node meanwhile.
+    during: String,
 }
 
 impl Revoked {
@@ -46,7 +48,12 @@ impl Revoked {
         let admitted = told.attempts.into_iter().filter(|attempt| attempt.outcome.is_admitted());
         let (let_in, before): (Vec<_>, Vec<_>) =
             admitted.partition(|attempt| attempt.began > answered);
-        Self { what, answered, took, before: before.len(), let_in }
+        Self { what, answered, took, before: before.len(), let_in, during: String::new() }
+    }
+
+    pub(crate) fn during(mut self, what: String) -> Self {
+        self.during = what;
+        self
     }
 }
 
@@ -67,6 +74,9 @@ pub(crate) fn judge(name: &str, revoked: &[Revoked], median_max: Duration, slow_
         revoked.iter().map(|revoked| revoked.before).sum::<usize>(),
         let_in.len()
     );
+    for revoked in revoked.iter().filter(|revoked| revoked.took > Some(slow_max)) {
+        println!("  slow: {:?} took {:?}, {}", revoked.what, revoked.took, revoked.during);
+    }
     for revoked in &let_in {
         let first = &revoked.let_in[0];
         let late = first.began - revoked.answered;
