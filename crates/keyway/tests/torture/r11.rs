@@ -19,8 +19,8 @@ const LIMIT: Nanos = Nanos::new(1_000_000_000_000);
 /// Keys that are revoked while a node is cut off, all within this time.
 const AT_ONCE: u64 = 6;
 const SPREAD: Duration = Duration::from_millis(800);
-const CLIENTS_OF_A_KEY: usize = 3;
-const THINKING: Duration = Duration::from_millis(40);
+const CLIENTS_OF_A_KEY: usize = 2;
+const THINKING: Duration = Duration::from_millis(60);
 const AFTERWARDS: Duration = Duration::from_millis(400);
 /// How long a node serves from memory without the database.
 const LEASE: Duration = Duration::from_secs(1);
