@@ -15,6 +15,7 @@ mod money;
 mod nodes;
 mod providers;
 mod rates;
+mod rates_minute;
 mod revocation;
 mod rotation;
 mod routes;
