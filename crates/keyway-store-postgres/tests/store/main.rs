@@ -8,3 +8,4 @@ mod prune;
 mod random;
 mod support;
 mod tls;
+mod upgrade;

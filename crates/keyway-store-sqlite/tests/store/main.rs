@@ -7,3 +7,4 @@ mod opening;
 mod prune;
 mod random;
 mod support;
+mod upgrade;

@@ -22,6 +22,7 @@ mod routes;
 mod secrets;
 mod start;
 mod stop;
+mod upgrade;
 
 use keyway_testkit::{Gateway, Setup};
 

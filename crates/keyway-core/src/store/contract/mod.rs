@@ -22,6 +22,7 @@ mod nodes;
 mod prune;
 pub mod random;
 mod rotation;
+pub mod upgrade;
 
 /// Calls a macro with every behaviour, as `theme::name`, behind what was handed on.
 #[macro_export]
