@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use deadpool_postgres::{
-    Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+    Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
+    TimeoutType,
 };
 use keyway_core::clock::Timestamp;
 use keyway_core::id::WorkspaceId;
@@ -64,6 +65,11 @@ pub enum OpenError {
         "the store belongs to another installation secret: give this node the one it was made with"
     )]
     OtherSecret,
+    #[error(
+        "an installation is on its way into this database, and not all of it has arrived: run \
+         `keyway store migrate` again, which goes on where it was"
+    )]
+    Unfinished,
     #[error("cannot open the store: {0}")]
     Postgres(#[from] tokio_postgres::Error),
 }
@@ -76,18 +82,34 @@ pub(crate) struct Opened {
 }
 
 pub(crate) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError> {
-    let destination = Destination::parse(&options.url)?;
+    let (config, connector) = read_url(&options.url)?;
+    let watch = pool(config.clone(), connector.clone(), WATCH_CONNECTIONS_MAX)?;
+    let pool = pool(config, connector, CONNECTIONS_MAX)?;
+    let mut client = prepare(&pool).await?;
+    let default_workspace = settle_in(&mut client, options).await?;
+    drop(client);
+    Ok(Opened { pool, watch, default_workspace })
+}
+
+/// One connection to the database at `url`, whose schema is brought up to date.
+pub(crate) async fn connect(url: &str) -> Result<Object, OpenError> {
+    let (config, connector) = read_url(url)?;
+    prepare(&pool(config, connector, 1)?).await
+}
+
+fn read_url(url: &str) -> Result<(Config, MakeRustlsConnect), OpenError> {
+    let destination = Destination::parse(url)?;
     let connector = tls::connector(&destination)?;
     let mut config = destination.config;
     config.connect_timeout(CONNECT_TIMEOUT).application_name("keyway");
-    let watch = pool(config.clone(), connector.clone(), WATCH_CONNECTIONS_MAX)?;
-    let pool = pool(config, connector, CONNECTIONS_MAX)?;
+    Ok((config, connector))
+}
+
+async fn prepare(pool: &Pool) -> Result<Object, OpenError> {
     let mut client = pool.get().await.map_err(|error| not_connected(&error))?;
     check_server(&client).await?;
     migrate(&mut client).await?;
-    let default_workspace = settle_in(&client, options).await?;
-    drop(client);
-    Ok(Opened { pool, watch, default_workspace })
+    Ok(client)
 }
 
 fn pool(
@@ -139,17 +161,27 @@ async fn check_server(client: &Client) -> Result<(), OpenError> {
 }
 
 /// Compares the secret's fingerprint; the first node leaves its own.
-async fn settle_in(client: &Client, options: &PostgresOptions) -> Result<WorkspaceId, OpenError> {
+async fn settle_in(
+    client: &mut Client,
+    options: &PostgresOptions,
+) -> Result<WorkspaceId, OpenError> {
     let workspace: &[u8] = options.new_workspace.0.as_bytes();
-    client
+    let transaction = client.transaction().await?;
+    // Held until the commit: no other installation begins to arrive meanwhile.
+    transaction.query_one("SELECT 1 FROM schema_version FOR UPDATE", &[]).await?;
+    if transaction.query_opt("SELECT 1 FROM transfer", &[]).await?.is_some() {
+        return Err(OpenError::Unfinished);
+    }
+    transaction
         .execute(
             "INSERT INTO installation (one, fingerprint, default_workspace, created_at)
              VALUES (1, $1, $2, $3) ON CONFLICT (one) DO NOTHING",
             &[&options.fingerprint.as_slice(), &workspace, &options.now.as_micros()],
         )
         .await?;
-    let row =
-        client.query_one("SELECT fingerprint, default_workspace FROM installation", &[]).await?;
+    let sql = "SELECT fingerprint, default_workspace FROM installation";
+    let row = transaction.query_one(sql, &[]).await?;
+    transaction.commit().await?;
     let (fingerprint, workspace): (&[u8], &[u8]) = (row.get(0), row.get(1));
     if fingerprint != options.fingerprint {
         return Err(OpenError::OtherSecret);

@@ -15,8 +15,10 @@ mod open;
 mod prune;
 mod readers;
 mod rows;
+mod source;
 mod store;
 mod writer;
 
 pub use open::{Durability, OpenError, SqliteOptions};
+pub use source::SqliteSource;
 pub use store::SqliteStore;

@@ -29,6 +29,13 @@ pub(crate) fn join(connection: &Connection, name: &str, now: Timestamp) -> Resul
     Ok(Joined { epoch, recovered, head, budget })
 }
 
+/// Ends every run; all that any left open is settled.
+pub(crate) fn end_all(connection: &Connection, now: Timestamp) -> Result<u64, Error> {
+    connection.execute("UPDATE node SET live = 0", [])?;
+    connection.execute("DELETE FROM lease", [])?;
+    ledger::recover(connection, now)
+}
+
 pub(crate) fn end(
     connection: &Connection,
     epoch: Epoch,

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::lock::{DirectoryLock, LockError};
 use crate::migrate::{MIGRATIONS, migrate};
 
-const DATABASE_FILE: &str = "keyway.db";
+pub(crate) const DATABASE_FILE: &str = "keyway.db";
 /// "Keyw", so that `file` and this program know the database from others.
 const APPLICATION_ID: i32 = 0x4b65_7977;
 /// Older versions can corrupt a database in WAL mode when two checkpoints meet.
@@ -58,6 +58,8 @@ pub enum OpenError {
     Locked { directory: PathBuf, holder: String },
     #[error("cannot use the data directory {0}: {1}")]
     Directory(PathBuf, #[source] io::Error),
+    #[error("there is no installation in {0}: name the data directory that the gateway was run on")]
+    Nothing(PathBuf),
     #[error("the path {0} is not UTF-8")]
     Path(PathBuf),
     #[error("{0} is not a database of Keyway: move it away, or name another directory")]

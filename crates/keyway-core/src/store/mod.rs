@@ -7,6 +7,7 @@
 pub mod contract;
 #[cfg(any(test, feature = "testing"))]
 pub mod model;
+pub mod transfer;
 #[cfg(any(test, feature = "testing"))]
 pub mod watched;
 

@@ -28,12 +28,9 @@ async fn connect(url: &str) -> Client {
 
 /// In use since the first version, and brought up to `version` since.
 async fn make_old(client: &Client, migrations: &[String], version: usize) {
-    let bytes = |bytes: &[u8]| {
-        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("'\\x{digits}'::BYTEA")
-    };
+    let literal = |digits: &str| format!("'\\x{digits}'::BYTEA");
     client.batch_execute(&migrations[0]).await.expect("the first version");
-    let rows = fill(include_str!("version_1.sql"), bytes);
+    let rows = fill(include_str!("version_1.sql"), literal);
     client.batch_execute(&rows).await.expect("its rows");
     for migration in &migrations[1..version] {
         client.batch_execute(migration).await.expect("a later version");

@@ -6,5 +6,6 @@ mod load;
 mod opening;
 mod prune;
 mod random;
+mod source;
 mod support;
 mod upgrade;

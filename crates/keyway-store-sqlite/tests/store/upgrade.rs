@@ -12,7 +12,7 @@ use crate::support::options;
 const APPLICATION_ID: i32 = 0x4b65_7977;
 
 /// As they were released, in their order.
-fn migrations() -> Vec<String> {
+pub(crate) fn migrations() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
     let files = fs::read_dir(folder).expect("the migrations").flatten();
     let mut paths: Vec<_> = files.map(|file| file.path()).collect();
@@ -25,15 +25,12 @@ fn database(directory: &Path) -> Connection {
 }
 
 /// In use since the first version, and brought up to `version` since.
-fn make_old(directory: &Path, migrations: &[String], version: usize) {
+pub(crate) fn make_old(directory: &Path, migrations: &[String], version: usize) {
     let connection = database(directory);
     connection.pragma_update(None, "application_id", APPLICATION_ID).expect("writable");
-    let bytes = |bytes: &[u8]| {
-        let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("X'{digits}'")
-    };
+    let literal = |digits: &str| format!("X'{digits}'");
     connection.execute_batch(&migrations[0]).expect("the first version");
-    connection.execute_batch(&fill(include_str!("version_1.sql"), bytes)).expect("its rows");
+    connection.execute_batch(&fill(include_str!("version_1.sql"), literal)).expect("its rows");
     for migration in &migrations[1..version] {
         connection.execute_batch(migration).expect("a later version");
     }

@@ -11,7 +11,7 @@ use keyway_server::installation::{
     SECRET_FILE_VARIABLE, create_data_directory, load_or_create_secret,
 };
 use keyway_store_postgres::{PostgresOptions, PostgresStore, StoreTime};
-use keyway_store_sqlite::{SqliteOptions, SqliteStore};
+use keyway_store_sqlite::{SqliteOptions, SqliteSource, SqliteStore};
 
 use super::CliError;
 
@@ -47,6 +47,18 @@ pub(crate) async fn open_shared(
     Ok((secret, store))
 }
 
+/// Opens the installation in `data_dir`, which has to be there, to be moved elsewhere.
+pub(crate) fn open_source(data_dir: &Path, now: Timestamp) -> Result<SqliteSource, CliError> {
+    let named = std::env::var_os(SECRET_FILE_VARIABLE).map(PathBuf::from);
+    let failed = |error: &dyn std::error::Error| CliError::failed(error.to_string());
+    // Before the secret: one that is not there is made only beside a store that is not there.
+    SqliteSource::look(data_dir).map_err(|error| failed(&error))?;
+    let secret =
+        load_or_create_secret(data_dir, named.as_deref()).map_err(|error| failed(&error))?;
+    let options = options(data_dir, keyway_store_sqlite::Durability::Flush, &secret, now);
+    SqliteSource::open(&options).map_err(|error| failed(&error))
+}
+
 /// Opens the installation in `data_dir`, or makes one there.
 pub(crate) fn open(
     data_dir: &Path,
@@ -57,16 +69,26 @@ pub(crate) fn open(
     let secret = create_data_directory(data_dir)
         .and_then(|()| load_or_create_secret(data_dir, named.as_deref()))
         .map_err(|error| CliError::failed(error.to_string()))?;
-    let options = SqliteOptions {
+    let durability = match durability {
+        Durability::Flush => keyway_store_sqlite::Durability::Flush,
+        Durability::Process => keyway_store_sqlite::Durability::Process,
+    };
+    let options = options(data_dir, durability, &secret, now);
+    let store = SqliteStore::open(&options).map_err(|error| CliError::failed(error.to_string()))?;
+    Ok(Installation { secret, store })
+}
+
+fn options(
+    data_dir: &Path,
+    durability: keyway_store_sqlite::Durability,
+    secret: &InstallationSecret,
+    now: Timestamp,
+) -> SqliteOptions {
+    SqliteOptions {
         directory: data_dir.to_owned(),
-        durability: match durability {
-            Durability::Flush => keyway_store_sqlite::Durability::Flush,
-            Durability::Process => keyway_store_sqlite::Durability::Process,
-        },
+        durability,
         fingerprint: *secret.fingerprint(),
         new_workspace: WorkspaceId::from_random(random()),
         now,
-    };
-    let store = SqliteStore::open(&options).map_err(|error| CliError::failed(error.to_string()))?;
-    Ok(Installation { secret, store })
+    }
 }

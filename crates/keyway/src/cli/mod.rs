@@ -14,6 +14,7 @@ mod keys;
 mod management_keys;
 mod output;
 mod serve;
+mod store;
 mod table;
 mod target;
 mod values;
@@ -61,6 +62,8 @@ enum Command {
     Keys(keys::KeysArgs),
     /// Make and revoke the keys that manage a gateway
     ManagementKeys(management_keys::ManagementKeysArgs),
+    /// Move an installation into another store
+    Store(store::StoreArgs),
     /// Look at the configuration
     Config(config::ConfigArgs),
 }
@@ -110,6 +113,7 @@ pub(crate) async fn run(cli: Cli) -> ExitCode {
         Command::Serve(args) => serve::run(args).await,
         Command::Keys(args) => keys::run(args).await,
         Command::ManagementKeys(args) => management_keys::run(args).await,
+        Command::Store(args) => store::run(args).await,
         Command::Config(args) => config::run(args),
     };
     let Err(error) = done else { return ExitCode::SUCCESS };

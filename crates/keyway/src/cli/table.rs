@@ -4,6 +4,7 @@ use comfy_table::{
     Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table,
 };
 use keyway_core::clock::Timestamp;
+use keyway_core::store::transfer::Figure;
 
 use super::key_object::{KeyObject, Status};
 
@@ -106,6 +107,29 @@ pub(crate) fn of_key(key: KeyObject<'_>, now: Timestamp) -> String {
     fact("changed", Cell::new(or(key.text("updated_at"), "never")));
     fact("expires", Cell::new(or(key.text("expires_at"), "never")));
     fact("last used", Cell::new(or(key.text("last_used_at"), "never")));
+    printed(&mut table)
+}
+
+/// Figures of tables on both sides of a move, one a row.
+pub(crate) fn of_figures(figures: &[(Figure, Figure)]) -> String {
+    let (left, right) = (CellAlignment::Left, CellAlignment::Right);
+    let heads =
+        [("TABLE", left), ("FIGURE", left), ("SQLITE", right), ("POSTGRESQL", right), ("", left)];
+    let mut table = empty(&heads);
+    for (sent, arrived) in figures {
+        let same = if sent == arrived {
+            Cell::new("same").fg(Color::Green)
+        } else {
+            Cell::new("DIFFERS").fg(Color::Red)
+        };
+        table.add_row(vec![
+            Cell::new(sent.table),
+            Cell::new(&sent.what),
+            Cell::new(sent.amount),
+            Cell::new(arrived.amount),
+            same,
+        ]);
+    }
     printed(&mut table)
 }
 

@@ -11,6 +11,7 @@ mod dry_run;
 mod idempotency;
 mod keys;
 mod limits;
+mod migrate;
 mod money;
 mod nodes;
 mod providers;

@@ -3,6 +3,8 @@
 //! Each store keeps that version's rows as SQL, with names in braces where values of these tests
 //! belong: see [`fill`].
 
+use std::fmt::Write as _;
+
 use super::fixture::{self, inference, metered, now, secret};
 use crate::budget::{ResetInterval, WindowKind, Windows};
 use crate::clock::Timestamp;
@@ -16,11 +18,19 @@ use crate::store::{Idempotency, KeyCreated, Store};
 pub const FINGERPRINT: [u8; 32] = [1; 32];
 const IDEMPOTENCY: ([u8; 32], [u8; 32], [u8; 16]) = ([2; 32], [3; 32], [4; 16]);
 
-/// The SQL of rows with its values filled in; `bytes` writes some as the store does.
+/// The SQL of rows with its values filled in; `literal` writes the hex digits of some bytes as the
+/// store does.
 ///
 /// Two keys, `boss` and `used`. The second, which may spend 5,000 a day, was charged 400 for one
 /// request; another is marked up to 70 and cut by a crash. The creation of `used` is remembered.
-pub fn fill(sql: &str, bytes: impl Fn(&[u8]) -> String) -> String {
+pub fn fill(sql: &str, literal: impl Fn(&str) -> String) -> String {
+    let bytes = |bytes: &[u8]| {
+        let mut digits = String::new();
+        for byte in bytes {
+            write!(digits, "{byte:02x}").expect("memory");
+        }
+        literal(&digits)
+    };
     let (key, body, salt) = IDEMPOTENCY;
     let [boss, used] = ["boss", "used"].map(secret);
     let windows = Windows::at(now());
