@@ -27,7 +27,7 @@ const WATCH_CONNECTIONS_MAX: usize = 3;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// A node that falls silent in the middle of a transaction must not keep what it locked: others could
 /// neither end it nor change the keys that it leases for.
-const SESSION: &str = "SET idle_in_transaction_session_timeout = '500ms'";
+const SESSION: &str = "SET idle_in_transaction_session_timeout = '300ms'";
 
 /// How to open a store.
 #[derive(Clone, Debug)]
