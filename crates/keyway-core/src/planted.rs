@@ -21,6 +21,10 @@ pub(crate) enum Bug {
     IgnoresAmendments,
     /// The first account's hold stays when the second refuses.
     LeaksPartialHolds,
+    /// An extension holds nothing.
+    ExtendsWithoutHolding,
+    /// An extension holds on the first account only.
+    ExtendsOneAccount,
     /// A request is settled as often as somebody says so.
     SettlesTwice,
     /// The hold is gone before the charge is durable.

@@ -23,17 +23,20 @@ const COLUMNS: &str = "id, key_id, accounts, window_day, window_week, window_mon
      absorbed_nanos, prompt_tokens, completion_tokens, ending, estimated, settled_at, epoch, \
      reserved_nanos";
 
-/// Writes a mark, or raises one. What is settled stays as it is.
+/// Writes a mark, or raises one and what the request holds. What is settled stays as it is.
 pub(crate) async fn mark(tx: &Transaction<'_>, mark: &AnswerMark) -> Result<(), Failure> {
     insert(tx, &mark.request, mark.authorised).await?;
     let statement = tx
         .prepare_cached(
-            "UPDATE generation SET authorised_nanos = $2
-             WHERE id = $1 AND charge_nanos IS NULL AND authorised_nanos < $2",
+            "UPDATE generation SET authorised_nanos = greatest(authorised_nanos, $2),
+               reserved_nanos = greatest(reserved_nanos, $3)
+             WHERE id = $1 AND charge_nanos IS NULL
+               AND (authorised_nanos < $2 OR reserved_nanos < $3)",
         )
         .await?;
     let id: &[u8] = mark.request.id.as_bytes();
-    tx.execute(&statement, &[&id, &mark.authorised.get()]).await?;
+    let (authorised, reserved) = (mark.authorised.get(), mark.request.reserved.get());
+    tx.execute(&statement, &[&id, &authorised, &reserved]).await?;
     Ok(())
 }
 
@@ -50,7 +53,8 @@ pub(crate) async fn settle(
         .prepare_cached(
             "UPDATE generation SET charge_nanos = $2, byok_nanos = $3, overrun_nanos = $4,
                absorbed_nanos = $5, prompt_tokens = $6, completion_tokens = $7, ending = $8,
-               estimated = $9, settled_at = $10, provider = $11
+               estimated = $9, settled_at = $10, provider = $11,
+               reserved_nanos = greatest(reserved_nanos, $12)
              WHERE id = $1 AND charge_nanos IS NULL",
         )
         .await?;
@@ -69,6 +73,7 @@ pub(crate) async fn settle(
                 &settlement.estimated,
                 &settlement.settled_at.as_micros(),
                 &request.provider,
+                &request.reserved.get(),
             ],
         )
         .await?;

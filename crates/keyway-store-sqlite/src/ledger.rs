@@ -20,14 +20,16 @@ const COLUMNS: &str = "id, key_id, accounts, window_day, window_week, window_mon
      absorbed_nanos, prompt_tokens, completion_tokens, ending, estimated, settled_at, epoch, \
      reserved_nanos";
 
-/// Writes a mark, or raises one. What is settled stays as it is.
+/// Writes a mark, or raises one and what the request holds. What is settled stays as it is.
 pub(crate) fn mark(connection: &Connection, mark: &AnswerMark) -> Result<(), Error> {
     insert(connection, &mark.request, mark.authorised)?;
     let mut statement = connection.prepare_cached(
-        "UPDATE generation SET authorised_nanos = ?2
-         WHERE id = ?1 AND charge_nanos IS NULL AND authorised_nanos < ?2",
+        "UPDATE generation SET authorised_nanos = max(authorised_nanos, ?2),
+           reserved_nanos = max(reserved_nanos, ?3)
+         WHERE id = ?1 AND charge_nanos IS NULL AND (authorised_nanos < ?2 OR reserved_nanos < ?3)",
     )?;
-    statement.execute(params![mark.request.id.as_bytes(), mark.authorised.get()])?;
+    let (authorised, reserved) = (mark.authorised.get(), mark.request.reserved.get());
+    statement.execute(params![mark.request.id.as_bytes(), authorised, reserved])?;
     Ok(())
 }
 
@@ -46,7 +48,8 @@ pub(crate) fn settle(connection: &Connection, settlement: &Settlement) -> Result
     let mut statement = connection.prepare_cached(
         "UPDATE generation SET charge_nanos = ?2, byok_nanos = ?3, overrun_nanos = ?4,
            absorbed_nanos = ?5, prompt_tokens = ?6, completion_tokens = ?7, ending = ?8,
-           estimated = ?9, settled_at = ?10, provider = ?11
+           estimated = ?9, settled_at = ?10, provider = ?11,
+           reserved_nanos = max(reserved_nanos, ?12)
          WHERE id = ?1",
     )?;
     statement.execute(params![
@@ -61,6 +64,7 @@ pub(crate) fn settle(connection: &Connection, settlement: &Settlement) -> Result
         settlement.estimated,
         settlement.settled_at.as_micros(),
         request.provider,
+        request.reserved.get(),
     ])?;
     leases::draw(connection, request.epoch, &settlement.draws)?;
     accounts::book(connection, settlement)?;

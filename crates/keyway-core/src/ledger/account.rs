@@ -35,6 +35,17 @@ impl Lease {
     }
 }
 
+/// A request that waits at an account.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waiting {
+    pub(super) id: GenerationId,
+    /// What it is to hold in all, and what of that it does not hold yet.
+    pub(super) bound: Nanos,
+    pub(super) more: Nanos,
+    /// The lease that it holds the rest of; `None` for one that holds nothing.
+    pub(super) slice: Option<Slice>,
+}
+
 #[derive(Debug)]
 pub(super) struct Account {
     id: AccountId,
@@ -50,8 +61,8 @@ pub(super) struct Account {
     unleased: Nanos,
     /// Requests that hold a reservation here.
     reservations: u32,
-    /// Requests that wait here, with their bounds, in the order in which they came.
-    pub(super) waiting: VecDeque<(GenerationId, Nanos)>,
+    /// Requests that wait here, in the order in which they came.
+    pub(super) waiting: VecDeque<Waiting>,
     /// On its way to the store.
     pub(super) call: Option<LeaseCall>,
     /// When the last call was made.
@@ -139,12 +150,38 @@ impl Account {
         if self.state.terms.limit.is_none() || bound == Nanos::ZERO || bound <= self.idle() {
             return Ok(());
         }
+        Err(self.lacks(bound))
+    }
+
+    /// Whether `more` fits beside what a request holds of `slice`, which makes `bound` in all. It is
+    /// charged to the window of its admission: of one that ended, or of terms that are not in force
+    /// any more, it gets what is idle here, and no grant.
+    pub(super) fn check_more(
+        &self,
+        slice: Option<Slice>,
+        bound: Nanos,
+        more: Nanos,
+    ) -> Result<(), Refusal> {
+        if !self.state.open {
+            return Err(self.refusal(RefusalReason::Closed, bound));
+        }
+        let limited = self.state.terms.limit.is_some();
+        match slice {
+            _ if !limited => Ok(()),
+            Some(slice) if more <= self.idle_of(slice) => Ok(()),
+            Some(slice) if limited && slice == self.current => Err(self.lacks(bound)),
+            _ => Err(self.refusal(RefusalReason::TooLittle, bound)),
+        }
+    }
+
+    /// Why `bound`, which does not fit, is refused.
+    fn lacks(&self, bound: Nanos) -> Refusal {
         let reason = match self.left() {
             Some(left) if left <= Nanos::ZERO => RefusalReason::Exhausted,
             Some(left) if bound > left => RefusalReason::TooLittle,
             _ => RefusalReason::Held,
         };
-        Err(self.refusal(reason, bound))
+        self.refusal(reason, bound)
     }
 
     /// What the limit leaves after all charges, as far as is known for sure: it may be less by now,
@@ -195,6 +232,15 @@ impl Account {
         known.spent.saturating_add(known.leased) <= limit
     }
 
+    /// The same of any window, for a request that is charged to it.
+    fn idle_of(&self, slice: Slice) -> Nanos {
+        if !self.is_confirmed() {
+            return Nanos::ZERO;
+        }
+        let lease = self.leases.iter().find(|lease| lease.slice == slice);
+        lease.map_or(Nanos::ZERO, Lease::idle)
+    }
+
     fn granted(&self) -> Nanos {
         self.lease().map_or(Nanos::ZERO, |lease| lease.granted)
     }
@@ -231,6 +277,25 @@ impl Account {
         }
     }
 
+    /// Holds `more`, which fits, beside what is held.
+    pub(super) fn hold_more(&mut self, hold: &mut Hold, more: Nanos, now: Timestamp) {
+        self.used_at = now;
+        let limited = self.state.terms.limit.is_some();
+        match self.leases.iter_mut().find(|lease| Some(lease.slice) == hold.slice) {
+            Some(_) if planted(Bug::ExtendsWithoutHolding) => {}
+            Some(lease) if limited => lease.held = lease.held.saturating_add(more),
+            _ => {
+                self.unleased = self.unleased.saturating_add(more);
+                hold.unleased = hold.unleased.saturating_add(more);
+            }
+        }
+    }
+
+    /// Takes a request out of those that wait here.
+    pub(super) fn leave(&mut self, id: GenerationId) {
+        self.waiting.retain(|waiting| waiting.id != id);
+    }
+
     /// Gives a hold back, less what was drawn from its lease. Answers whether what is left of the
     /// lease has a place to go.
     pub(super) fn release(&mut self, hold: &Hold, bound: Nanos) -> bool {
@@ -241,7 +306,8 @@ impl Account {
         };
         let lease = self.leases.iter_mut().find(|lease| lease.slice == slice);
         let lease = lease.expect("a lease outlives what is held of it");
-        lease.held = lease.held.saturating_sub(bound);
+        lease.held = lease.held.saturating_sub(bound.saturating_sub(hold.unleased));
+        self.unleased = self.unleased.saturating_sub(hold.unleased);
         if !planted(Bug::DrawsNothing) {
             lease.granted = lease.granted.saturating_sub(hold.drawn);
         }
@@ -261,19 +327,21 @@ impl Account {
 
     /// Takes out what waits here and has to be looked at: all that may fit now, and all that never
     /// will. What stays keeps its order.
-    pub(super) fn take_decidable(&mut self) -> Vec<(GenerationId, Nanos)> {
+    pub(super) fn take_decidable(&mut self) -> Vec<Waiting> {
         let free_for_all = !self.state.open || self.state.terms.limit.is_none();
         let (mut idle, left) = (self.idle(), self.left());
         let (mut taken, mut kept) = (Vec::new(), VecDeque::new());
-        for (id, bound) in std::mem::take(&mut self.waiting) {
-            let fits = bound <= idle;
+        for waiting in std::mem::take(&mut self.waiting) {
+            let fits = waiting.more <= idle;
             if fits {
-                idle = idle.saturating_sub(bound);
+                idle = idle.saturating_sub(waiting.more);
             }
-            if fits || free_for_all || left.is_some_and(|left| bound > left) {
-                taken.push((id, bound));
+            let ended = waiting.slice.is_some_and(|slice| slice != self.current);
+            let never = ended || left.is_some_and(|left| waiting.bound > left);
+            if fits || free_for_all || never {
+                taken.push(waiting);
             } else {
-                kept.push_back((id, bound));
+                kept.push_back(waiting);
             }
         }
         self.waiting = kept;

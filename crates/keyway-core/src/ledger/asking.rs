@@ -63,7 +63,7 @@ impl Account {
             return None;
         }
         let idle = self.idle();
-        let bounds = self.waiting.iter().map(|(_, bound)| *bound);
+        let bounds = self.waiting.iter().map(|waiting| waiting.more);
         let smallest = bounds.clone().min();
         let demand = bounds.fold(Nanos::ZERO, Nanos::saturating_add).saturating_sub(idle);
         let least = match smallest {

@@ -9,6 +9,7 @@
 
 mod account;
 mod asking;
+mod extend;
 mod forecast;
 mod lease;
 mod leasing;
@@ -26,7 +27,7 @@ pub use reservation::Outcome;
 
 use std::collections::{BTreeSet, HashMap};
 
-use self::account::Account;
+use self::account::{Account, Waiting};
 use self::reservation::{Hold, Reservation, Stage};
 use crate::budget::Windows;
 use crate::clock::Timestamp;
@@ -175,11 +176,17 @@ impl Ledger {
     ) -> Admission {
         debug_assert!(!self.reservations.contains_key(&id), "a reservation is made once");
         debug_assert!(bound >= Nanos::ZERO, "a bound is not negative");
-        let reservation =
-            |stage, holds| Reservation { holds, bound, authorised: Nanos::ZERO, stage };
+        let reservation = |stage, windows, holds| Reservation {
+            holds,
+            bound,
+            authorised: Nanos::ZERO,
+            stage,
+            windows,
+            extending: None,
+        };
         match self.admit(accounts, bound, now) {
             Ok((windows, holds)) => {
-                self.reservations.insert(id, reservation(Stage::Held, holds));
+                self.reservations.insert(id, reservation(Stage::Held, windows, holds));
                 Admission::Admitted(windows)
             }
             Err(Admission::Refused(refusal)) if refusal.reason == RefusalReason::Held => {
@@ -189,10 +196,11 @@ impl Ledger {
                 if account.waiting.len() >= WAITING_MAX {
                     return Admission::Refused(refusal);
                 }
-                account.waiting.push_back((id, bound));
+                account.waiting.push_back(Waiting { id, bound, more: bound, slice: None });
                 self.restless.insert(refusal.account);
                 let holds = accounts.iter().map(|id| Hold::waiting(*id)).collect();
-                self.reservations.insert(id, reservation(Stage::Waiting, holds));
+                let windows = Windows::at(self.latest);
+                self.reservations.insert(id, reservation(Stage::Waiting, windows, holds));
                 Admission::Waiting
             }
             Err(admission) => admission,
@@ -200,29 +208,33 @@ impl Ledger {
     }
 
     /// Ends a wait: the request is refused with the figures of this moment. `None` where it does
-    /// not wait any more, because it was decided meanwhile.
+    /// not wait any more, because it was decided meanwhile. One that waited to hold more still holds
+    /// what it held.
     pub fn give_up(&mut self, id: GenerationId, now: Timestamp) -> Option<GaveUp> {
-        let waits = |reservation: &Reservation| reservation.stage == Stage::Waiting;
-        if !self.reservations.get(&id).is_some_and(waits) {
-            return None;
-        }
-        let reservation = self.reservations.remove(&id)?;
-        let mut gave_up = None;
-        for hold in &reservation.holds {
-            let Some(account) = self.accounts.get_mut(&hold.account) else { continue };
-            let now = self.latest.max(now);
-            account.roll(now);
-            let Some(place) = account.waiting.iter().position(|(waits, _)| *waits == id) else {
-                continue;
-            };
-            account.waiting.remove(place);
-            gave_up = Some(match account.check(reservation.bound) {
-                _ if account.is_unknown(now) => GaveUp::Unknown,
-                Err(refusal) => GaveUp::Refused(refusal),
-                Ok(()) => GaveUp::Refused(account.refusal(RefusalReason::Held, reservation.bound)),
-            });
-        }
-        gave_up
+        let reservation = self.reservations.get_mut(&id)?;
+        let accounts = match reservation.extending.take() {
+            Some(account) => vec![account],
+            None if reservation.stage == Stage::Waiting => {
+                let reservation = self.reservations.remove(&id)?;
+                reservation.holds.iter().map(|hold| hold.account).collect()
+            }
+            None => return None,
+        };
+        accounts.into_iter().filter_map(|account| self.leave(account, id, now)).last()
+    }
+
+    /// Takes a request out of those that wait at an account, and says why it is not admitted.
+    fn leave(&mut self, account: AccountId, id: GenerationId, now: Timestamp) -> Option<GaveUp> {
+        let now = self.latest.max(now);
+        let account = self.accounts.get_mut(&account)?;
+        account.roll(now);
+        let bound = account.waiting.iter().find(|waiting| waiting.id == id)?.bound;
+        account.leave(id);
+        Some(match account.check(bound) {
+            _ if account.is_unknown(now) => GaveUp::Unknown,
+            Err(refusal) => GaveUp::Refused(refusal),
+            Ok(()) => GaveUp::Refused(account.refusal(RefusalReason::Held, bound)),
+        })
     }
 
     /// Requests that are admitted and not yet durable in their end, or that wait.
@@ -253,6 +265,7 @@ impl Ledger {
             holds.push(Hold {
                 account: *id,
                 slice: account.hold(bound, self.latest),
+                unleased: Nanos::ZERO,
                 counts_byok: account.state.terms.include_byok_in_limit,
                 drawn: Nanos::ZERO,
             });
@@ -284,15 +297,20 @@ impl Ledger {
         let mut decisions = Vec::new();
         let Some(account) = self.accounts.get_mut(&account_id) else { return decisions };
         account.roll(self.latest);
-        for (id, _) in account.take_decidable() {
-            let Some(reservation) = self.reservations.remove(&id) else { continue };
-            let accounts: Vec<_> = reservation.holds.iter().map(|hold| hold.account).collect();
-            let admission = self.reserve(id, &accounts, reservation.bound, now);
-            if admission != Admission::Waiting {
-                decisions.push((id, admission));
-            }
+        for Waiting { id, bound, .. } in account.take_decidable() {
+            let admission = self.ask_again(id, bound, now);
+            decisions.extend(admission.filter(|it| *it != Admission::Waiting).map(|it| (id, it)));
         }
         decisions
+    }
+
+    fn ask_again(&mut self, id: GenerationId, bound: Nanos, now: Timestamp) -> Option<Admission> {
+        if self.reservations.get_mut(&id)?.extending.take().is_some() {
+            return self.extend(id, bound, now);
+        }
+        let waited = self.reservations.remove(&id)?;
+        let accounts: Vec<_> = waited.holds.iter().map(|hold| hold.account).collect();
+        Some(self.reserve(id, &accounts, bound, now))
     }
 
     fn make_room(&mut self) {

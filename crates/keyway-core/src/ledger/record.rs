@@ -9,7 +9,7 @@ use crate::id::{AccountId, Epoch, GenerationId, KeyId};
 use crate::money::Nanos;
 use crate::pricing::Usage;
 
-/// The facts of a metered request that stand when it is admitted.
+/// The facts of a metered request. All stand when it is admitted, but for `reserved`, which may grow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metered {
     pub id: GenerationId,
@@ -20,7 +20,7 @@ pub struct Metered {
     pub accounts: Vec<AccountId>,
     /// The windows that it is charged to, whenever it ends.
     pub windows: Windows,
-    /// What it holds: no mark and no charge is above it.
+    /// What it holds at this moment: no mark and no charge is above it. It only grows.
     pub reserved: Nanos,
     pub model: String,
     pub provider: String,
@@ -48,17 +48,20 @@ pub enum Ending {
     Stopped,
     /// The key was disabled or deleted, or it expired, before the end.
     Revoked,
+    /// No budget afforded more of it.
+    LimitReached,
     /// An earlier run of this process ended in the middle of it.
     Crashed,
 }
 
 impl Ending {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Completed,
         Self::ClientLeft,
         Self::ProviderFailed,
         Self::Stopped,
         Self::Revoked,
+        Self::LimitReached,
         Self::Crashed,
     ];
 
@@ -70,6 +73,7 @@ impl Ending {
             Self::ProviderFailed => "provider_failed",
             Self::Stopped => "stopped",
             Self::Revoked => "revoked",
+            Self::LimitReached => "limit_reached",
             Self::Crashed => "crashed",
         }
     }

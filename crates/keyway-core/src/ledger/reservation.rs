@@ -2,6 +2,7 @@
 
 use super::lease::{Draw, Slice};
 use super::record::Ending;
+use crate::budget::Windows;
 use crate::id::AccountId;
 use crate::money::Nanos;
 use crate::pricing::Usage;
@@ -24,6 +25,8 @@ pub(super) struct Hold {
     pub(super) account: AccountId,
     /// The lease that it was taken from; `None` where there was no limit.
     pub(super) slice: Option<Slice>,
+    /// Held beside that lease, since the limit was taken away.
+    pub(super) unleased: Nanos,
     /// Whether spend on the operator's own credentials counts.
     pub(super) counts_byok: bool,
     /// What the settlement that is on its way takes out of the lease.
@@ -33,7 +36,8 @@ pub(super) struct Hold {
 impl Hold {
     /// Of a request that waits: nothing yet.
     pub(super) fn waiting(account: AccountId) -> Self {
-        Self { account, slice: None, counts_byok: false, drawn: Nanos::ZERO }
+        let none = Nanos::ZERO;
+        Self { account, slice: None, unleased: none, counts_byok: false, drawn: none }
     }
 }
 
@@ -44,9 +48,18 @@ pub(super) struct Reservation {
     pub(super) bound: Nanos,
     pub(super) authorised: Nanos,
     pub(super) stage: Stage,
+    /// What it is charged to; of no meaning while it waits to be admitted.
+    pub(super) windows: Windows,
+    /// The account at which it waits to hold more.
+    pub(super) extending: Option<AccountId>,
 }
 
 impl Reservation {
+    /// Whether it was admitted, and not resolved yet.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Held | Stage::Marked)
+    }
+
     pub(super) fn draws(&self) -> Vec<Draw> {
         let drawn = |hold: &Hold| Some(Draw { slice: hold.slice?, amount: hold.drawn });
         self.holds.iter().filter_map(drawn).collect()

@@ -33,6 +33,7 @@ impl Ledger {
         outcome: &Outcome,
         now: Timestamp,
     ) -> Option<Settlement> {
+        self.stop_extending(request.id);
         let reservation = self.reservations.get_mut(&request.id)?;
         let again = planted(Bug::SettlesTwice) && reservation.stage == Stage::Settling;
         if !matches!(reservation.stage, Stage::Held | Stage::Marked) && !again {
@@ -44,7 +45,8 @@ impl Ledger {
         let byok = if outcome.free { Nanos::ZERO } else { outcome.byok };
         for hold in &mut reservation.holds {
             let byok = if hold.counts_byok { byok } else { Nanos::ZERO };
-            hold.drawn = charge.saturating_add(byok).min(reservation.bound);
+            let leased = reservation.bound.saturating_sub(hold.unleased);
+            hold.drawn = charge.saturating_add(byok).min(leased);
         }
         reservation.stage = Stage::Settling;
         let draws = reservation.draws();
@@ -87,6 +89,7 @@ impl Ledger {
 
     /// Gives a reservation back. One that was marked is not forgotten by memory alone.
     pub fn void(&mut self, id: GenerationId, now: Timestamp) -> Void {
+        self.stop_extending(id);
         match self.reservations.get(&id).map(|reservation| reservation.stage) {
             Some(Stage::Held) => Void::Released(self.release(id, now)),
             Some(Stage::Waiting) => {

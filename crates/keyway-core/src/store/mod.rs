@@ -129,7 +129,8 @@ pub trait Store: Send + Sync + 'static {
     /// The newest window of each kind that `account` has a charge in.
     async fn balance(&self, account: AccountId) -> Result<Balance, StoreError>;
 
-    /// Marks a request as being answered, up to `authorised`. A later mark may only raise it.
+    /// Marks a request as being answered, up to `authorised`. A later mark may only raise it, and
+    /// what the request holds (`reserved`).
     /// A mark of a request that is settled changes nothing. Only of a run that was not ended.
     async fn mark(&self, mark: AnswerMark) -> Result<(), StoreError>;
 

@@ -246,6 +246,7 @@ impl Store for MemoryStore {
         let generation = state.generation(&mark.request);
         if generation.settlement.is_none() {
             generation.authorised = generation.authorised.max(mark.authorised);
+            generation.request.reserved = generation.request.reserved.max(mark.request.reserved);
         }
         Ok(())
     }
@@ -256,12 +257,13 @@ impl Store for MemoryStore {
         state.check_live(request.epoch)?;
         state.check_key(&request)?;
         state.check_accounts(&request)?;
-        let known = state.generations.get(&request.id).and_then(|known| known.settlement.as_ref());
-        if let Some(written) = known {
+        let known = state.generations.get(&request.id);
+        if let Some(written) = known.and_then(|known| known.settlement.as_ref()) {
             let same = written.charge == settlement.charge && written.byok == settlement.byok;
             return Ok(if same { Settled::Repeated } else { Settled::Differs });
         }
-        check_bound(settlement.charge, &request)?;
+        let raised = known.map(|known| &known.request).filter(|it| it.reserved > request.reserved);
+        check_bound(settlement.charge, raised.unwrap_or(&request))?;
         // It is the lease that keeps what was drawn.
         state.draw(request.epoch, &std::mem::take(&mut settlement.draws))?;
         state.book(settlement);

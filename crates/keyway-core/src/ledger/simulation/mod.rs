@@ -17,6 +17,7 @@
 mod calls;
 mod checks;
 mod events;
+mod extensions;
 mod node;
 mod requests;
 mod trouble;
@@ -80,6 +81,8 @@ fn every_planted_bug_is_caught() {
         Bug::RefusesForHolds,
         Bug::IgnoresAmendments,
         Bug::LeaksPartialHolds,
+        Bug::ExtendsWithoutHolding,
+        Bug::ExtendsOneAccount,
         Bug::SettlesTwice,
         Bug::ReleasesEarly,
         Bug::NoFence,

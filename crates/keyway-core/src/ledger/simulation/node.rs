@@ -65,6 +65,8 @@ pub(super) struct Node {
     pub(super) polled: Option<Poll>,
     pub(super) waiting: BTreeMap<GenerationId, (Vec<AccountId>, Nanos)>,
     pub(super) requests: BTreeMap<GenerationId, Request>,
+    /// Of those, the ones that wait to hold more, and how much in all.
+    pub(super) extending: BTreeMap<GenerationId, Nanos>,
     /// What it was told of the accounts.
     pub(super) states: BTreeMap<AccountId, AccountState>,
 }
@@ -85,6 +87,7 @@ impl Node {
             polled: None,
             waiting: BTreeMap::new(),
             requests: BTreeMap::new(),
+            extending: BTreeMap::new(),
             states: BTreeMap::new(),
         }
     }
@@ -97,6 +100,7 @@ impl Node {
         self.polled = None;
         self.waiting.clear();
         self.requests.clear();
+        self.extending.clear();
         self.states.clear();
         self.up = false;
     }

@@ -75,6 +75,10 @@ impl World {
 
     pub(super) fn decide(&mut self, at: usize, decisions: Vec<Decision>) {
         for (id, admission) in decisions {
+            if let Some(bound) = self.nodes[at].extending.remove(&id) {
+                self.extended(at, id, bound, admission);
+                continue;
+            }
             let waited = self.nodes[at].waiting.remove(&id);
             let (accounts, bound) = waited.expect("only who waits is decided");
             match admission {
@@ -155,6 +159,7 @@ impl World {
         let settled = node.ledger.settle(&request.metered, &outcome, now);
         assert_eq!(settled.is_some(), request.settling.is_none(), "I6: {id} is settled once");
         let Some(settlement) = settled else { return };
+        node.extending.remove(&id);
         request.settling = Some(settlement.clone());
         self.write(at, Writing::Settle(settlement));
         if self.chance(70) {
@@ -166,6 +171,7 @@ impl World {
         let Some(id) = self.pick(at, |request| request.settling.is_none()) else { return };
         let now = self.time_at(at);
         let node = &mut self.nodes[at];
+        node.extending.remove(&id);
         match node.ledger.void(id, now) {
             Void::Released(decisions) => {
                 let request = node.requests.remove(&id).expect("it was picked");
@@ -179,7 +185,7 @@ impl World {
     pub(super) fn give_up(&mut self, at: usize) {
         let waiting = self.nodes[at].waiting.len() as u64;
         if waiting == 0 {
-            return;
+            return self.give_up_extending(at);
         }
         let which = self.below(waiting) as usize;
         let id = *self.nodes[at].waiting.keys().nth(which).expect("there are as many");

@@ -119,7 +119,8 @@ impl World {
             return;
         }
         match self.below(100) {
-            0..22 => self.reserve(node),
+            0..18 => self.reserve(node),
+            18..22 => self.extend(node),
             22..41 => self.call(node),
             41..51 => self.authorise(node),
             51..64 => self.settle(node),

@@ -270,7 +270,7 @@ impl State {
         })
     }
 
-    pub(super) fn book(&mut self, settlement: Settlement) {
+    pub(super) fn book(&mut self, mut settlement: Settlement) {
         for account in &settlement.request.accounts {
             for kind in WindowKind::ALL {
                 let starts_at = settlement.request.windows.start_of(kind);
@@ -284,6 +284,8 @@ impl State {
         let generation = self.generation(&request);
         // Which endpoint answered is known for sure only now.
         generation.request.provider.clone_from(&request.provider);
+        generation.request.reserved = generation.request.reserved.max(request.reserved);
+        settlement.request = Arc::new(generation.request.clone());
         generation.settlement = Some(settlement);
     }
 }

@@ -47,10 +47,13 @@ fn verb() -> impl Strategy<Value = Verb> {
         1 => (kind(), secret()).prop_map(|(kind, secret)| Verb::Delete { kind, secret }),
         2 => secret().prop_map(|secret| Verb::Find { secret }),
         4 => list().prop_map(Verb::List),
-        3 => (0..REQUESTS, nanos())
-            .prop_map(|(request, authorised)| Verb::Mark { request, authorised }),
-        4 => (0..REQUESTS, nanos(), nanos(), option::weighted(0.5, nanos())).prop_map(
-            |(request, charge, byok, drawn)| Verb::Settle { request, charge, byok, drawn }
+        3 => (0..REQUESTS, any::<bool>(), nanos()).prop_map(
+            |(request, extended, authorised)| Verb::Mark { request, extended, authorised }
+        ),
+        4 => (0..REQUESTS, any::<bool>(), nanos(), nanos(), option::weighted(0.5, nanos())).prop_map(
+            |(request, extended, charge, byok, drawn)| Verb::Settle {
+                request, extended, charge, byok, drawn,
+            }
         ),
         5 => (0..=KEYS, any::<bool>(), 1..20_i64, nanos(), nanos(), nanos()).prop_map(
             |(account, day, seq, give_back, want, ahead)| Verb::Lease {

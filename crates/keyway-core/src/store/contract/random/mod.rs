@@ -42,8 +42,8 @@ enum Verb {
     Delete { kind: KeyKind, secret: u8 },
     Find { secret: u8 },
     List(List),
-    Mark { request: u8, authorised: Nanos },
-    Settle { request: u8, charge: Nanos, byok: Nanos, drawn: Option<Nanos> },
+    Mark { request: u8, extended: bool, authorised: Nanos },
+    Settle { request: u8, extended: bool, charge: Nanos, byok: Nanos, drawn: Option<Nanos> },
     Lease { account: i64, day: bool, seq: i64, give_back: Nanos, want: Nanos, ahead: Nanos },
     Poll { since: i64 },
     Budget(Terms),
@@ -131,11 +131,12 @@ async fn ask(store: &dyn Store, verb: &Verb, epoch: Epoch, now: Timestamp) -> St
             told(found)
         }
         Verb::List(list) => told(store.key_list(list.query(store), now).await),
-        Verb::Mark { request, authorised } => {
-            told(store.mark(AnswerMark { request: metered(request, epoch), authorised }).await)
+        Verb::Mark { request, extended, authorised } => {
+            let request = metered(request, epoch, extended);
+            told(store.mark(AnswerMark { request, authorised }).await)
         }
-        Verb::Settle { request, charge, byok, drawn } => {
-            let request = metered(request, epoch);
+        Verb::Settle { request, extended, charge, byok, drawn } => {
+            let request = metered(request, epoch, extended);
             let slice = |account| Slice {
                 account,
                 kind: WindowKind::Total,
@@ -187,7 +188,7 @@ async fn look(store: &dyn Store, now: Timestamp) -> Vec<String> {
         told_all.push(told(store.activity(account, from, until).await));
     }
     for request in 0..REQUESTS {
-        told_all.push(told(store.generation(metered(request, EPOCH).id).await));
+        told_all.push(told(store.generation(metered(request, EPOCH, false).id).await));
     }
     for kind in [KeyKind::Inference, KeyKind::Management] {
         for sort in KeySort::ALL {
@@ -254,7 +255,7 @@ impl List {
 }
 
 /// The same request whenever it is named. Some are admitted before midnight and some after it.
-fn metered(number: u8, epoch: Epoch) -> Arc<Metered> {
+fn metered(number: u8, epoch: Epoch, extended: bool) -> Arc<Metered> {
     let admitted_at = BEGIN.plus_seconds(i64::from(number) * 36_000);
     let key = i64::from(number) % KEYS + 1;
     // The first key's account is on everybody's path, and that of the installation on some.
@@ -268,7 +269,7 @@ fn metered(number: u8, epoch: Epoch) -> Arc<Metered> {
         key: KeyId(key),
         accounts: accounts.into_iter().map(AccountId).collect(),
         windows: Windows::at(admitted_at),
-        reserved: Nanos::new(2_500),
+        reserved: Nanos::new(if extended { 3_000 } else { 2_500 }),
         model: "keyway/echo".to_owned(),
         provider: "echo".to_owned(),
         streamed: number.is_multiple_of(2),
