@@ -113,6 +113,16 @@ pub fn usage_chunk(envelope: &Envelope, receipt: &Receipt) -> String {
     Value::Object(body).to_string()
 }
 
+/// The chunk that ends an answer which may not become longer, and says why: OpenAI's form, with the
+/// explanation beside it.
+pub fn length_chunk(envelope: &Envelope, why: Map<String, Value>) -> String {
+    let mut body = envelope.head(OBJECT);
+    let choices = json!([{"index": 0, "delta": {"content": ""}, "finish_reason": "length"}]);
+    body.insert("choices".into(), choice::complete(choices, Form::Chunk));
+    body.insert("keyway_metadata".into(), why.into());
+    Value::Object(body).to_string()
+}
+
 /// The last event of a stream that fails after its first byte (contract, C.3).
 pub fn error_chunk(envelope: &Envelope, code: u16, message: &str, error_type: &str) -> String {
     let mut body = envelope.head(OBJECT);

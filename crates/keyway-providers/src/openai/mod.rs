@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 pub use answer::Answer;
-pub use chunk::{Chunk, StreamEvent, error_chunk, stream_event, usage_chunk};
+pub use chunk::{Chunk, StreamEvent, error_chunk, length_chunk, stream_event, usage_chunk};
 pub use receipt::Receipt;
 pub use request::request_body;
 pub use scrub::{error_message, scrub};

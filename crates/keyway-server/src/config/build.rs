@@ -161,6 +161,7 @@ fn provider(
             Some(read) => Some(read?),
             None => None,
         },
+        abort_stops_billing: view.flag("abort_stops_billing").unwrap_or(false),
     })
 }
 

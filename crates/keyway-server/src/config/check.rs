@@ -56,6 +56,7 @@ fn check(kind: &Kind, value: &DeValue<'_>, place: &Place, report: &mut Report<'_
         (Kind::Duration, DeValue::String(_) | DeValue::Integer(_)) => {
             view::duration(value).is_none().then(|| "is not a duration".to_owned())
         }
+        (Kind::Flag, DeValue::Boolean(_)) => None,
         (Kind::Choice(words), DeValue::String(text)) => {
             let known = words.contains(&text.as_ref());
             (!known).then(|| "is none of the words that may stand here".to_owned())
@@ -101,6 +102,7 @@ fn allowed(kind: &Kind) -> String {
         Kind::Text(rule) => rule.allowed.to_owned(),
         Kind::Count(most) => format!("an integer from 1 to {most}"),
         Kind::Duration => rules::DURATION_ALLOWED.to_owned(),
+        Kind::Flag => "true or false".to_owned(),
         Kind::Choice(words) => {
             words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
         }

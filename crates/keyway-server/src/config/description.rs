@@ -34,6 +34,8 @@ pub(super) enum Kind {
     Count(u64),
     /// Whole seconds, or a text such as `500ms`, `30s` or `2m`.
     Duration,
+    /// `true` or `false`.
+    Flag,
     Choice(&'static [&'static str]),
     Section(&'static Section),
     List(&'static Section, Least),
@@ -221,6 +223,12 @@ static PROVIDER: Section = Section {
             doc: "Its credential: \"env:NAME\", \"file:PATH\" (relative to this file), or the key itself, which is better not kept here. Absent sends none.",
             presence: Presence::Optional,
             kind: Kind::Text(&rules::SECRET_SOURCE),
+        },
+        Field {
+            name: "abort_stops_billing",
+            doc: "Whether it bills nothing of a streamed answer that is broken off before its end but what it sent by then; false where absent. If so, a stream whose whole bound does not fit its budget is admitted all the same, and ended where the budget ends.",
+            presence: Presence::Optional,
+            kind: Kind::Flag,
         },
     ],
 };

@@ -97,6 +97,8 @@ pub struct ProviderConfig {
     pub base_url: String,
     /// `None` sends no credential.
     pub api_key: Option<KeySecret>,
+    /// Whether a stream that is broken off is billed up to there, and no further.
+    pub abort_stops_billing: bool,
 }
 
 /// The API that a provider speaks.

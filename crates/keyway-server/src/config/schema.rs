@@ -47,6 +47,7 @@ fn of_kind(kind: &Kind) -> Map<String, Value> {
             {"type": "integer", "minimum": 0, "maximum": rules::DURATION_SECONDS_MAX},
             {"type": "string", "pattern": whole(rules::DURATION_PATTERN)},
         ]}),
+        Kind::Flag => json!({"type": "boolean"}),
         Kind::Choice(words) => json!({"type": "string", "enum": words}),
         Kind::Section(section) => return of_section(section),
         Kind::List(entry, Least::None) => json!({"type": "array", "items": of_section(entry)}),

@@ -47,6 +47,10 @@ impl<'a> View<'a> {
         duration(self.value(name)?.get_ref())
     }
 
+    pub(super) fn flag(self, name: &str) -> Option<bool> {
+        self.value(name)?.get_ref().as_bool()
+    }
+
     pub(super) fn section(self, name: &str) -> Option<View<'a>> {
         table(self.value(name)?.get_ref())
     }

@@ -15,6 +15,7 @@ use super::dry_run::{self, DryRunAnswer};
 use super::head::Head;
 use super::job::Job;
 use super::rate_refusal::rate_refusal;
+use super::rolling;
 use crate::app::App;
 use crate::entropy::random;
 use crate::http::body;
@@ -108,8 +109,19 @@ pub async fn chat_completion(
     let permit = permit
         .map_err(|error| rate_refusal(error, bound.tokens(), app.clock.now()))
         .map(Arc::new)?;
-    let app_of_job = Arc::clone(&app);
-    let job = Job { app: app_of_job, key, model, bound, id, wish, streamed, prompt_bytes, permit };
+    let may_roll = rolling::may_roll(&app, &request, &model, &wish);
+    let job = Job {
+        app: Arc::clone(&app),
+        key,
+        model,
+        bound,
+        id,
+        wish,
+        streamed,
+        may_roll,
+        prompt_bytes,
+        permit,
+    };
     let (head, answered) = Head::new();
     app.tasks.spawn(job.run(request, head));
     let broken = || Error::internal("a relay task ended without an answer").into();

@@ -31,6 +31,8 @@ const CLAMP_TIME_MAX: Duration = Duration::from_secs(4);
 pub(super) struct Wish {
     /// Lower `max_tokens` to what can be paid, rather than refuse.
     pub(super) clamps: bool,
+    /// It says itself what becomes of it at its limit: then nothing else does.
+    pub(super) is_explicit: bool,
     /// The most that the request may cost.
     pub(super) ceiling: Option<Nanos>,
 }
@@ -38,7 +40,8 @@ pub(super) struct Wish {
 impl Wish {
     /// `usual` is what the key says of all its requests.
     pub(super) fn of(headers: &HeaderMap, usual: OnLimit) -> Result<Self, Error> {
-        let on_limit = match single(headers, ON_LIMIT)? {
+        let word = single(headers, ON_LIMIT)?;
+        let on_limit = match word {
             None => usual,
             Some(word) => OnLimit::parse(word)
                 .ok_or_else(|| Error::invalid(ON_LIMIT, "must be refuse or clamp"))?,
@@ -48,7 +51,7 @@ impl Wish {
             let why = |error| format!("{error}; it takes an amount in USD, such as 0.05");
             Nanos::parse_limit(text).map_err(|error| Error::invalid(MAX_COST, why(error)))
         });
-        Ok(Self { clamps, ceiling: ceiling.transpose()? })
+        Ok(Self { clamps, is_explicit: word.is_some(), ceiling: ceiling.transpose()? })
     }
 
     /// Holds the request to its ceiling.
@@ -159,9 +162,13 @@ mod tests {
     #[test]
     fn wishes_are_read_and_anything_else_is_refused() {
         assert_eq!(wish(&[]), Ok(Wish::default()));
-        assert_eq!(wish(&[("x-keyway-on-limit", "refuse")]), Ok(Wish::default()));
+        let refuses = Wish { is_explicit: true, ..Wish::default() };
+        assert_eq!(wish(&[("x-keyway-on-limit", "refuse")]), Ok(refuses));
         let both = wish(&[("x-keyway-on-limit", "clamp"), ("x-keyway-max-cost", "0.000000005")]);
-        assert_eq!(both, Ok(Wish { clamps: true, ceiling: Some(Nanos::new(5)) }));
+        assert_eq!(
+            both,
+            Ok(Wish { clamps: true, is_explicit: true, ceiling: Some(Nanos::new(5)) })
+        );
         for value in ["", "Clamp", "clamp,refuse", "1"] {
             let message = wish(&[("x-keyway-on-limit", value)]).expect_err(value);
             assert!(message.contains("refuse or clamp"), "{message}");

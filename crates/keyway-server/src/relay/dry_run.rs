@@ -18,6 +18,7 @@ use super::bound::Bound;
 use super::clamp::{Wish, max_tokens, shorten};
 use super::meter::path;
 use super::refusal::{REQUEST, limit_source, refusal};
+use super::rolling;
 use crate::app::App;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
@@ -36,9 +37,12 @@ pub struct DryRunAnswer {
 struct DryRun {
     /// Whether it would be admitted at once.
     admitted: bool,
-    /// What it would reserve: the most that it may cost.
+    /// What it would reserve: the most that it may cost, or of one that is `rolling` the most that its
+    /// beginning may.
     #[schema(value_type = f64)]
     reserves: Usd,
+    /// Whether it would be admitted without the most that it may cost, and ended where its budget does.
+    rolling: bool,
     /// The most tokens that each answer may have, lowered where the request says so.
     max_tokens: u64,
     /// What has to afford it.
@@ -107,17 +111,25 @@ pub(super) async fn answer(
         bound = shorter;
         refused = first_refusal(app, &accounts, bound.cost);
     }
+    let mut reserves = bound.cost;
+    let may_roll = error.is_none() && rolling::may_roll(app, &request, model, wish);
+    let slice = refused.filter(|_| may_roll).and_then(|it| rolling::first_slice(&bound, &it));
+    if let Some(slice) = slice {
+        reserves = slice;
+        refused = first_refusal(app, &accounts, slice);
+    }
     if let (Some(refused), None) = (&refused, &error) {
         error = Some(refusal(refused, &bound, &key, &app.public_url));
     }
     let standings = accounts.iter().map(|(id, account)| {
-        DryRunBudget::of_account(*id, &app.meter.would_admit(*id, account, bound.cost).standing)
+        DryRunBudget::of_account(*id, &app.meter.would_admit(*id, account, reserves).standing)
     });
     let mut budgets: Vec<_> = standings.collect();
     budgets.extend(wish.ceiling.map(DryRunBudget::of_request));
     let data = DryRun {
         admitted: error.is_none(),
-        reserves: Usd(bound.cost),
+        reserves: Usd(reserves),
+        rolling: slice.is_some(),
         max_tokens: max_tokens(&request, model),
         budgets,
         status: error.as_ref().map(|error| error.status().as_u16()),

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::StatusCode;
-use keyway_core::ledger::{Ending, Metered, Outcome, Settlement};
+use keyway_core::ledger::{Ending, Metered, Outcome, Refusal, Settlement};
 use keyway_core::pricing::{Cost, Pricing, Usage};
 use keyway_core::store::StoreError;
 use keyway_providers::openai::{self, Envelope, Receipt};
@@ -14,6 +14,7 @@ use super::bound::Bound;
 use super::meter::Late;
 use super::pass::Pass;
 use super::rates::Permit;
+use super::refusal;
 use crate::app::App;
 
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(super) struct Exchange {
     pub(super) metered: Arc<Metered>,
     pub(super) envelope: Envelope,
     pub(super) bound: Bound,
+    /// It was admitted without its whole bound, and holds more ahead of what it delivers.
+    pub(super) rolling: bool,
     /// The price of the endpoint that answers.
     pub(super) pricing: Pricing,
     /// UTF-8 bytes of the prompt's text, for estimates.
@@ -71,6 +74,20 @@ impl Exchange {
         log(&settlement);
         let cost = if ended.free { Cost::default() } else { cost };
         Ok(Receipt { usage, cost, charge: settlement.charge })
+    }
+
+    /// What was used and charged, and the end of a stream.
+    pub(super) fn closing_events(&self, receipt: &Receipt) -> Bytes {
+        let mut last = BytesMut::new();
+        last.extend_from_slice(&sse::data(&openai::usage_chunk(&self.envelope, receipt)));
+        last.extend_from_slice(&sse::data(sse::DONE));
+        last.freeze()
+    }
+
+    /// The last chunk of a stream that ends because no budget affords more.
+    pub(super) fn limit_event(&self, refusal: &Refusal) -> Bytes {
+        let why = refusal::explanation(refusal);
+        sse::data(&openai::length_chunk(&self.envelope, why))
     }
 
     /// The last event of a stream that fails after its first byte.

@@ -52,6 +52,8 @@ pub(super) struct Job {
     pub(super) id: GenerationId,
     pub(super) wish: Wish,
     pub(super) streamed: bool,
+    /// Whether it may be admitted without its whole bound.
+    pub(super) may_roll: bool,
     /// UTF-8 bytes of the prompt's text, for estimates.
     pub(super) prompt_bytes: u64,
     /// Ended once the request is, before the client can know that it is.
@@ -125,9 +127,9 @@ impl Job {
     /// Reserves the bound on the key's account.
     async fn admit(&mut self, request: &mut ChatRequest) -> Result<Metered, ApiError> {
         let admitted_at = self.app.clock.now();
-        let reserved = self.reserve(request).await;
+        let reserved = self.reserve_or_roll(request).await;
         let (app, key) = (&self.app, &self.key);
-        let windows = reserved.map_err(|error| match error {
+        let (windows, reserved) = reserved.map_err(|error| match error {
             ReserveError::Refused(it) => refusal(&it, &self.bound, key, &app.public_url),
             ReserveError::Key(error) => refused_key(error),
             ReserveError::Store(error) => error.into(),
@@ -138,7 +140,7 @@ impl Job {
             key: key.id,
             accounts: path(key).to_vec(),
             windows,
-            reserved: self.bound.cost,
+            reserved,
             model: self.model.id.clone(),
             provider: String::new(),
             streamed: self.streamed,
@@ -176,16 +178,16 @@ impl Job {
         client: Client,
     ) {
         let Dispatched { endpoint, upstream, reply } = dispatched;
-        let exchange = self.exchange(metered, pass, endpoint, &upstream.name);
+        let mut exchange = self.exchange(metered, pass, endpoint, &upstream.name);
         match (reply, client) {
             (Reply::Whole(whole), Client::Waiting(head)) => {
                 head.answer(give_whole(&exchange, whole).await);
             }
             (Reply::Stream(first, rest), Client::Waiting(head)) => {
-                open_stream(&exchange, first, rest, head).await;
+                open_stream(&mut exchange, first, rest, head).await;
             }
             (Reply::Stream(first, rest), Client::Streaming(events)) => {
-                Pump::resume(&exchange, events).run(first, rest).await;
+                Pump::resume(&mut exchange, events).run(first, rest).await;
             }
             (Reply::Whole(_), Client::Streaming(_)) => {
                 unreachable!("only a request that streams is kept alive")
@@ -238,6 +240,7 @@ impl Job {
                 created: self.app.clock.now().as_seconds(),
             },
             bound: self.bound,
+            rolling: metered.reserved < self.bound.cost,
             pricing,
             prompt_bytes: self.prompt_bytes,
             permit: Arc::clone(&self.permit),
@@ -274,11 +277,12 @@ async fn give_whole(exchange: &Exchange, whole: Answer) -> Result<Response, ApiE
 }
 
 /// The first byte waits for the mark, the last for the charge.
-async fn open_stream(exchange: &Exchange, first: Chunk, rest: ChunkStream, head: Head) {
+async fn open_stream(exchange: &mut Exchange, first: Chunk, rest: ChunkStream, head: Head) {
     let (events, body) = mpsc::channel::<Bytes>(CLIENT_EVENTS_MAX);
+    let id = exchange.metered.id;
     match Pump::open(exchange, events).await {
         Ok(pump) => {
-            head.answer(Ok(stream_response(&exchange.metered.id, body)));
+            head.answer(Ok(stream_response(&id, body)));
             pump.run(first, rest).await;
         }
         Err(halt) => {

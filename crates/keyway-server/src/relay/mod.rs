@@ -5,6 +5,7 @@
 //! client's disappearance cannot cancel.
 
 pub mod bound;
+mod broken;
 pub mod catalogue;
 pub mod chat;
 mod clamp;
@@ -19,4 +20,5 @@ mod pump;
 mod rate_refusal;
 pub mod rates;
 mod refusal;
+mod rolling;
 pub mod upstream;

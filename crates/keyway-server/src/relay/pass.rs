@@ -44,7 +44,7 @@ impl Pass {
     pub(super) async fn check(&self) -> Result<(), Halt> {
         self.app.node.confirm().await.map_err(Halt::Store)?;
         if self.place.is_closed() {
-            return Err(Halt::Revoked(AuthError::Closed));
+            return Err(Halt::closed());
         }
         match self.app.keyring.renew(&self.key, self.app.clock.now()).await {
             Ok(_) => Ok(()),
@@ -66,7 +66,7 @@ impl Pass {
     pub(super) async fn revoked(&self) -> Halt {
         tokio::select! {
             biased;
-            () = self.place.closed() => Halt::Revoked(AuthError::Closed),
+            () = self.place.closed() => Halt::closed(),
             () = self.expired() => Halt::Revoked(AuthError::Expired),
         }
     }
@@ -85,6 +85,11 @@ impl Pass {
 }
 
 impl Halt {
+    /// The key was disabled or deleted meanwhile.
+    pub(super) const fn closed() -> Self {
+        Self::Revoked(AuthError::Closed)
+    }
+
     pub(super) fn ending(&self) -> Ending {
         match self {
             Self::Revoked(_) => Ending::Revoked,

@@ -10,17 +10,17 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use keyway_core::ledger::Ending;
 use keyway_core::pricing::Usage;
-use keyway_providers::openai::{self, Chunk, StreamEvent};
+use keyway_providers::openai::{Chunk, StreamEvent};
 use keyway_providers::sse;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::broken::Break;
 use super::exchange::{Ended, Exchange};
 use super::job::KEEP_ALIVE;
 use super::meter::Late;
 use super::pass::Halt;
 use super::upstream::{ChunkStream, Failure};
-use crate::http::caller::refused_key;
 
 /// Completion tokens that are authorised ahead of delivery, each time. After a crash an answer is
 /// charged at most this much beyond what was delivered.
@@ -33,7 +33,7 @@ const DRAIN_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
 /// One streamed answer in motion.
 pub(super) struct Pump<'a> {
-    exchange: &'a Exchange,
+    exchange: &'a mut Exchange,
     /// `None` once the client has left.
     client: Option<mpsc::Sender<Bytes>>,
     drain_until: Option<Instant>,
@@ -43,17 +43,10 @@ pub(super) struct Pump<'a> {
     /// UTF-8 bytes of output that the provider sent, and that the client was given.
     received_bytes: u64,
     delivered_bytes: u64,
+    /// Chunks with output that the client was given.
+    delivered_chunks: u64,
     usage: Option<Usage>,
     finish_reason: Option<String>,
-}
-
-/// What ended the flow, with what the client is to be told.
-struct Break {
-    ending: Ending,
-    status: StatusCode,
-    message: String,
-    /// A word of the contract's vocabulary (C.4).
-    error_type: &'static str,
 }
 
 enum Step {
@@ -65,20 +58,25 @@ enum Step {
 impl<'a> Pump<'a> {
     /// The first-byte gate: durably marks the request as being answered.
     pub(super) async fn open(
-        exchange: &'a Exchange,
+        exchange: &'a mut Exchange,
         client: mpsc::Sender<Bytes>,
     ) -> Result<Self, Halt> {
         let mut pump = Self::new(exchange, client, 0);
+        // As much is held from the beginning.
         pump.authorise(AUTHORISE_TOKENS).await?;
         Ok(pump)
     }
 
     /// Goes on where the gate was passed before: up to [`AUTHORISE_TOKENS`] are authorised.
-    pub(super) fn resume(exchange: &'a Exchange, client: mpsc::Sender<Bytes>) -> Self {
+    pub(super) fn resume(exchange: &'a mut Exchange, client: mpsc::Sender<Bytes>) -> Self {
         Self::new(exchange, client, AUTHORISE_TOKENS)
     }
 
-    fn new(exchange: &'a Exchange, client: mpsc::Sender<Bytes>, authorised_tokens: u64) -> Self {
+    fn new(
+        exchange: &'a mut Exchange,
+        client: mpsc::Sender<Bytes>,
+        authorised_tokens: u64,
+    ) -> Self {
         Self {
             exchange,
             client: Some(client),
@@ -87,6 +85,7 @@ impl<'a> Pump<'a> {
             authorised_tokens,
             received_bytes: 0,
             delivered_bytes: 0,
+            delivered_chunks: 0,
             usage: None,
             finish_reason: None,
         }
@@ -98,23 +97,21 @@ impl<'a> Pump<'a> {
         let ending = match &flow {
             Ok(()) if self.client.is_none() => Ending::ClientLeft,
             Ok(()) => Ending::Completed,
-            Err(broken) => broken.ending,
+            Err(broken) => broken.ending(),
         };
+        self.hold_what_was_counted().await;
         let ended = self.ended(ending);
         let last = match (self.exchange.settle(ended, Late::Charge).await, flow) {
-            (Ok(receipt), Ok(())) => {
-                let mut last = BytesMut::new();
-                last.extend_from_slice(&sse::data(&openai::usage_chunk(
-                    &self.exchange.envelope,
-                    &receipt,
-                )));
-                last.extend_from_slice(&sse::data(sse::DONE));
+            (Ok(receipt), Ok(())) => self.exchange.closing_events(&receipt),
+            (Ok(receipt), Err(Break::Limit(refusal))) => {
+                let mut last = BytesMut::from(self.exchange.limit_event(&refusal));
+                last.extend_from_slice(&self.exchange.closing_events(&receipt));
                 last.freeze()
             }
-            (_, Err(broken)) => {
-                self.exchange.error_event(broken.status, &broken.message, broken.error_type)
+            (_, Err(Break::Failed { status, message, error_type, .. })) => {
+                self.exchange.error_event(status, &message, error_type)
             }
-            (Err(_), Ok(())) => {
+            (Err(_), Ok(()) | Err(Break::Limit(_))) => {
                 let message = "The answer's charge could not be recorded in time; it will be.";
                 self.exchange.error_event(StatusCode::SERVICE_UNAVAILABLE, message, "server")
             }
@@ -163,6 +160,10 @@ impl<'a> Pump<'a> {
         let cut = self.exchange.app.cut.clone();
         let mut next = pin!(stream.next());
         loop {
+            if self.client.is_none() && self.exchange.rolling {
+                // Nothing more is billed from here on, and nothing more is held.
+                return Step::DrainedEnough;
+            }
             let drained = self.drain_until.unwrap_or_else(|| Instant::now() + DRAIN_TIME_MAX);
             let client = self.client.clone();
             let gone = async {
@@ -212,13 +213,16 @@ impl<'a> Pump<'a> {
         if !chunk.carries_choices() || self.client.is_none() {
             return Ok(());
         }
-        // A token is at least a byte, so this many tokens cover what will have been delivered.
         let delivered = self.delivered_bytes.saturating_add(bytes);
-        if delivered > self.authorised_tokens {
-            self.authorise(delivered.saturating_add(AUTHORISE_TOKENS)).await?;
+        let chunks = self.delivered_chunks.saturating_add(u64::from(bytes > 0));
+        // So many tokens cover what will have been delivered.
+        let tokens = self.exchange.tokens(delivered, chunks);
+        if tokens > self.authorised_tokens {
+            let ahead = self.exchange.hold_ahead(tokens).await?;
+            self.authorise(ahead).await?;
         }
         if self.give(sse::data(&chunk.render(&self.exchange.envelope))).await? {
-            self.delivered_bytes = delivered;
+            (self.delivered_bytes, self.delivered_chunks) = (delivered, chunks);
         }
         Ok(())
     }
@@ -233,6 +237,16 @@ impl<'a> Pump<'a> {
         self.exchange.pass.check().await?;
         self.authorised_tokens = tokens;
         Ok(())
+    }
+
+    /// A rolling reservation may be too small for what the provider counted: then as much as can be had
+    /// is held before it is charged.
+    async fn hold_what_was_counted(&mut self) {
+        if let (true, Some(usage)) = (self.exchange.rolling, self.usage)
+            && self.exchange.hold(usage.completion_tokens).await.is_err()
+        {
+            tracing::debug!(id = %self.exchange.metered.id, "more was counted than could be held");
+        }
     }
 
     /// Answers whether the client has it, or will when it reads on.
@@ -272,51 +286,14 @@ impl<'a> Pump<'a> {
         let nothing_said = self.received_bytes == 0
             && self.finish_reason.is_none()
             && self.usage.is_some_and(|usage| usage.completion_tokens == 0);
-        let cut = matches!(ending, Ending::Stopped | Ending::Revoked);
+        let cut = matches!(ending, Ending::Stopped | Ending::Revoked | Ending::LimitReached)
+            || (self.exchange.rolling && ending == Ending::ClientLeft);
         let nothing_given = ending == Ending::Revoked && self.delivered_bytes == 0;
         Ended {
             ending,
             usage: self.usage,
             output_bytes: if cut { self.delivered_bytes } else { self.received_bytes },
             free: ending == Ending::ProviderFailed || nothing_said || nothing_given,
-        }
-    }
-}
-
-impl Break {
-    fn provider(status: Option<StatusCode>, message: String) -> Self {
-        let status = status.unwrap_or(StatusCode::BAD_GATEWAY);
-        let error_type = match status.as_u16() {
-            429 => "rate_limit_exceeded",
-            503 => "provider_overloaded",
-            504 => "timeout",
-            _ => "provider_unavailable",
-        };
-        Self { ending: Ending::ProviderFailed, status, message, error_type }
-    }
-
-    fn stopped(message: &str) -> Self {
-        Self {
-            ending: Ending::Stopped,
-            status: StatusCode::SERVICE_UNAVAILABLE,
-            message: message.to_owned(),
-            error_type: "provider_overloaded",
-        }
-    }
-}
-
-impl From<Halt> for Break {
-    fn from(halt: Halt) -> Self {
-        let ending = halt.ending();
-        let error = match halt {
-            Halt::Store(_) => return Self::stopped("The store cannot be written"),
-            Halt::Revoked(error) => refused_key(error),
-        };
-        Self {
-            ending,
-            status: error.status(),
-            message: error.message().to_owned(),
-            error_type: error.error_type(),
         }
     }
 }

@@ -6,7 +6,7 @@ use keyway_core::id::AccountId;
 use keyway_core::key::KeyRecord;
 use keyway_core::ledger::{Refusal, RefusalReason};
 use keyway_core::money::Nanos;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::bound::Bound;
 use super::clamp::MAX_COST;
@@ -64,15 +64,40 @@ pub(super) fn refusal(
             ),
         ),
     };
-    ApiError::from(error)
-        .with_metadata("limit_source", limit_source(refusal.account))
-        .with_metadata("limit", Usd(refusal.limit).to_json())
-        .with_metadata("limit_reset", refusal.reset.map(ResetInterval::as_str))
-        .with_metadata("resets_at", refusal.resets_at.map(|at| at.to_string()))
-        .with_metadata("spent", Usd(refusal.spent).to_json())
-        .with_metadata("held", Usd(refusal.held).to_json())
+    figures(refusal)
+        .into_iter()
+        .fold(ApiError::from(error), |error, (name, figure)| error.with_metadata(name, figure))
         .with_metadata("requested", Usd(refusal.bound).to_json())
         .with_metadata("affordable_tokens", bound.affordable_tokens(available))
+}
+
+/// The budget that refuses, and how it stands.
+fn figures(refusal: &Refusal) -> [(&'static str, Value); 6] {
+    [
+        ("limit_source", limit_source(refusal.account).into()),
+        ("limit", Usd(refusal.limit).to_json()),
+        ("limit_reset", refusal.reset.map(ResetInterval::as_str).into()),
+        ("resets_at", refusal.resets_at.map(|at| at.to_string()).into()),
+        ("spent", Usd(refusal.spent).to_json()),
+        ("held", Usd(refusal.held).to_json()),
+    ]
+}
+
+/// Why a stream ends before its model has said everything.
+pub(super) fn explanation(refusal: &Refusal) -> Map<String, Value> {
+    let message = format!(
+        "The answer ends here: more of it is not affordable. ${} of the {} limit of ${} are spent, ${} \
+         are held by requests in flight, this one among them.",
+        refusal.spent,
+        limit_name(refusal.reset),
+        refusal.limit,
+        refusal.held,
+    );
+    let mut why = Map::new();
+    why.insert("error_type".to_owned(), "payment_required".into());
+    why.insert("message".to_owned(), message.into());
+    why.extend(figures(refusal).map(|(name, figure)| (name.to_owned(), figure)));
+    why
 }
 
 /// The request may cost more than it says itself that it may.

@@ -18,6 +18,7 @@ mod providers;
 mod rates;
 mod rates_minute;
 mod revocation;
+mod rolling;
 mod rotation;
 mod routes;
 mod secrets;

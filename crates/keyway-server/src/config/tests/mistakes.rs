@@ -15,7 +15,7 @@ const DURATION: &str = "whole seconds, such as 30, or a text such as \"500ms\", 
                         one day at most";
 const CREDENTIAL: &str =
     "1 to 8192 visible ASCII characters without spaces; leave api_key out to send none";
-const PROVIDER_FIELDS: &str = "slug, name, dialect, base_url, api_key";
+const PROVIDER_FIELDS: &str = "slug, name, dialect, base_url, api_key, abort_stops_billing";
 
 /// What replaces a text in [`WHOLE`], and the mistake that this is.
 struct Case<'a> {
@@ -114,6 +114,12 @@ fn wrong_types_are_named() {
     let text = "is an integer, not a string; put it between quotation marks";
     let price = "is a float, not a string; put it between quotation marks";
     check(&[
+        case(
+            "name = \"Acme\"",
+            "abort_stops_billing = \"yes\"",
+            "14:23: providers[0].abort_stops_billing: is a string",
+            "true or false",
+        ),
         case("slug = \"spare\"", "slug = 7", &format!("47:8: providers[2].slug: {text}"), SLUG),
         case(
             "\"0.000001\"",

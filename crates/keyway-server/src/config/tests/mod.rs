@@ -254,6 +254,16 @@ fn a_file_that_cannot_be_read_is_named() {
     assert_eq!(Config::load(&path).expect("it is valid").models.len(), 2);
 }
 
+#[test]
+fn a_provider_bills_on_unless_it_is_said_not_to() {
+    for (said, stops) in [("true", true), ("false", false)] {
+        let text = WHOLE.replace("name = \"Acme\"", &format!("abort_stops_billing = {said}"));
+        let config = parse(&text).expect("it is valid");
+        let read: Vec<_> = config.providers.iter().map(|it| it.abort_stops_billing).collect();
+        assert_eq!(read, [stops, false, false]);
+    }
+}
+
 /// `keyway config schema > crates/keyway-server/config.schema.json` brings the file up to date.
 #[test]
 fn the_committed_schema_is_the_one_of_the_code() {

@@ -3,6 +3,7 @@
 //! The ledger decides, in memory; the meter carries what it decided to the store and back. It holds
 //! its lock for decisions only, never across a wait.
 
+mod extend;
 mod leases;
 mod settle;
 

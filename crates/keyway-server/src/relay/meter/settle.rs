@@ -73,6 +73,8 @@ impl Meter {
             if state.ledger.epoch() != request.epoch {
                 return Err(StoreError::Fenced);
             }
+            // One that is broken off while it waits to hold more waits no longer.
+            state.waiting.remove(&request.id);
             state.ledger.settle(request, outcome, self.clock.now())
         };
         let Some(settlement) = settlement else {

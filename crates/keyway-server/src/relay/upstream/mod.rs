@@ -25,6 +25,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_mins(10);
 pub struct Upstream {
     /// For people, as answers name it.
     pub name: String,
+    /// Whether a stream that is broken off is billed up to there, and no further.
+    pub abort_stops_billing: bool,
     dialect: Connection,
 }
 
@@ -79,9 +81,14 @@ pub fn connect(config: &Config) -> HashMap<String, Upstream> {
         let dialect = match provider.dialect {
             Dialect::OpenAi => Connection::OpenAi(Box::new(OpenAi::new(provider, egress.clone()))),
         };
-        (provider.slug.clone(), Upstream { name: provider.name.clone(), dialect })
+        let (name, abort_stops_billing) = (provider.name.clone(), provider.abort_stops_billing);
+        (provider.slug.clone(), Upstream { name, abort_stops_billing, dialect })
     });
-    let built_in = Upstream { name: "Keyway".to_owned(), dialect: Connection::Echo };
+    let built_in = Upstream {
+        name: "Keyway".to_owned(),
+        abort_stops_billing: true,
+        dialect: Connection::Echo,
+    };
     configured.chain([(BUILT_IN_PROVIDER.to_owned(), built_in)]).collect()
 }
 
