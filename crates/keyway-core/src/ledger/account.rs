@@ -6,8 +6,9 @@ use super::CALL_SECONDS;
 use super::lease::{Figures, LeaseCall, Slice};
 use super::refusal::{Refusal, RefusalReason};
 use super::reservation::Hold;
+use super::waiting::Waiting;
 use crate::clock::Timestamp;
-use crate::id::{AccountId, GenerationId};
+use crate::id::AccountId;
 use crate::key::Terms;
 use crate::money::Nanos;
 use crate::planted::{Bug, planted};
@@ -33,17 +34,6 @@ impl Lease {
     pub(super) fn idle(&self) -> Nanos {
         self.granted.saturating_sub(self.held)
     }
-}
-
-/// A request that waits at an account.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting {
-    pub(super) id: GenerationId,
-    /// What it is to hold in all, and what of that it does not hold yet.
-    pub(super) bound: Nanos,
-    pub(super) more: Nanos,
-    /// The lease that it holds the rest of; `None` for one that holds nothing.
-    pub(super) slice: Option<Slice>,
 }
 
 #[derive(Debug)]
@@ -186,7 +176,7 @@ impl Account {
 
     /// What the limit leaves after all charges, as far as is known for sure: it may be less by now,
     /// and is never more.
-    fn left(&self) -> Option<Nanos> {
+    pub(super) fn left(&self) -> Option<Nanos> {
         let known = self.known?;
         let left = self.state.terms.limit?.saturating_sub(known.spent);
         if planted(Bug::RefusesForHolds) {
@@ -291,11 +281,6 @@ impl Account {
         }
     }
 
-    /// Takes a request out of those that wait here.
-    pub(super) fn leave(&mut self, id: GenerationId) {
-        self.waiting.retain(|waiting| waiting.id != id);
-    }
-
     /// Gives a hold back, less what was drawn from its lease. Answers whether what is left of the
     /// lease has a place to go.
     pub(super) fn release(&mut self, hold: &Hold, bound: Nanos) -> bool {
@@ -323,29 +308,6 @@ impl Account {
     pub(super) fn recall(&mut self) {
         self.recalled = true;
         self.sole = false;
-    }
-
-    /// Takes out what waits here and has to be looked at: all that may fit now, and all that never
-    /// will. What stays keeps its order.
-    pub(super) fn take_decidable(&mut self) -> Vec<Waiting> {
-        let free_for_all = !self.state.open || self.state.terms.limit.is_none();
-        let (mut idle, left) = (self.idle(), self.left());
-        let (mut taken, mut kept) = (Vec::new(), VecDeque::new());
-        for waiting in std::mem::take(&mut self.waiting) {
-            let fits = waiting.more <= idle;
-            if fits {
-                idle = idle.saturating_sub(waiting.more);
-            }
-            let ended = waiting.slice.is_some_and(|slice| slice != self.current);
-            let never = ended || left.is_some_and(|left| waiting.bound > left);
-            if fits || free_for_all || never {
-                taken.push(waiting);
-            } else {
-                kept.push_back(waiting);
-            }
-        }
-        self.waiting = kept;
-        taken
     }
 
     /// Whether the store could not say how the budget stands.

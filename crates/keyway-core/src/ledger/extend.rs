@@ -1,7 +1,7 @@
 //! A reservation that grows while its answer is delivered.
 
-use super::account::Waiting;
 use super::refusal::{Refusal, RefusalReason};
+use super::waiting::Waiting;
 use super::{Admission, Ledger, WAITING_MAX};
 use crate::clock::Timestamp;
 use crate::id::GenerationId;

@@ -17,6 +17,7 @@ mod record;
 mod refusal;
 mod reservation;
 mod resolve;
+mod waiting;
 
 pub use account::AccountState;
 pub use forecast::{Forecast, Standing};
@@ -27,8 +28,9 @@ pub use reservation::Outcome;
 
 use std::collections::{BTreeSet, HashMap};
 
-use self::account::{Account, Waiting};
+use self::account::Account;
 use self::reservation::{Hold, Reservation, Stage};
+use self::waiting::Waiting;
 use crate::budget::Windows;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, Epoch, GenerationId};
