@@ -68,7 +68,10 @@ async fn gateway() -> (Arc<App>, Arc<GatedStore>, KeySecret) {
     let url = "http://gateway".to_owned();
     let app =
         App::start(&Config::default(), shared, installation, clock, url, "one".to_owned()).await;
-    (app.expect("started"), store, secret)
+    let app = app.expect("started");
+    // How many nodes share the limits it knows from its first poll on.
+    app.node.in_force().await.expect("polled");
+    (app, store, secret)
 }
 
 async fn ask(app: &Arc<App>, secret: &KeySecret, stream: bool) -> Response<Body> {
