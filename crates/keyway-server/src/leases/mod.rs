@@ -41,7 +41,7 @@ const CACHE_LEASE: Duration = Duration::from_millis(900);
 /// How long an answer under way waits for a node that is not sure of what it knows.
 const CONFIRM_PATIENCE: Duration = Duration::from_secs(1);
 /// After this no node serves without the change: its cache's lease and a round trip.
-const BARRIER: Duration = Duration::from_millis(1_000);
+const BARRIER: Duration = Duration::from_secs(1);
 /// How often a change that is waited for is looked after.
 const BARRIER_LOOK: Duration = Duration::from_millis(40);
 /// How long the one node of a store waits for itself.
