@@ -12,6 +12,7 @@ mod r1;
 mod r10;
 mod r11;
 mod r12;
+mod r14;
 mod r15;
 mod r16;
 mod r2;

@@ -26,6 +26,11 @@ const ASTRAY: &str = "
     SELECT (SELECT coalesce(sum(charge_nanos), 0) FROM generation)
          - (SELECT coalesce(sum(spent_nanos), 0) FROM account_window
             JOIN api_key USING (account_id) WHERE account_window.kind = 0)";
+/// What the installation was charged, in its windows and by day, beside its keys.
+const UNACCOUNTED: &str = "
+    SELECT (SELECT coalesce(sum(charge_nanos), 0) FROM generation) * 3
+         - (SELECT coalesce(sum(spent_nanos), 0) FROM account_window WHERE kind = 0 AND account_id = 0)
+         - (SELECT coalesce(sum(spent_nanos), 0) FROM usage_day)";
 const UNSETTLED: &str = "SELECT count(*) FROM generation WHERE charge_nanos IS NULL";
 const LEASED: &str = "SELECT count(*) FROM lease";
 const KEY: &str = "
@@ -162,6 +167,7 @@ fn damage(books: &Connection) -> rusqlite::Result<Vec<String>> {
     for (what, sql) in [
         ("windows that are not the sum of their charges", UNBALANCED),
         ("nano-dollars astray", ASTRAY),
+        ("nano-dollars that the installation or a day does not know", UNACCOUNTED),
         ("requests that were not settled", UNSETTLED),
         ("leases of ended runs", LEASED),
     ] {
