@@ -14,6 +14,7 @@ use tokio_postgres::Row;
 use crate::error::Failure;
 use crate::nodes;
 use crate::rows::{self, ACCOUNT, STATE_COLUMNS, nanos};
+use crate::spend::spend;
 
 pub(crate) async fn state(
     tx: &Transaction<'_>,
@@ -43,7 +44,7 @@ pub(crate) async fn get(
     now: Timestamp,
 ) -> Result<Option<AccountRecord>, Failure> {
     let Some(state) = state(tx, account).await? else { return Ok(None) };
-    Ok(Some(AccountRecord { state, spend: rows::spend(tx, account, now).await? }))
+    Ok(Some(AccountRecord { state, spend: spend(tx, account, now).await? }))
 }
 
 /// Sets the installation's budget. Answers whether it was another. `again`: an earlier try may have

@@ -15,6 +15,7 @@ mod nodes;
 mod open;
 mod prune;
 mod rows;
+mod spend;
 mod store;
 mod target;
 mod tls;

@@ -1,17 +1,13 @@
 //! Rows and domain values.
 
-use deadpool_postgres::Transaction;
 use keyway_core::budget::{ResetInterval, WindowKind};
 use keyway_core::clock::Timestamp;
 use keyway_core::id::{AccountId, KeyHash, KeyId, WorkspaceId};
-use keyway_core::key::{
-    KeyKind, KeyName, KeyRecord, KeySpend, OnLimit, SecretRecord, Terms, WindowSpend,
-};
+use keyway_core::key::{KeyKind, KeyName, KeyRecord, KeySpend, OnLimit, SecretRecord, Terms};
 use keyway_core::ledger::AccountState;
 use keyway_core::money::Nanos;
 use keyway_core::rate::{Figure, RateLimits};
 use keyway_core::secret::Tag;
-use keyway_core::store::WindowBalance;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -151,60 +147,4 @@ pub(crate) fn moment(row: &Row, column: usize) -> Timestamp {
 
 pub(crate) fn optional_moment(row: &Row, column: usize) -> Option<Timestamp> {
     row.get::<_, Option<i64>>(column).map(Timestamp::from_micros)
-}
-
-/// The newest window of each kind that the account has a charge in, and when the last was made.
-pub(crate) async fn newest_windows(
-    tx: &Transaction<'_>,
-    account: AccountId,
-) -> Result<([WindowBalance; 4], Option<Timestamp>), Failure> {
-    let statement = tx
-        .prepare_cached(
-            "SELECT starts_at, spent_nanos, byok_nanos, last_at FROM account_window
-             WHERE account_id = $1 AND kind = $2 ORDER BY starts_at DESC LIMIT 1",
-        )
-        .await?;
-    let mut windows = [WindowBalance::default(); 4];
-    let mut last_at = None;
-    for kind in WindowKind::ALL {
-        if let Some(row) = tx.query_opt(&statement, &[&account.0, &window_number(kind)]).await? {
-            let spend = WindowSpend { spent: nanos(&row, 1), byok: nanos(&row, 2) };
-            windows[kind.index()] = WindowBalance { starts_at: moment(&row, 0), spend };
-            if kind == WindowKind::Total {
-                last_at = Some(moment(&row, 3));
-            }
-        }
-    }
-    Ok((windows, last_at))
-}
-
-/// The key with what it has spent.
-pub(crate) async fn with_spend(
-    tx: &Transaction<'_>,
-    mut key: KeyRecord,
-    now: Timestamp,
-) -> Result<KeyRecord, Failure> {
-    key.spend = spend(tx, key.account, now).await?;
-    Ok(key)
-}
-
-/// What was spent in the windows that are open at `now`. One that began later is open still: the
-/// clock went back, and a window that ended never opens again.
-pub(crate) async fn spend(
-    tx: &Transaction<'_>,
-    account: AccountId,
-    now: Timestamp,
-) -> Result<KeySpend, Failure> {
-    let (newest, last_used_at) = newest_windows(tx, account).await?;
-    let mut windows = [WindowSpend::default(); 4];
-    for kind in WindowKind::ALL {
-        let window = newest[kind.index()];
-        if window.starts_at >= kind.starts_at(now) {
-            windows[kind.index()] = window.spend;
-        }
-    }
-    let sql = "SELECT coalesce(sum(outstanding_nanos), 0)::BIGINT FROM lease WHERE account_id = $1";
-    let statement = tx.prepare_cached(sql).await?;
-    let leased = nanos(&tx.query_one(&statement, &[&account.0]).await?, 0);
-    Ok(KeySpend { windows, leased, last_used_at })
 }

@@ -19,7 +19,7 @@ use crate::error::Failure;
 use crate::open::{self, OpenError, Opened, PostgresOptions};
 use crate::transact::transact;
 use crate::writer::Writer;
-use crate::{accounts, keys, leases, ledger, nodes, prune, rows};
+use crate::{accounts, keys, leases, ledger, nodes, prune, spend};
 
 /// An open installation, which other nodes may have open too.
 #[derive(Debug)]
@@ -161,8 +161,7 @@ impl Store for PostgresStore {
     }
 
     async fn balance(&self, account: AccountId) -> Result<Balance, StoreError> {
-        let (balance, _) = transact!(self.pool, |tx, _again| rows::newest_windows(tx, account))?;
-        Ok(balance)
+        transact!(self.pool, |tx, _again| spend::balance(tx, account))
     }
 
     async fn mark(&self, mark: AnswerMark) -> Result<(), StoreError> {

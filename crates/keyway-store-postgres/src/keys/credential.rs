@@ -7,7 +7,8 @@ use keyway_core::key::SecretRecord;
 use keyway_core::store::Credential;
 
 use crate::error::Failure;
-use crate::rows::{self, KEY, KEY_COLUMNS, SECRET_COLUMNS, with_spend};
+use crate::rows::{self, KEY, KEY_COLUMNS, SECRET_COLUMNS};
+use crate::spend::spend;
 
 /// The key that `hash` is or was a secret of, with all its secrets.
 pub(crate) async fn find(
@@ -22,7 +23,8 @@ pub(crate) async fn find(
     let hash: &[u8] = hash.as_bytes();
     let found = tx.query_opt(&tx.prepare_cached(&sql).await?, &[&hash]).await?;
     let Some(row) = found else { return Ok(None) };
-    let key = with_spend(tx, rows::key(&row)?, now).await?;
+    let mut key = rows::key(&row)?;
+    key.spend = spend(tx, key.account, now).await?;
     let sql = format!("SELECT {SECRET_COLUMNS} FROM key_secret WHERE key_id = $1 ORDER BY hash");
     let secrets = tx.query(&tx.prepare_cached(&sql).await?, &[&key.id.0]).await?;
     let secrets: Result<Vec<_>, Failure> = secrets.iter().map(rows::secret).collect();

@@ -6,7 +6,8 @@ use keyway_core::id::KeyHash;
 use keyway_core::key::{KeyKind, KeyRecord};
 
 use crate::error::Failure;
-use crate::rows::{self, KEY, KEY_COLUMNS, kind_name, with_spend};
+use crate::rows::{self, KEY, KEY_COLUMNS, kind_name};
+use crate::spend::spend;
 
 /// The key of `kind` that `hash` belongs to, with its spend at `now`.
 pub(crate) async fn find(
@@ -23,10 +24,10 @@ pub(crate) async fn find(
     let statement = tx.prepare_cached(&sql).await?;
     let hash: &[u8] = hash.as_bytes();
     let found = tx.query_opt(&statement, &[&hash, &now.as_micros(), &kind_name(kind)]).await?;
-    match found {
-        Some(row) => Ok(Some(with_spend(tx, rows::key(&row)?, now).await?)),
-        None => Ok(None),
-    }
+    let Some(row) = found else { return Ok(None) };
+    let mut key = rows::key(&row)?;
+    key.spend = spend(tx, key.account, now).await?;
+    Ok(Some(key))
 }
 
 /// The same, with its row locked until the commit: changes to one key are made one after the other.

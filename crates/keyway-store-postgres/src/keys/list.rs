@@ -7,7 +7,8 @@ use keyway_core::store::{KeyPage, KeyQuery, KeySort, PageStart};
 use tokio_postgres::types::ToSql;
 
 use crate::error::Failure;
-use crate::rows::{self, KEY, KEY_COLUMNS, kind_name, with_spend};
+use crate::rows::{self, KEY, KEY_COLUMNS, kind_name};
+use crate::spend::with_spend;
 
 /// All-time spend of a key, by which a list may be ordered.
 const SPENT: &str = "coalesce((SELECT w.spent_nanos FROM account_window AS w
@@ -38,11 +39,9 @@ pub(crate) async fn list(
     let statement = tx.prepare_cached(&format!("{sql} ORDER BY {order}")).await?;
     let parameters: Vec<&(dyn ToSql + Sync)> =
         select.parameters.iter().map(|parameter| &**parameter as &(dyn ToSql + Sync)).collect();
-    let mut keys = Vec::new();
-    for row in tx.query(&statement, &parameters).await? {
-        keys.push(with_spend(tx, rows::key(&row)?, now).await?);
-    }
-    Ok(KeyPage::Keys(keys))
+    let found = tx.query(&statement, &parameters).await?;
+    let keys = found.iter().map(rows::key).collect::<Result<_, _>>()?;
+    Ok(KeyPage::Keys(with_spend(tx, keys, now).await?))
 }
 
 /// Where a key stands in every order.
