@@ -15,15 +15,18 @@ START_S_MAX = 30
 
 
 class Gateway:
-    """A running gateway on a data directory, and one connection to it that is kept open."""
+    """A running gateway on a data directory, and one connection to it that is kept open.
 
-    def __init__(self, binary, directory):
+    `variables` are set in its environment.
+    """
+
+    def __init__(self, binary, directory, variables=None):
         self.port = _free_port()
         self._log = open(pathlib.Path(directory).parent / "gateway.log", "ab")
         began = time.perf_counter()
         self._process = subprocess.Popen(
             [binary, "--listen", f"127.0.0.1:{self.port}", "--data-dir", directory],
-            env=_environment(),
+            env=_environment() | (variables or {}),
             # There is no keyway.toml beside it that could be taken by accident.
             cwd=pathlib.Path(directory).parent,
             stdout=self._log,
