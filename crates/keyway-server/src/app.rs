@@ -93,6 +93,11 @@ impl App {
         companions.spawn(Arc::clone(&node).run(leave.clone()));
         companions.spawn(Arc::clone(&node).prune(leave.clone()));
         companions.spawn(Arc::clone(&node).beat(leave.clone()));
+        if store.is_shared() {
+            // How many nodes share a key's limits is known from the first poll on; before that every
+            // request would be refused.
+            node.in_force().await?;
+        }
         Ok(Arc::new(Self {
             keyring,
             meter,
