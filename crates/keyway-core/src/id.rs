@@ -25,6 +25,11 @@ impl AccountId {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub i64);
 
+/// One history of a store. A fail-over that may have lost what was committed last begins another. Every
+/// number that the store gives out in it is larger than this one, and of no other history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timeline(pub i64);
+
 /// A workspace: the group of keys that a list shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct WorkspaceId(pub Uuid);

@@ -29,6 +29,10 @@ pub(crate) enum Bug {
     SettlesTwice,
     /// The hold is gone before the charge is durable.
     ReleasesEarly,
+    /// A node puts nothing back that a fail-over lost.
+    TestifiesNothing,
+    /// Of that, it puts back charges only.
+    ForgetsMarks,
     /// The store lets ended runs write.
     #[cfg(any(test, feature = "testing"))]
     NoFence,
@@ -53,6 +57,21 @@ pub(crate) enum Bug {
     /// The store keeps no trace of the leases that it takes away.
     #[cfg(any(test, feature = "testing"))]
     PrunesWithoutTrace,
+    /// The store charges again what is testified and there.
+    #[cfg(any(test, feature = "testing"))]
+    TestifiesTwice,
+    /// The store waits for nobody to put back what was lost.
+    #[cfg(any(test, feature = "testing"))]
+    WaitsForNobody,
+    /// The store lets runs go on that joined before it failed over.
+    #[cfg(any(test, feature = "testing"))]
+    KeepsOldRuns,
+    /// The store gives numbers out again that a fail-over lost.
+    #[cfg(any(test, feature = "testing"))]
+    NumbersAgain,
+    /// The store leaves keys valid whose revocation was lost.
+    #[cfg(any(test, feature = "testing"))]
+    RevivesKeys,
 }
 
 /// Whether `bug` is planted: never, outside of the simulation.

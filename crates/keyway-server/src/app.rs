@@ -88,7 +88,7 @@ impl App {
             clock,
             memory,
             companions.clone(),
-            joined.head,
+            joined,
         ));
         companions.spawn(Arc::clone(&node).run(leave.clone()));
         companions.spawn(Arc::clone(&node).prune(leave.clone()));

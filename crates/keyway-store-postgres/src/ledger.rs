@@ -48,19 +48,40 @@ pub(crate) async fn settle(
 ) -> Result<Settled, Failure> {
     let request = &settlement.request;
     insert(tx, request, Nanos::ZERO).await?;
-    let id: &[u8] = request.id.as_bytes();
-    let statement = tx
-        .prepare_cached(
-            "UPDATE generation SET charge_nanos = $2, byok_nanos = $3, overrun_nanos = $4,
-               absorbed_nanos = $5, prompt_tokens = $6, completion_tokens = $7, ending = $8,
-               estimated = $9, settled_at = $10, provider = $11,
-               reserved_nanos = greatest(reserved_nanos, $12)
-             WHERE id = $1 AND charge_nanos IS NULL",
-        )
-        .await?;
-    let written = tx
+    if fill(tx, settlement, "charge_nanos IS NULL").await? == 0 {
+        let id: &[u8] = request.id.as_bytes();
+        let sql = "SELECT charge_nanos, byok_nanos FROM generation WHERE id = $1";
+        let known = tx.query_one(&tx.prepare_cached(sql).await?, &[&id]).await?;
+        let same = nanos(&known, 0) == settlement.charge && nanos(&known, 1) == settlement.byok;
+        return Ok(if same { Settled::Repeated } else { Settled::Differs });
+    }
+    leases::draw(tx, request.epoch, &settlement.draws).await?;
+    bookings.book(settlement);
+    Ok(Settled::Applied)
+}
+
+/// Puts a charge in the place of one that was assumed when the run of the request was ended.
+pub(crate) async fn overwrite(tx: &Transaction<'_>, charge: &Settlement) -> Result<(), Failure> {
+    fill(tx, charge, "ending = 'crashed'").await.map(drop)
+}
+
+/// Fills in what is null until a request is settled, where `condition` holds. Answers how many rows.
+async fn fill(
+    tx: &Transaction<'_>,
+    settlement: &Settlement,
+    condition: &str,
+) -> Result<u64, Failure> {
+    let sql = format!(
+        "UPDATE generation SET charge_nanos = $2, byok_nanos = $3, overrun_nanos = $4,
+           absorbed_nanos = $5, prompt_tokens = $6, completion_tokens = $7, ending = $8,
+           estimated = $9, settled_at = $10, provider = $11,
+           reserved_nanos = greatest(reserved_nanos, $12)
+         WHERE id = $1 AND {condition}"
+    );
+    let id: &[u8] = settlement.request.id.as_bytes();
+    let filled = tx
         .execute(
-            &statement,
+            &tx.prepare_cached(&sql).await?,
             &[
                 &id,
                 &settlement.charge.get(),
@@ -72,20 +93,12 @@ pub(crate) async fn settle(
                 &settlement.ending.as_str(),
                 &settlement.estimated,
                 &settlement.settled_at.as_micros(),
-                &request.provider,
-                &request.reserved.get(),
+                &settlement.request.provider,
+                &settlement.request.reserved.get(),
             ],
         )
         .await?;
-    if written == 0 {
-        let sql = "SELECT charge_nanos, byok_nanos FROM generation WHERE id = $1";
-        let known = tx.query_one(&tx.prepare_cached(sql).await?, &[&id]).await?;
-        let same = nanos(&known, 0) == settlement.charge && nanos(&known, 1) == settlement.byok;
-        return Ok(if same { Settled::Repeated } else { Settled::Differs });
-    }
-    leases::draw(tx, request.epoch, &settlement.draws).await?;
-    bookings.book(settlement);
-    Ok(Settled::Applied)
+    Ok(filled)
 }
 
 /// Settles every row that an ended run left marked: what was authorised is charged.
@@ -101,18 +114,7 @@ pub(crate) async fn recover(
     let mut bookings = Bookings::default();
     for row in tx.query(&sql, &[&epoch.0]).await? {
         let record = generation(&row)?;
-        let settlement = Settlement {
-            request: Arc::new(record.request),
-            charge: record.authorised,
-            draws: Vec::new(),
-            byok: Nanos::ZERO,
-            overrun: Nanos::ZERO,
-            absorbed: Nanos::ZERO,
-            usage: Usage::default(),
-            ending: Ending::Crashed,
-            estimated: true,
-            settled_at: now,
-        };
+        let settlement = Settlement::crashed(Arc::new(record.request), record.authorised, now);
         settle(tx, &settlement, &mut bookings).await?;
         recovered += 1;
     }
@@ -183,8 +185,6 @@ fn generation(row: &Row) -> Result<GenerationRecord, Failure> {
     let Some(settled_at) = optional_moment(row, 19) else {
         return Ok(GenerationRecord { request, authorised, settlement: None });
     };
-    let ending: &str = row.get(17);
-    let ending = Ending::ALL.into_iter().find(|known| known.as_str() == ending);
     let settlement = Settlement {
         request: Arc::new(request.clone()),
         charge: nanos(row, 11),
@@ -196,11 +196,16 @@ fn generation(row: &Row) -> Result<GenerationRecord, Failure> {
             prompt_tokens: u64::try_from(row.get::<_, i64>(15)).unwrap_or(0),
             completion_tokens: u64::try_from(row.get::<_, i64>(16)).unwrap_or(0),
         },
-        ending: ending.ok_or_else(|| broken("ending"))?,
+        ending: ending(row.get(17))?,
         estimated: row.get(18),
         settled_at,
     };
     Ok(GenerationRecord { request, authorised, settlement: Some(settlement) })
+}
+
+pub(crate) fn ending(word: &str) -> Result<Ending, Failure> {
+    let ending = Ending::ALL.into_iter().find(|known| known.as_str() == word);
+    ending.ok_or_else(|| broken("ending"))
 }
 
 fn accounts(bytes: &[u8]) -> Vec<AccountId> {

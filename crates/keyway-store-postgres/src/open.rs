@@ -10,11 +10,13 @@ use deadpool_postgres::{
 use keyway_core::clock::Timestamp;
 use keyway_core::id::WorkspaceId;
 use thiserror::Error;
+use tokio_postgres::config::TargetSessionAttrs;
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 use uuid::Uuid;
 
 use crate::clock::StoreTime;
+use crate::history::History;
 use crate::migrate::migrate;
 use crate::tls;
 use crate::url::Destination;
@@ -79,6 +81,7 @@ pub(crate) struct Opened {
     /// For what a node tells and asks of the others.
     pub(crate) watch: Pool,
     pub(crate) default_workspace: WorkspaceId,
+    pub(crate) history: History,
 }
 
 pub(crate) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError> {
@@ -87,8 +90,9 @@ pub(crate) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError>
     let pool = pool(config, connector, CONNECTIONS_MAX)?;
     let mut client = prepare(&pool).await?;
     let default_workspace = settle_in(&mut client, options).await?;
+    let history = History::find(&client).await?;
     drop(client);
-    Ok(Opened { pool, watch, default_workspace })
+    Ok(Opened { pool, watch, default_workspace, history })
 }
 
 /// One connection to the database at `url`, whose schema is brought up to date.
@@ -102,6 +106,10 @@ fn read_url(url: &str) -> Result<(Config, MakeRustlsConnect), OpenError> {
     let connector = tls::connector(&destination)?;
     let mut config = destination.config;
     config.connect_timeout(CONNECT_TIMEOUT).application_name("keyway");
+    if config.get_hosts().len() > 1 {
+        // Whichever is the primary now; the others could tell of a moment ago.
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    }
     Ok((config, connector))
 }
 

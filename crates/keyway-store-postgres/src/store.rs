@@ -3,23 +3,24 @@
 use async_trait::async_trait;
 use deadpool_postgres::Pool;
 use keyway_core::clock::Timestamp;
-use keyway_core::id::{AccountId, Epoch, GenerationId, KeyHash, WorkspaceId};
+use keyway_core::id::{AccountId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId};
 use keyway_core::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
 use keyway_core::ledger::{
     AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement,
 };
 use keyway_core::store::{
     AccountRecord, Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage,
-    KeyQuery, NodeEnd, Poll, Settled, Store, StoreError, UsageDay,
+    KeyQuery, NodeEnd, Poll, Settled, Store, StoreError, Testified, Testimony, UsageDay,
 };
 use tokio::task::JoinHandle;
 
 use crate::clock::StoreTime;
 use crate::error::Failure;
+use crate::history::{self, History};
 use crate::open::{self, OpenError, Opened, PostgresOptions};
 use crate::transact::transact;
 use crate::writer::Writer;
-use crate::{accounts, keys, leases, ledger, nodes, prune, spend};
+use crate::{accounts, keys, leases, ledger, nodes, prune, spend, testimony};
 
 /// An open installation, which other nodes may have open too.
 #[derive(Debug)]
@@ -30,14 +31,15 @@ pub struct PostgresStore {
     task: JoinHandle<()>,
     default_workspace: WorkspaceId,
     time: StoreTime,
+    history: History,
 }
 
 impl PostgresStore {
     /// Connects, and brings the schema up to date; makes the installation where there is none.
     pub async fn open(options: &PostgresOptions) -> Result<Self, OpenError> {
-        let Opened { pool, watch, default_workspace } = open::open(options).await?;
-        let (writer, task) = Writer::start(pool.clone());
-        Ok(Self { pool, watch, writer, task, default_workspace, time: options.time })
+        let Opened { pool, watch, default_workspace, history } = open::open(options).await?;
+        let (writer, task) = Writer::start(pool.clone(), history);
+        Ok(Self { pool, watch, writer, task, default_workspace, time: options.time, history })
     }
 
     /// Ends all connections. Every later call is answered that the store is unavailable.
@@ -51,6 +53,18 @@ impl PostgresStore {
     pub fn commits(&self) -> u64 {
         self.writer.commits()
     }
+}
+
+/// Changes what the installation has, in a transaction: the numbers that it gives out are of the
+/// history that the database is on, whoever notices first that it is another.
+macro_rules! change {
+    ($store:expr, $now:expr, |$tx:ident, $again:ident| $body:expr) => {
+        transact!($store.pool, |$tx, $again| async {
+            let now = $store.time.now($tx, $now).await?;
+            $store.history.notice($tx, now).await?;
+            $body.await
+        })
+    };
 }
 
 #[async_trait]
@@ -68,7 +82,7 @@ impl Store for PostgresStore {
         creation: KeyCreation,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        transact!(self.pool, |tx, again| keys::create::bootstrap(tx, &creation, now, again))
+        change!(self, now, |tx, again| keys::create::bootstrap(tx, &creation, now, again))
     }
 
     async fn key_create(
@@ -76,7 +90,7 @@ impl Store for PostgresStore {
         creation: KeyCreation,
         now: Timestamp,
     ) -> Result<KeyCreated, StoreError> {
-        transact!(self.pool, |tx, again| keys::create::create(tx, &creation, now, again))
+        change!(self, now, |tx, again| keys::create::create(tx, &creation, now, again))
     }
 
     async fn key_get(
@@ -98,7 +112,7 @@ impl Store for PostgresStore {
         patch: KeyPatch,
         now: Timestamp,
     ) -> Result<Option<KeyRecord>, StoreError> {
-        transact!(self.pool, |tx, _again| keys::update::update(tx, hash, &patch, now))
+        change!(self, now, |tx, _again| keys::update::update(tx, hash, &patch, now))
     }
 
     async fn key_rotate(
@@ -108,7 +122,7 @@ impl Store for PostgresStore {
         grace_until: Timestamp,
         now: Timestamp,
     ) -> Result<Option<KeyRecord>, StoreError> {
-        transact!(self.pool, |tx, again| keys::rotate::rotate(
+        change!(self, now, |tx, again| keys::rotate::rotate(
             tx,
             hash,
             &secret,
@@ -124,7 +138,7 @@ impl Store for PostgresStore {
         hash: KeyHash,
         now: Timestamp,
     ) -> Result<KeyDeleted, StoreError> {
-        transact!(self.pool, |tx, again| keys::delete::delete(tx, kind, hash, now, again))
+        change!(self, now, |tx, again| keys::delete::delete(tx, kind, hash, now, again))
     }
 
     async fn credential_find(
@@ -140,7 +154,7 @@ impl Store for PostgresStore {
     }
 
     async fn budget_set(&self, terms: Terms, now: Timestamp) -> Result<bool, StoreError> {
-        transact!(self.pool, |tx, again| accounts::set_budget(tx, terms, again, now))
+        change!(self, now, |tx, again| accounts::set_budget(tx, terms, again, now))
     }
 
     async fn account_get(
@@ -174,14 +188,36 @@ impl Store for PostgresStore {
 
     async fn lease(&self, call: LeaseCall, now: Timestamp) -> Result<Leased, StoreError> {
         transact!(self.pool, |tx, _again| async {
-            nodes::fence(tx, call.epoch).await?;
-            leases::lease(tx, &call, self.time.now(tx, now).await?).await
+            let timeline = nodes::fence(tx, self.history, call.epoch).await?;
+            let now = self.time.now(tx, now).await?;
+            if timeline != Timeline::default() {
+                history::check_returned(tx, now).await?;
+            }
+            leases::lease(tx, &call, now).await
+        })
+    }
+
+    async fn timeline(&self, now: Timestamp) -> Result<Timeline, StoreError> {
+        transact!(self.watch, |tx, _again| async {
+            self.history.notice(tx, self.time.now(tx, now).await?).await
+        })
+    }
+
+    async fn testify(
+        &self,
+        testimony: &Testimony,
+        now: Timestamp,
+    ) -> Result<Testified, StoreError> {
+        transact!(self.pool, |tx, _again| async {
+            let now = self.time.now(tx, now).await?;
+            let timeline = self.history.notice(tx, now).await?;
+            testimony::testify(tx, timeline, testimony, now).await
         })
     }
 
     async fn node_join(&self, name: &str, now: Timestamp) -> Result<Joined, StoreError> {
         transact!(self.watch, |tx, _again| async {
-            nodes::join(tx, name, self.time.now(tx, now).await?).await
+            nodes::join(tx, self.history, name, self.time.now(tx, now).await?).await
         })
     }
 
@@ -192,7 +228,7 @@ impl Store for PostgresStore {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         transact!(self.watch, |tx, _again| async {
-            nodes::beat(tx, epoch, applied, self.time.now(tx, now).await?).await
+            nodes::beat(tx, self.history, epoch, applied, self.time.now(tx, now).await?).await
         })
     }
 
@@ -203,7 +239,7 @@ impl Store for PostgresStore {
         now: Timestamp,
     ) -> Result<Poll, StoreError> {
         transact!(self.watch, |tx, _again| async {
-            nodes::poll(tx, epoch, since, self.time.now(tx, now).await?).await
+            nodes::poll(tx, self.history, epoch, since, self.time.now(tx, now).await?).await
         })
     }
 
@@ -214,7 +250,7 @@ impl Store for PostgresStore {
         now: Timestamp,
     ) -> Result<Option<u64>, StoreError> {
         transact!(self.watch, |tx, _again| async {
-            nodes::end(tx, epoch, end, self.time.now(tx, now).await?).await
+            nodes::end(tx, self.history, epoch, end, self.time.now(tx, now).await?).await
         })
     }
 
@@ -227,7 +263,7 @@ impl Store for PostgresStore {
 
     async fn prune(&self, epoch: Epoch, now: Timestamp) -> Result<u64, StoreError> {
         transact!(self.pool, |tx, _again| async {
-            nodes::fence(tx, epoch).await?;
+            nodes::fence(tx, self.history, epoch).await?;
             prune::prune(tx, epoch, self.time.now(tx, now).await?).await
         })
     }

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::bookings::Bookings;
 use crate::error::{Failure, closed};
+use crate::history::History;
 use crate::transact::{TRY, Tries};
 use crate::{ledger, nodes};
 
@@ -60,10 +61,10 @@ impl Work {
 type Answers = Vec<Result<Settled, StoreError>>;
 
 impl Writer {
-    pub(crate) fn start(pool: Pool) -> (Self, JoinHandle<()>) {
+    pub(crate) fn start(pool: Pool, history: History) -> (Self, JoinHandle<()>) {
         let (queue, calls) = mpsc::channel(QUEUE_MAX);
         let commits = Arc::new(AtomicU64::new(0));
-        let writing = run(pool, calls, Arc::clone(&commits));
+        let writing = run(pool, history, calls, Arc::clone(&commits));
         #[expect(clippy::disallowed_methods, reason = "`PostgresStore::close` waits for it")]
         let task = tokio::spawn(writing);
         (Self { queue, commits }, task)
@@ -89,12 +90,17 @@ impl Writer {
     }
 }
 
-async fn run(pool: Pool, mut calls: mpsc::Receiver<Call>, commits: Arc<AtomicU64>) {
+async fn run(
+    pool: Pool,
+    history: History,
+    mut calls: mpsc::Receiver<Call>,
+    commits: Arc<AtomicU64>,
+) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while calls.recv_many(&mut batch, BATCH_MAX).await > 0 {
         // Nodes that lock the same rows lock them in the same order.
         batch.sort_by(|one, other| one.work.request().accounts.cmp(&other.work.request().accounts));
-        let answers = write(&pool, &batch).await;
+        let answers = write(&pool, history, &batch).await;
         commits.fetch_add(1, Ordering::Relaxed);
         for (call, answer) in batch.drain(..).zip(answers) {
             // Who asked may be gone; what is written stays written.
@@ -103,12 +109,12 @@ async fn run(pool: Pool, mut calls: mpsc::Receiver<Call>, commits: Arc<AtomicU64
     }
 }
 
-async fn write(pool: &Pool, batch: &[Call]) -> Answers {
+async fn write(pool: &Pool, history: History, batch: &[Call]) -> Answers {
     let mut tries = Tries::new();
     // Without savepoints, until one call shows that it takes the others down with it.
     let mut careful = false;
     loop {
-        let outcome = tokio::time::timeout(TRY, attempt(pool, batch, careful)).await;
+        let outcome = tokio::time::timeout(TRY, attempt(pool, history, batch, careful)).await;
         if let Ok(Err(Failure::Store(_))) = &outcome
             && !careful
         {
@@ -123,7 +129,12 @@ async fn write(pool: &Pool, batch: &[Call]) -> Answers {
     }
 }
 
-async fn attempt(pool: &Pool, batch: &[Call], careful: bool) -> Result<Answers, Failure> {
+async fn attempt(
+    pool: &Pool,
+    history: History,
+    batch: &[Call],
+    careful: bool,
+) -> Result<Answers, Failure> {
     let mut client = pool.get().await?;
     let mut transaction = client.transaction().await?;
     let mut live = BTreeMap::<Epoch, bool>::new();
@@ -132,7 +143,7 @@ async fn attempt(pool: &Pool, batch: &[Call], careful: bool) -> Result<Answers, 
     for call in batch {
         let epoch = call.work.request().epoch;
         if let Entry::Vacant(unknown) = live.entry(epoch) {
-            unknown.insert(is_live(&transaction, epoch).await?);
+            unknown.insert(is_live(&transaction, history, epoch).await?);
         }
         if !live[&epoch] {
             answers.push(Err(StoreError::Fenced));
@@ -147,9 +158,9 @@ async fn attempt(pool: &Pool, batch: &[Call], careful: bool) -> Result<Answers, 
     Ok(answers)
 }
 
-async fn is_live(tx: &Transaction<'_>, epoch: Epoch) -> Result<bool, Failure> {
-    match nodes::fence(tx, epoch).await {
-        Ok(()) => Ok(true),
+async fn is_live(tx: &Transaction<'_>, history: History, epoch: Epoch) -> Result<bool, Failure> {
+    match nodes::fence(tx, history, epoch).await {
+        Ok(_) => Ok(true),
         Err(Failure::Store(StoreError::Fenced)) => Ok(false),
         Err(error) => Err(error),
     }

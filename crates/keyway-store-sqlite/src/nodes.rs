@@ -1,7 +1,7 @@
 //! Runs of nodes, and what they learn of each other.
 
 use keyway_core::clock::Timestamp;
-use keyway_core::id::{AccountId, Epoch, KeyId};
+use keyway_core::id::{AccountId, Epoch, KeyId, Timeline};
 use keyway_core::ledger::Slice;
 use keyway_core::store::{Change, Joined, NodeEnd, Poll, SILENCE_SECONDS};
 use rusqlite::{Connection, Error, OptionalExtension, params};
@@ -26,7 +26,8 @@ pub(crate) fn join(connection: &Connection, name: &str, now: Timestamp) -> Resul
     let epoch = Epoch(connection.last_insert_rowid());
     let budget = accounts::state(connection, AccountId::INSTALLATION)?;
     let budget = budget.ok_or_else(|| rows::broken(0, "account of the installation"))?.terms;
-    Ok(Joined { epoch, recovered, head, budget })
+    let timeline = Timeline::default();
+    Ok(Joined { epoch, recovered, head, budget, timeline, returning: false })
 }
 
 /// Ends every run; all that any left open is settled.
@@ -118,6 +119,7 @@ pub(crate) fn poll(
         rank: u32::try_from(rank).unwrap_or(u32::MAX),
         silent: silent.map(|(epoch, ..)| Epoch(*epoch)).collect(),
         acknowledged: others.map(|(.., applied)| *applied).min().unwrap_or(head),
+        returning: false,
     }))
 }
 

@@ -5,14 +5,14 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use keyway_core::clock::Timestamp;
-use keyway_core::id::{AccountId, Epoch, GenerationId, KeyHash, WorkspaceId};
+use keyway_core::id::{AccountId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId};
 use keyway_core::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
 use keyway_core::ledger::{
     AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement,
 };
 use keyway_core::store::{
     AccountRecord, Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage,
-    KeyQuery, NodeEnd, Poll, Settled, Store, StoreError, UsageDay,
+    KeyQuery, NodeEnd, Poll, Settled, Store, StoreError, Testified, Testimony, UsageDay,
 };
 use rusqlite::Connection;
 
@@ -194,6 +194,18 @@ impl Store for SqliteStore {
 
     async fn lease(&self, call: LeaseCall, now: Timestamp) -> Result<Leased, StoreError> {
         self.fenced(call.epoch, move |db| leases::lease(db, &call, now)).await
+    }
+
+    async fn timeline(&self, _now: Timestamp) -> Result<Timeline, StoreError> {
+        Ok(Timeline::default())
+    }
+
+    async fn testify(
+        &self,
+        _testimony: &Testimony,
+        _now: Timestamp,
+    ) -> Result<Testified, StoreError> {
+        Err(StoreError::Broken("a store with one history has lost nothing".to_owned()))
     }
 
     async fn node_join(&self, name: &str, now: Timestamp) -> Result<Joined, StoreError> {

@@ -61,10 +61,7 @@ impl Postgres {
     fn start_in(place: TempDir, settings: &[&str], off: i64) -> Self {
         let programs = programs();
         let user = rustix::process::geteuid().is_root().then(a_user);
-        if let Some(user) = user {
-            let given = Command::new("chown").arg("-R").arg(user).arg(place.path()).status();
-            assert!(given.is_ok_and(|status| status.success()), "the directory goes to {user}");
-        }
+        give(&place, user);
         let data = place.path().join("data");
         let made = run(&programs.join("initdb"), user)
             .args(["--auth=trust", "--username=keyway", "--encoding=UTF8", "--no-sync", "-D"])
@@ -72,8 +69,7 @@ impl Postgres {
             .stdout(Stdio::null())
             .status();
         assert!(made.is_ok_and(|status| status.success()), "a cluster is made");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
-        let port = port.expect("a port").port();
+        let port = unused_port();
         let server = serve(&programs, user, &data, port, off, settings);
         let postgres = Self { place, programs, user, port, off, server };
         postgres.wait();
@@ -85,6 +81,48 @@ impl Postgres {
     pub fn database(&self, name: &str) -> String {
         let made = self.psql(&format!("CREATE DATABASE {name}"));
         assert!(made, "the database {name} is made");
+        self.url(name)
+    }
+
+    /// A server that follows this one, asynchronously, and answers what is only read.
+    ///
+    /// # Panics
+    /// Where it cannot be made.
+    #[must_use]
+    pub fn standby(&self) -> Self {
+        let place = tempfile::tempdir().expect("a directory");
+        give(&place, self.user);
+        let data = place.path().join("data");
+        let copied = run(&self.programs.join("pg_basebackup"), self.user)
+            .args(["-h", "127.0.0.1", "-U", "keyway", "-R", "-X", "stream", "-c", "fast", "-p"])
+            .arg(self.port.to_string())
+            .arg("-D")
+            .arg(&data)
+            .status();
+        assert!(copied.is_ok_and(|status| status.success()), "the server is copied");
+        let port = unused_port();
+        let server = serve(&self.programs, self.user, &data, port, self.off, &[]);
+        let programs = self.programs.clone();
+        let standby = Self { place, programs, user: self.user, port, off: self.off, server };
+        standby.wait();
+        standby.watch();
+        standby
+    }
+
+    /// From now on a standby receives nothing more.
+    pub fn stop_following(&self) {
+        let nobody = "ALTER SYSTEM SET primary_conninfo = ''";
+        let heard = self.psql(nobody) && self.psql("SELECT pg_reload_conf()");
+        assert!(heard, "the standby receives nothing more");
+    }
+
+    /// Makes a standby one that is written, with what it has.
+    pub fn promote(&self) {
+        assert!(self.psql("SELECT pg_promote()"), "the standby is promoted");
+    }
+
+    /// Where its database `name` is.
+    pub fn url(&self, name: &str) -> String {
         format!("postgres://keyway@127.0.0.1:{}/{name}", self.port)
     }
 
@@ -154,6 +192,19 @@ impl Drop for Postgres {
             .status();
         let _ = self.server.wait();
     }
+}
+
+/// Makes a directory, with what is in it, the user's.
+fn give(place: &TempDir, user: Option<&str>) {
+    if let Some(user) = user {
+        let given = Command::new("chown").arg("-R").arg(user).arg(place.path()).status();
+        assert!(given.is_ok_and(|status| status.success()), "the directory goes to {user}");
+    }
+}
+
+fn unused_port() -> u16 {
+    let socket = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
+    socket.expect("a port").port()
 }
 
 fn serve(

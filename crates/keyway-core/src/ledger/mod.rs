@@ -11,6 +11,7 @@ mod account;
 mod asking;
 mod extend;
 mod forecast;
+mod journal;
 mod lease;
 mod leasing;
 mod record;
@@ -21,6 +22,7 @@ mod waiting;
 
 pub use account::AccountState;
 pub use forecast::{Forecast, Standing};
+pub use journal::Journal;
 pub use lease::{Draw, Figures, LeaseCall, Leased, Slice};
 pub use record::{AnswerMark, Ending, GenerationRecord, Metered, Settlement};
 pub use refusal::{Refusal, RefusalReason};
@@ -127,6 +129,16 @@ impl Ledger {
 
     pub const fn epoch(&self) -> Epoch {
         self.settings.epoch
+    }
+
+    /// Forgets everything: the run is over, and nothing is admitted before the next.
+    pub fn end_run(&mut self) {
+        *self = Self::new(Settings { epoch: Epoch::default(), ..self.settings });
+    }
+
+    /// Whether a run goes on.
+    pub fn is_running(&self) -> bool {
+        self.settings.epoch != Epoch::default()
     }
 
     /// How many nodes share the budgets now.

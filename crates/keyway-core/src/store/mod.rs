@@ -13,20 +13,20 @@ pub mod watched;
 
 mod error;
 mod listing;
+mod runs;
 
 use async_trait::async_trait;
 
 pub use error::StoreError;
 pub use listing::{KeyPage, KeyQuery, KeySort, PageStart};
+pub use runs::{Change, Joined, NodeEnd, Poll, Testified, Testimony};
 
 use crate::clock::Timestamp;
-use crate::id::{AccountId, Epoch, GenerationId, KeyHash, KeyId, WorkspaceId};
+use crate::id::{AccountId, Epoch, GenerationId, KeyHash, KeyId, Timeline, WorkspaceId};
 use crate::key::{
     KeyKind, KeyPatch, KeyRecord, KeySpend, NewKey, SecretRecord, Terms, WindowSpend,
 };
-use crate::ledger::{
-    AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement, Slice,
-};
+use crate::ledger::{AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement};
 use crate::money::Nanos;
 use crate::pricing::Usage;
 use crate::secret::SALT_BYTES;
@@ -35,6 +35,8 @@ use crate::secret::SALT_BYTES;
 pub const IDEMPOTENCY_SECONDS: i64 = 24 * 60 * 60;
 /// A node that was not heard of for so long may be ended by others.
 pub const SILENCE_SECONDS: i64 = 6;
+/// After a fail-over nothing is leased for so long: a node that the store lost may come back.
+pub const RETURN_SECONDS: i64 = 2;
 
 /// How long changes and ended runs are kept at least.
 pub const KEPT_SECONDS: i64 = 24 * 60 * 60;
@@ -147,6 +149,15 @@ pub trait Store: Send + Sync + 'static {
     /// are made one after the other. Where too little is free, other nodes' leases are recalled.
     async fn lease(&self, call: LeaseCall, now: Timestamp) -> Result<Leased, StoreError>;
 
+    /// The history that the store is on. Runs that joined in an earlier one write nothing any more. A
+    /// store that cannot fail over has one.
+    async fn timeline(&self, now: Timestamp) -> Result<Timeline, StoreError>;
+
+    /// Writes again what a fail-over may have lost, where it is not there. Not tied to a run: what is
+    /// testified was written before, and happened.
+    async fn testify(&self, testimony: &Testimony, now: Timestamp)
+    -> Result<Testified, StoreError>;
+
     /// Begins a new run of the node `name`, and ends its earlier ones as [`Store::node_end`] does.
     async fn node_join(&self, name: &str, now: Timestamp) -> Result<Joined, StoreError>;
 
@@ -187,60 +198,6 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether the store can be written now: writes something that changes nothing.
     async fn probe(&self) -> Result<(), StoreError>;
-}
-
-/// A node that began to work.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Joined {
-    pub epoch: Epoch,
-    /// Requests that its earlier runs left in the middle of an answer.
-    pub recovered: u64,
-    /// The last change that was made to a key or an account.
-    pub head: i64,
-    /// The installation's budget, as of that change.
-    pub budget: Terms,
-}
-
-/// Why a run of a node ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NodeEnd {
-    /// It says so itself.
-    Left,
-    /// It was not heard of for [`SILENCE_SECONDS`].
-    Silent,
-}
-
-/// What a node learns when it asks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Poll {
-    /// The store's clock.
-    pub now: Timestamp,
-    /// The last change that was made.
-    pub head: i64,
-    /// The changes since, in their order.
-    pub changes: Vec<Change>,
-    /// Some of them are not kept any more, or never were: all that is known of keys and accounts has
-    /// to be looked at anew.
-    pub forgotten: bool,
-    /// Leases of this node that others wait for.
-    pub recalled: Vec<Slice>,
-    /// Live nodes, this one among them.
-    pub nodes: u32,
-    /// How many of them began before this one.
-    pub rank: u32,
-    /// Of those, the ones that were not heard of for [`SILENCE_SECONDS`].
-    pub silent: Vec<Epoch>,
-    /// Up to here the changes are in force on every other live node.
-    pub acknowledged: i64,
-}
-
-/// A change to a key or an account, with what the account is now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change {
-    pub seq: i64,
-    pub key: Option<KeyId>,
-    pub account: AccountId,
-    pub state: AccountState,
 }
 
 /// A key to be made, with its first secret.

@@ -5,7 +5,9 @@ mod inspect;
 mod nodes;
 mod prune;
 mod state;
+mod testimony;
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -13,11 +15,12 @@ use async_trait::async_trait;
 use self::state::{Key, State};
 use super::{
     AccountRecord, Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage,
-    KeyQuery, KeySort, NodeEnd, PageStart, Poll, Settled, Store, StoreError, UsageDay,
+    KeyQuery, KeySort, NodeEnd, PageStart, Poll, Settled, Store, StoreError, Testified, Testimony,
+    UsageDay,
 };
 use crate::budget::WindowKind;
 use crate::clock::Timestamp;
-use crate::id::{AccountId, Epoch, GenerationId, KeyHash, WorkspaceId};
+use crate::id::{AccountId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId};
 use crate::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
 use crate::ledger::{
     AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Metered, Settlement,
@@ -29,15 +32,34 @@ use crate::money::Nanos;
 pub struct MemoryStore {
     default_workspace: WorkspaceId,
     state: Mutex<State>,
+    /// Counts fail-overs, and is not part of what they lose.
+    history: AtomicI64,
 }
+
+/// The state of a moment, for [`MemoryStore::fail_over`].
+#[derive(Debug)]
+pub struct Standby(State);
 
 impl MemoryStore {
     pub fn new(default_workspace: WorkspaceId) -> Self {
-        Self { default_workspace, state: Mutex::default() }
+        Self { default_workspace, state: Mutex::default(), history: AtomicI64::new(0) }
+    }
+
+    /// A standby that has all of this moment and nothing after it.
+    pub fn standby(&self) -> Standby {
+        Standby(self.state().clone())
+    }
+
+    /// Goes on from what the standby has.
+    pub fn fail_over(&self, standby: Standby) {
+        *self.state() = standby.0;
+        self.history.fetch_add(1, Ordering::Relaxed);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.history_now = self.history.load(Ordering::Relaxed);
+        state
     }
 }
 
@@ -273,7 +295,20 @@ impl Store for MemoryStore {
     async fn lease(&self, call: LeaseCall, now: Timestamp) -> Result<Leased, StoreError> {
         let mut state = self.state();
         state.check_live(call.epoch)?;
+        state.check_returned(now)?;
         state.lease(&call, now)
+    }
+
+    async fn timeline(&self, now: Timestamp) -> Result<Timeline, StoreError> {
+        Ok(self.state().timeline(now))
+    }
+
+    async fn testify(
+        &self,
+        testimony: &Testimony,
+        now: Timestamp,
+    ) -> Result<Testified, StoreError> {
+        Ok(self.state().testify(testimony, now))
     }
 
     async fn node_join(&self, name: &str, now: Timestamp) -> Result<Joined, StoreError> {
@@ -310,7 +345,7 @@ impl Store for MemoryStore {
         now: Timestamp,
     ) -> Result<Option<u64>, StoreError> {
         let mut state = self.state();
-        Ok(state.may_end(epoch, end, now).then(|| state.end(epoch, now)))
+        Ok(state.may_end(epoch, end, now)?.then(|| state.end(epoch, now)))
     }
 
     async fn account_states(

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 
 use super::{
     AccountRecord, Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage,
-    KeyQuery, NodeEnd, Poll, Settled, Store, StoreError, UsageDay,
+    KeyQuery, NodeEnd, Poll, Settled, Store, StoreError, Testified, Testimony, UsageDay,
 };
 use crate::clock::Timestamp;
-use crate::id::{AccountId, Epoch, GenerationId, KeyHash, WorkspaceId};
+use crate::id::{AccountId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId};
 use crate::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
 use crate::ledger::{AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement};
 
@@ -173,6 +173,20 @@ impl<W: Watch> Store for Watched<W> {
     async fn lease(&self, call: LeaseCall, now: Timestamp) -> Result<Leased, StoreError> {
         self.watch.before("lease").await;
         self.inner.lease(call, now).await
+    }
+
+    async fn timeline(&self, now: Timestamp) -> Result<Timeline, StoreError> {
+        self.watch.before("timeline").await;
+        self.inner.timeline(now).await
+    }
+
+    async fn testify(
+        &self,
+        testimony: &Testimony,
+        now: Timestamp,
+    ) -> Result<Testified, StoreError> {
+        self.watch.before("testify").await;
+        self.inner.testify(testimony, now).await
     }
 
     async fn node_join(&self, name: &str, now: Timestamp) -> Result<Joined, StoreError> {

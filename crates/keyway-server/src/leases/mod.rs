@@ -7,6 +7,7 @@
 mod awake;
 pub mod clock;
 mod prune;
+mod runs;
 
 #[cfg(test)]
 mod tests;
@@ -15,8 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyway_core::clock::Timestamp;
-use keyway_core::id::Epoch;
-use keyway_core::store::{NodeEnd, Poll, Store, StoreError};
+use keyway_core::id::{Epoch, Timeline};
+use keyway_core::store::{Joined, NodeEnd, Poll, Store, StoreError};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -48,7 +49,6 @@ const BARRIER_LOOK: Duration = Duration::from_millis(40);
 const OWN_PATIENCE: Duration = Duration::from_secs(5);
 /// Accounts that are asked for in one call.
 const ACCOUNTS_AT_ONCE: usize = 1_000;
-const REJOIN_PAUSE: Duration = Duration::from_millis(250);
 
 /// What this node knows, by its last poll.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +61,10 @@ struct Known {
     applied: i64,
     /// and on all others.
     acknowledged: i64,
+    /// The run that polled joined in this history of the store,
+    timeline: Timeline,
+    /// and others have not put back yet what it lost.
+    returning: bool,
 }
 
 impl Known {
@@ -91,17 +95,23 @@ pub struct Node {
 }
 
 impl Node {
-    /// `head` is the last change when the node joined.
+    /// `joined` is the run that the node begins with.
     pub fn new(
         name: String,
         store: Arc<dyn Store>,
         clock: Arc<StoreClock>,
         memory: Memory,
         companions: TaskTracker,
-        head: i64,
+        joined: Joined,
     ) -> Self {
-        let (began, asked) = (Instant::now(), Moment::now());
-        let known = Known { began, asked, applied: head, acknowledged: head };
+        let known = Known {
+            began: Instant::now(),
+            asked: Moment::now(),
+            applied: joined.head,
+            acknowledged: joined.head,
+            timeline: joined.timeline,
+            returning: joined.returning,
+        };
         let known = watch::Sender::new(known);
         let (kick, ending) = (Notify::new(), Arc::new(Semaphore::new(1)));
         Self { name, store, clock, memory, known, kick, companions, ending }
@@ -109,7 +119,12 @@ impl Node {
 
     /// Fails where this node cannot be sure any more that what it knows of keys is still so.
     pub fn check_confirmed(&self) -> Result<(), StoreError> {
-        if !self.store.is_shared() || self.known.borrow().is_fresh() {
+        let known = *self.known.borrow();
+        if known.returning {
+            let detail = "the store failed over, and other nodes have yet to put back what it lost";
+            return Err(StoreError::Unavailable(detail.to_owned()));
+        }
+        if !self.store.is_shared() || known.is_fresh() {
             return Ok(());
         }
         let detail = "what changed could not be asked for within the cache's lease";
@@ -124,7 +139,7 @@ impl Node {
         }
         let mut known = self.known.subscribe();
         let until = Instant::now() + CONFIRM_PATIENCE;
-        self.wait(&mut known, until, Known::is_fresh).await;
+        self.wait(&mut known, until, |known| known.is_fresh() && !known.returning).await;
         self.check_confirmed()
     }
 
@@ -171,7 +186,8 @@ impl Node {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                () = self.memory.meter.fenced() => self.rejoin(&stop).await,
+                // The poll finds out whether it is so.
+                () = self.memory.meter.fenced() => {}
                 () = self.kick.notified() => {}
                 _ = ticks.tick() => {}
             }
@@ -239,8 +255,13 @@ impl Node {
         self.memory.meter.learn(&poll);
         self.memory.rates.learn(&poll);
         self.end_silent(epoch, &poll);
-        let known = Known { began, asked, applied: poll.head, acknowledged: poll.acknowledged };
-        self.known.send_replace(known);
+        self.known.send_modify(|known| {
+            known.began = began;
+            known.asked = asked;
+            known.applied = poll.head;
+            known.acknowledged = poll.acknowledged;
+            known.returning = poll.returning;
+        });
         Ok(())
     }
 
@@ -272,35 +293,6 @@ impl Node {
             }
             drop(turn);
         });
-    }
-
-    /// Begins anew after others took this node for dead. Every key is looked at anew.
-    async fn rejoin(&self, stop: &CancellationToken) {
-        while !stop.is_cancelled() {
-            match self.store.node_join(&self.name, self.clock.own()).await {
-                Ok(joined) => {
-                    tracing::warn!(
-                        epoch = joined.epoch.0,
-                        "this node was taken for dead; it goes on"
-                    );
-                    self.memory.keyring.forget_all();
-                    self.memory.meter.rejoin(joined);
-                    self.known.send_modify(|known| known.applied = joined.head);
-                    return;
-                }
-                Err(error) => tracing::debug!(%error, "this node could not join again"),
-            }
-            tokio::time::sleep(REJOIN_PAUSE).await;
-        }
-    }
-
-    async fn leave(&self) {
-        let epoch = self.memory.meter.epoch();
-        match self.store.node_end(epoch, NodeEnd::Left, self.clock.own()).await {
-            Ok(Some(0) | None) => {}
-            Ok(Some(cut)) => tracing::warn!(cut, "answers that were not finished are settled"),
-            Err(error) => tracing::warn!(%error, "this node could not leave; others will end it"),
-        }
     }
 }
 

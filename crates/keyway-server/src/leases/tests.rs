@@ -34,8 +34,7 @@ async fn who_missed_changes_that_are_not_kept_looks_at_everything_anew() {
     let meter = Arc::new(Meter::new(shared(), meter_clock, TaskTracker::new(), joined));
     let rates = Arc::new(Rates::new(RateLimits::default(), false));
     let memory = Memory { meter: Arc::clone(&meter), rates, keyring: Arc::clone(&keyring) };
-    let node =
-        Node::new("one".to_owned(), shared(), clock, memory, TaskTracker::new(), joined.head);
+    let node = Node::new("one".to_owned(), shared(), clock, memory, TaskTracker::new(), joined);
     let node = Arc::new(node);
 
     let presented = KeySecret::mint(keyring.prefix(), &[9; KEY_ENTROPY_BYTES]);

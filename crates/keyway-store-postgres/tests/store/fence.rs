@@ -4,9 +4,9 @@ use keyway_core::store::contract::fixture::{self, EPOCH};
 use keyway_core::store::{NodeEnd, Settled, Store, StoreError};
 use keyway_store_postgres::PostgresStore;
 use keyway_testkit::{Mode, Postgres, Proxy, eventually};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
-use crate::support::options;
+use crate::support::{connect, options};
 
 /// In the middle of a write a beat goes through, and an end waits.
 #[tokio::test]
@@ -70,13 +70,6 @@ async fn what_a_silent_node_locked_is_free_again() {
     assert_eq!((settled, ended), (Err(StoreError::Fenced), Ok(Some(0))));
     silent.close();
     store.close();
-}
-
-async fn connect(url: &str) -> Client {
-    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
-    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
-    tokio::spawn(connection);
-    client
 }
 
 /// Waits until so many sessions wait for a lock.

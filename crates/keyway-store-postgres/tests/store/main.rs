@@ -1,6 +1,7 @@
 //! The store on a PostgreSQL of its own.
 
 mod contract;
+mod failovers;
 mod fence;
 mod opening;
 mod outage;

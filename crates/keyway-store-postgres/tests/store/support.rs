@@ -8,6 +8,7 @@ use keyway_core::clock::Timestamp;
 use keyway_core::id::WorkspaceId;
 use keyway_store_postgres::{PostgresOptions, PostgresStore, StoreTime};
 use keyway_testkit::Postgres;
+use tokio_postgres::{Client, NoTls};
 
 static SERVER: LazyLock<Postgres> = LazyLock::new(|| Postgres::start(&[]));
 static DATABASES: AtomicU32 = AtomicU32::new(0);
@@ -32,7 +33,7 @@ impl Deref for TempStore {
     }
 }
 
-fn new_database() -> String {
+pub(crate) fn new_database() -> String {
     let number = DATABASES.fetch_add(1, Ordering::Relaxed);
     SERVER.database(&format!("store_{number}"))
 }
@@ -45,4 +46,11 @@ pub(crate) fn options(url: &str) -> PostgresOptions {
         now: Timestamp::default(),
         time: StoreTime::Caller,
     }
+}
+
+pub(crate) async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
+    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+    tokio::spawn(connection);
+    client
 }

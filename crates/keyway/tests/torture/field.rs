@@ -57,16 +57,42 @@ impl Field {
         let clocks = clocks();
         let postgres = tokio::task::block_in_place(|| Postgres::start_off(&[], clocks.store));
         let store_url = tokio::task::block_in_place(|| postgres.database("torture"));
+        Self::on(alone, postgres, &store_url, pace, nanos_per_token, proxied, &clocks.nodes).await
+    }
+
+    /// Three nodes on a PostgreSQL that a standby follows. They know both.
+    pub(crate) async fn with_standby(pace: Pace, nanos_per_token: i64) -> (Self, Postgres) {
+        let alone = alone().await;
+        let postgres = tokio::task::block_in_place(|| Postgres::start(&[]));
+        let store_url = tokio::task::block_in_place(|| postgres.database("torture"));
+        let standby = tokio::task::block_in_place(|| postgres.standby());
+        let second = standby.url("torture");
+        let (_, second) = second.split_once('@').expect("a user");
+        let both = store_url.replace("/torture", &format!(",{second}"));
+        let field = Self::on(alone, postgres, &both, pace, nanos_per_token, false, &[0; 3]).await;
+        (Self { store_url, ..field }, standby)
+    }
+
+    async fn on(
+        alone: MutexGuard<'static, ()>,
+        postgres: Postgres,
+        url: &str,
+        pace: Pace,
+        nanos_per_token: i64,
+        proxied: bool,
+        clocks: &[i64],
+    ) -> Self {
         let upstream = Upstream::start(pace);
         let plan = Plan {
             binary: env!("CARGO_BIN_EXE_keyway"),
-            nodes: clocks.nodes.len(),
+            nodes: clocks.len(),
             config: &upstream.config(nanos_per_token),
-            store_url: Some(&store_url),
+            store_url: Some(url),
             proxied,
-            clocks: &clocks.nodes,
+            clocks,
         };
         let cluster = Cluster::start(&plan).await;
+        let store_url = url.to_owned();
         Self { cluster, upstream, postgres, store_url, nanos_per_token, _alone: alone }
     }
 

@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "figures are told")]
 
 mod books;
+mod failover;
 mod field;
 mod moment;
 mod r1;

@@ -56,7 +56,10 @@ impl World {
                 calling.executed = Some(leased);
                 calling.late = matches!(fate, Answer::Late);
             }
-            Err(StoreError::Fenced) => self.join(at),
+            Err(StoreError::Fenced) => self.fenced(at),
+            Err(StoreError::Unavailable(_)) => {
+                self.nodes[at].ledger.call_failed(call.slice.account);
+            }
             Err(error) => panic!("{call:?}: {error}"),
         }
     }
@@ -89,11 +92,11 @@ impl World {
         let writing = self.nodes[at].letters[which].writing.clone();
         let twice = self.trouble.has(Fault::Repeat) && self.chance(5);
         if twice && self.execute(&writing).is_err() {
-            return self.join(at);
+            return self.fenced(at);
         }
         match self.execute(&writing) {
             Ok(()) => self.executed(at, which, &writing),
-            Err(StoreError::Fenced) => self.join(at),
+            Err(StoreError::Fenced) => self.fenced(at),
             Err(error) => panic!("{writing:?}: {error}"),
         }
     }
@@ -124,10 +127,19 @@ impl World {
     }
 
     fn heard(&mut self, at: usize, which: usize) {
-        match self.nodes[at].letters.remove(which).writing {
-            Writing::Mark(mark) => self.deliver(mark.request.id, mark.authorised),
+        let writing = self.nodes[at].letters.remove(which).writing;
+        let id = match &writing {
+            Writing::Mark(mark) => mark.request.id,
+            Writing::Settle(settlement) => settlement.request.id,
+        };
+        match writing {
+            Writing::Mark(mark) => {
+                self.nodes[at].journal.marked(&mark);
+                self.deliver(mark.request.id, mark.authorised);
+            }
             Writing::Settle(settlement) => self.settled(at, &settlement),
         }
+        self.note_heard(at, id);
     }
 
     fn deliver(&mut self, id: GenerationId, authorised: Nanos) {
@@ -141,6 +153,7 @@ impl World {
         let truth = self.truths.get_mut(&id).expect("it was admitted");
         (truth.delivered, truth.complete) = (truth.cost, true);
         let now = self.time_at(at);
+        self.nodes[at].journal.settled(settlement, now);
         let decisions = self.nodes[at].ledger.settled(id, now);
         self.decide(at, decisions);
     }

@@ -3,6 +3,7 @@
 use super::trouble::Trouble;
 use super::world::{SECOND, World, answer};
 use crate::budget::ResetInterval;
+use crate::id::Epoch;
 use crate::key::KeyPatch;
 use crate::money::Nanos;
 use crate::store::{NodeEnd, Store, StoreError};
@@ -18,6 +19,7 @@ impl World {
             _ => patch.disabled = Some(self.chance(30)),
         }
         self.amended.insert(self.keys[key].account);
+        self.note_change(self.keys[key].account);
         let (hash, now) = (self.keys[key].hash, self.time());
         answer(self.store.key_update(hash, patch, now)).expect("written");
     }
@@ -25,7 +27,8 @@ impl World {
     /// Somebody takes a node for dead that is not.
     pub(super) fn end_wrongly(&mut self, at: usize) {
         let epoch = self.nodes[at].epoch;
-        answer(self.store.node_end(epoch, NodeEnd::Left, self.time())).expect("written");
+        // One that joined before a fail-over is not ended like that.
+        let _ = answer(self.store.node_end(epoch, NodeEnd::Left, self.time()));
     }
 
     /// A node looks for what nobody needs any more.
@@ -35,7 +38,7 @@ impl World {
         }
         match answer(self.store.prune(self.nodes[at].epoch, self.time())) {
             Ok(_) => {}
-            Err(StoreError::Fenced) => self.join(at),
+            Err(StoreError::Fenced) => self.fenced(at),
             Err(error) => panic!("not pruned: {error}"),
         }
     }
@@ -48,12 +51,15 @@ impl World {
             self.nodes[at].asleep_until = 0;
             self.nodes[at].skew = 0;
             if !self.nodes[at].up {
-                self.join(at);
+                self.start(at);
             }
         }
         for _ in 0..400 {
             self.now += SECOND;
             for at in 0..self.nodes.len() {
+                if self.nodes[at].epoch == Epoch(0) {
+                    self.come_back(at);
+                }
                 self.poll(at);
                 self.settle(at);
                 self.post(at);

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::super::{AnswerMark, LeaseCall, Leased, Ledger, Metered, Settings, Settlement};
-use crate::id::{AccountId, Epoch, GenerationId};
+use super::super::{AnswerMark, Journal, LeaseCall, Leased, Ledger, Metered, Settings, Settlement};
+use crate::id::{AccountId, Epoch, GenerationId, Timeline};
 use crate::ledger::AccountState;
 use crate::money::Nanos;
-use crate::store::Poll;
+use crate::store::{Joined, Poll};
 
 /// A lease call on its way: not yet executed, or with an answer that nobody heard yet.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +51,14 @@ pub(super) struct Request {
 pub(super) struct Node {
     pub(super) name: String,
     pub(super) ledger: Ledger,
+    /// None while it has no run.
     pub(super) epoch: Epoch,
+    pub(super) timeline: Timeline,
+    /// Others have not put back yet what a fail-over lost: nobody is served.
+    pub(super) returning: bool,
+    pub(super) journal: Journal,
+    /// Counts processes, over all nodes.
+    pub(super) life: u64,
     pub(super) up: bool,
     pub(super) partitioned: bool,
     /// It stands still until then, in microseconds.
@@ -77,6 +84,10 @@ impl Node {
             name: format!("node-{number}"),
             ledger: ledger(Epoch(0)),
             epoch: Epoch(0),
+            timeline: Timeline::default(),
+            returning: false,
+            journal: Journal::default(),
+            life: 0,
             up: false,
             partitioned: false,
             asleep_until: 0,
@@ -94,6 +105,14 @@ impl Node {
 
     /// Memory is gone.
     pub(super) fn forget(&mut self) {
+        self.end_run();
+        self.journal = Journal::default();
+        self.up = false;
+    }
+
+    /// What a run had in memory is gone, but for the journal.
+    pub(super) fn end_run(&mut self) {
+        self.epoch = Epoch(0);
         self.ledger = ledger(Epoch(0));
         self.calling.clear();
         self.letters.clear();
@@ -102,16 +121,16 @@ impl Node {
         self.requests.clear();
         self.extending.clear();
         self.states.clear();
-        self.up = false;
     }
 
-    pub(super) fn begin(&mut self, epoch: Epoch, head: i64) {
-        self.forget();
-        self.ledger = ledger(epoch);
-        self.epoch = epoch;
-        self.applied = head;
+    pub(super) fn begin(&mut self, joined: &Joined) {
+        self.end_run();
+        self.ledger = ledger(joined.epoch);
+        self.epoch = joined.epoch;
+        self.timeline = joined.timeline;
+        self.returning = joined.returning;
+        self.applied = joined.head;
         self.up = true;
-        self.partitioned = false;
     }
 }
 

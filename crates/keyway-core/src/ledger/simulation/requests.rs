@@ -118,8 +118,9 @@ impl World {
             streamed: true,
             admitted_at: self.time_at(at),
         });
+        let life = self.nodes[at].life;
         let truth =
-            Truth { account, cost: cost.min(bound), delivered: Nanos::ZERO, complete: false };
+            Truth { account, cost: cost.min(bound), delivered: Nanos::ZERO, complete: false, life };
         self.truths.insert(id, truth);
         let request =
             Request { metered, bound, cost, marked: false, settling: None, written: false };
@@ -161,6 +162,7 @@ impl World {
         let Some(settlement) = settled else { return };
         node.extending.remove(&id);
         request.settling = Some(settlement.clone());
+        node.journal.settling(&settlement);
         self.write(at, Writing::Settle(settlement));
         if self.chance(70) {
             self.post(at);

@@ -20,9 +20,14 @@ pub(super) enum Fault {
     SlowStore,
     /// A node's clock is off.
     Clock,
+    /// The store goes on from what it was up to half a second ago.
+    FailOver,
+    /// Operators change limits, and disable keys. Where nobody does, every limit is the same from
+    /// beginning to end, and no charge may ever pass it.
+    Changes,
 }
 
-const FAULTS: [Fault; 8] = [
+const FAULTS: [Fault; 10] = [
     Fault::Crash,
     Fault::Sleep,
     Fault::WrongEnd,
@@ -31,6 +36,8 @@ const FAULTS: [Fault; 8] = [
     Fault::Repeat,
     Fault::SlowStore,
     Fault::Clock,
+    Fault::FailOver,
+    Fault::Changes,
 ];
 
 #[derive(Clone, Debug)]

@@ -36,6 +36,10 @@ impl World {
 
     /// A request is refused only where the limit less the charges is smaller than its bound.
     pub(super) fn check_refusal(&self, at: usize, refusal: &Refusal) {
+        if !self.store.writing().contains(&self.nodes[at].epoch) {
+            // It has not noticed yet that it is ended, or what a fail-over lost.
+            return;
+        }
         let now_in_force = self.state_of(refusal.account);
         if self.nodes[at].states.get(&refusal.account) != Some(&now_in_force) {
             return;

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::task::{Context, Poll as Polled, Waker};
 
+use super::failover::History;
 use super::node::{Node, Request};
 use super::trouble::{Fault, Trouble};
 use crate::budget::{ResetInterval, Windows};
 use crate::clock::Timestamp;
-use crate::id::{AccountId, GenerationId, WorkspaceId};
+use crate::id::{AccountId, Epoch, GenerationId, WorkspaceId};
 use crate::key::KeyRecord;
 use crate::money::Nanos;
 use crate::store::contract::fixture;
@@ -26,6 +27,8 @@ pub(super) struct Truth {
     pub(super) delivered: Nanos,
     /// The client was given everything.
     pub(super) complete: bool,
+    /// The process that served it.
+    pub(super) life: u64,
 }
 
 pub(super) struct World {
@@ -38,6 +41,8 @@ pub(super) struct World {
     /// Accounts whose terms were changed: what was leased before may be above a limit of now.
     pub(super) amended: BTreeSet<AccountId>,
     pub(super) trouble: Trouble,
+    pub(super) history: History,
+    lives: u64,
     /// The store's clock, in microseconds.
     pub(super) now: i64,
     pub(super) random: u64,
@@ -63,6 +68,8 @@ impl World {
             charges: BTreeMap::new(),
             amended: BTreeSet::new(),
             trouble: Trouble::none(),
+            history: History::default(),
+            lives: 0,
             // Half a minute before a Monday that begins a month.
             now: 1_780_271_970 * SECOND,
             random: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
@@ -74,14 +81,13 @@ impl World {
         for name in ["one", "two", "three", "four"].into_iter().take(keys) {
             let mut creation = fixture::inference(&world.store, name);
             creation.key.terms.limit = Some(Nanos::new([50, 300, 5_000][world.below(3) as usize]));
-            creation.key.terms.reset =
-                [None, None, Some(ResetInterval::Daily)][world.below(3) as usize];
+            creation.key.terms.reset = [None, Some(ResetInterval::Daily)][world.below(2) as usize];
             world.keys.push(answer(fixture::create(&world.store, creation)));
         }
         let nodes = [1, 2, 3, 5][world.below(4) as usize];
         world.nodes = (0..nodes).map(Node::new).collect();
         for node in 0..nodes {
-            world.join(node);
+            world.start(node);
         }
         world
     }
@@ -108,17 +114,22 @@ impl World {
 
     pub(super) fn step(&mut self) {
         self.pass_time();
+        self.replicate();
         let node = self.below(self.nodes.len() as u64) as usize;
         if self.nodes[node].asleep_until > self.now {
             return;
         }
         if !self.nodes[node].up {
             if self.chance(25) {
-                self.join(node);
+                self.start(node);
             }
             return;
         }
+        if self.nodes[node].epoch == Epoch(0) {
+            return self.come_back(node);
+        }
         match self.below(100) {
+            0..22 if self.nodes[node].returning => self.poll(node),
             0..18 => self.reserve(node),
             18..22 => self.extend(node),
             22..41 => self.call(node),
@@ -129,7 +140,7 @@ impl World {
             76..79 => self.give_up(node),
             79..88 => self.poll(node),
             88..90 => self.prune(node),
-            90..93 => self.change(),
+            90..93 if self.trouble.has(Fault::Changes) => self.change(),
             93..99 => self.strike(node),
             _ => self.nodes[node].ledger.tidy(),
         }
@@ -150,24 +161,45 @@ impl World {
         match fault {
             Fault::Partition => self.nodes[node].partitioned ^= true,
             Fault::Clock => self.nodes[node].skew = (self.below(11) as i64 - 5) * SECOND,
-            Fault::Crash => self.nodes[node].forget(),
+            Fault::Crash => {
+                self.nodes[node].forget();
+                self.forget_the_dead();
+            }
             Fault::WrongEnd => self.end_wrongly(node),
             _ => self.nodes[node].asleep_until = self.now + self.below(20_000_000) as i64,
         }
     }
 
     fn pass_time(&mut self) {
+        if self.history.is_behind() {
+            // Much happens in the moment that is lost.
+            self.now += self.below(20_000) as i64;
+            return;
+        }
+        // Where budgets are spent nothing can be lost: with fail-overs they renew more often.
+        let renew = if self.trouble.has(Fault::FailOver) { 4 } else { 1 };
         self.now += match self.below(100) {
-            0 => 40_000 * SECOND,
-            1..10 => self.below(5_000_000) as i64,
+            it if it < renew => 40_000 * SECOND,
+            0..10 => self.below(5_000_000) as i64,
             _ => self.below(300_000) as i64,
         };
     }
 
-    pub(super) fn join(&mut self, node: usize) {
-        let name = self.nodes[node].name.clone();
+    /// A process begins, with nothing in memory.
+    pub(super) fn start(&mut self, at: usize) {
+        self.lives += 1;
+        self.nodes[at].life = self.lives;
+        self.nodes[at].partitioned = false;
+        self.join(at);
+    }
+
+    pub(super) fn join(&mut self, at: usize) {
+        let name = self.nodes[at].name.clone();
         let joined = answer(self.store.node_join(&name, self.time())).expect("the model writes");
-        self.nodes[node].begin(joined.epoch, joined.head);
+        let now = self.time_at(at);
+        self.nodes[at].journal.begin_run(now);
+        self.nodes[at].begin(&joined);
+        self.history.unknown.remove(&at);
     }
 
     pub(super) fn pick(
@@ -192,7 +224,7 @@ impl World {
         }
         let (epoch, since) = (self.nodes[at].epoch, self.nodes[at].applied);
         let Ok(poll) = answer(self.store.node_poll(epoch, since, self.time())) else {
-            return self.join(at);
+            return self.fenced(at);
         };
         if self.trouble.has(Fault::SlowStore) && self.chance(25) {
             self.nodes[at].polled = Some(poll);
@@ -204,7 +236,9 @@ impl World {
     fn learn(&mut self, at: usize, poll: &Poll) {
         assert!(!poll.forgotten, "forgotten before every live node had applied it");
         let now = self.time_at(at);
+        self.nodes[at].journal.polled(poll.now);
         for change in &poll.changes {
+            self.nodes[at].journal.changed(*change, now);
             if let Some(known) = self.nodes[at].states.get_mut(&change.account) {
                 *known = change.state;
             }
@@ -213,6 +247,7 @@ impl World {
         }
         let node = &mut self.nodes[at];
         node.applied = poll.head;
+        node.returning = poll.returning;
         node.ledger.set_nodes(poll.nodes);
         for slice in &poll.recalled {
             node.ledger.recall(slice.account);
@@ -222,7 +257,7 @@ impl World {
         }
         let epoch = node.epoch;
         if answer(self.store.node_beat(epoch, poll.head, self.time())).is_err() {
-            return self.join(at);
+            return self.fenced(at);
         }
         for silent in poll.silent.iter().filter(|silent| **silent != epoch) {
             answer(self.store.node_end(*silent, NodeEnd::Silent, self.time())).expect("written");

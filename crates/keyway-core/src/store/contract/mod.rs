@@ -9,9 +9,11 @@
 //! ```
 //!
 //! The expression makes a store, or something that dereferences to one, anew for each test.
+//! [`failovers`] are for stores that can fail over; how, each one's tests know.
 //! [`random`] goes on from there, with sequences that nobody thought of.
 
 mod accounts;
+pub mod failovers;
 pub mod fixture;
 mod idempotency;
 mod keys;

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::MemoryStore;
-use crate::id::{Epoch, GenerationId};
+use crate::clock::Timestamp;
+use crate::id::{AccountId, Epoch, GenerationId};
 use crate::key::WindowSpend;
 use crate::ledger::{GenerationRecord, Slice};
 use crate::money::Nanos;
+use crate::store::Change;
 
 impl MemoryStore {
     /// What is leased to whom.
@@ -16,10 +18,27 @@ impl MemoryStore {
         leases.map(|((slice, epoch), lease)| (*slice, *epoch, lease.outstanding)).collect()
     }
 
-    /// Runs that were not ended.
+    /// Runs that were not ended,
     pub(crate) fn live(&self) -> BTreeSet<Epoch> {
         let state = self.state();
         state.nodes.iter().filter(|(_, node)| node.live).map(|(epoch, _)| *epoch).collect()
+    }
+
+    /// and of them those that may write.
+    pub(crate) fn writing(&self) -> BTreeSet<Epoch> {
+        let state = self.state();
+        let live = state.nodes.iter().filter(|(_, node)| node.live && state.is_current(node));
+        live.map(|(epoch, _)| *epoch).collect()
+    }
+
+    /// Whether nodes are waited for after a fail-over.
+    pub(crate) fn is_waiting(&self, now: Timestamp) -> bool {
+        self.state().is_waiting(now)
+    }
+
+    /// When the last fail-over was noticed.
+    pub(crate) fn timeline_at(&self) -> Timestamp {
+        self.state().timeline_at
     }
 
     /// Requests that are marked and not settled.
@@ -39,5 +58,13 @@ impl MemoryStore {
 
     pub(crate) fn spend_of(&self, slice: &Slice) -> WindowSpend {
         self.state().spend(slice)
+    }
+
+    /// Every change, as it is told now.
+    pub(crate) fn changes(&self) -> Vec<Change> {
+        let state = self.state();
+        let change =
+            |(seq, (account, _)): (&i64, &(AccountId, Timestamp))| state.change(*seq, *account);
+        state.changes.iter().filter_map(change).collect()
     }
 }

@@ -5,28 +5,30 @@ use std::sync::Arc;
 use super::state::{Lease, Node, State};
 use crate::clock::Timestamp;
 use crate::id::{AccountId, Epoch};
-use crate::ledger::{Draw, Ending, Figures, LeaseCall, Leased, Settlement};
+use crate::ledger::{Draw, Figures, LeaseCall, Leased, Settlement};
 use crate::money::Nanos;
 use crate::planted::{Bug, planted};
-use crate::pricing::Usage;
 use crate::store::{Change, Joined, NodeEnd, Poll, SILENCE_SECONDS, StoreError};
 
 impl State {
     pub(super) fn check_live(&self, epoch: Epoch) -> Result<(), StoreError> {
-        let live = self.nodes.get(&epoch).is_some_and(|node| node.live);
+        let live = self.nodes.get(&epoch).is_some_and(|node| node.live && self.is_current(node));
         if live || planted(Bug::NoFence) { Ok(()) } else { Err(StoreError::Fenced) }
     }
 
     pub(super) fn join(&mut self, name: &str, now: Timestamp) -> Joined {
+        let timeline = self.timeline(now);
         let earlier = self.nodes.iter().filter(|(_, node)| node.live && node.name == name);
         let earlier: Vec<Epoch> = earlier.map(|(epoch, _)| *epoch).collect();
         let recovered = earlier.into_iter().map(|epoch| self.end(epoch, now)).sum();
-        self.epochs += 1;
-        let (epoch, head) = (Epoch(self.epochs), self.head);
+        self.numbers.epochs += 1;
+        let (epoch, head) = (Epoch(self.numbers.epochs), self.numbers.changes);
         let name = name.to_owned();
-        let node = Node { name, live: true, heard_at: now, applied: head, lease_floor: 0 };
+        let node =
+            Node { name, live: true, heard_at: now, applied: head, lease_floor: 0, timeline };
         self.nodes.insert(epoch, node);
-        Joined { epoch, recovered, head, budget: self.budget }
+        let returning = self.is_returning();
+        Joined { epoch, recovered, head, budget: self.budget, timeline, returning }
     }
 
     pub(super) fn beat(&mut self, epoch: Epoch, applied: i64, now: Timestamp) {
@@ -40,8 +42,8 @@ impl State {
         let live = || self.nodes.iter().filter(|(_, node)| node.live);
         let others = live().filter(|(other, _)| **other != epoch);
         let mine = self.leases.iter().filter(|((_, holder), _)| *holder == epoch);
-        let silent = live().filter(|(_, node)| is_silent(node, now));
-        let head = self.head;
+        let silent = live().filter(|(_, node)| self.is_silent(node, now));
+        let head = self.numbers.changes;
         let kept = self.changes.iter().filter(|(seq, _)| **seq > since);
         Poll {
             now,
@@ -57,12 +59,24 @@ impl State {
                 .unwrap_or(u32::MAX),
             silent: silent.map(|(epoch, _)| *epoch).collect(),
             acknowledged: others.map(|(_, node)| node.applied).min().unwrap_or(head),
+            returning: self.is_returning(),
         }
     }
 
-    pub(super) fn may_end(&self, epoch: Epoch, end: NodeEnd, now: Timestamp) -> bool {
-        let node = self.nodes.get(&epoch).filter(|node| node.live);
-        node.is_some_and(|node| end == NodeEnd::Left || is_silent(node, now))
+    pub(super) fn may_end(
+        &mut self,
+        epoch: Epoch,
+        end: NodeEnd,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.timeline(now);
+        let Some(node) = self.nodes.get(&epoch).filter(|node| node.live) else { return Ok(false) };
+        match end {
+            // It has something to put back first.
+            NodeEnd::Left if !self.is_current(node) => Err(StoreError::Fenced),
+            NodeEnd::Left => Ok(true),
+            NodeEnd::Silent => Ok(self.is_silent(node, now)),
+        }
     }
 
     /// Charges what the run marked and did not settle, and frees its leases.
@@ -78,22 +92,11 @@ impl State {
             return ended;
         }
         for generation in cut {
-            self.book(Settlement {
-                charge: if planted(Bug::VoidsOnCrash) {
-                    Nanos::ZERO
-                } else {
-                    generation.authorised
-                },
-                draws: Vec::new(),
-                request: Arc::new(generation.request),
-                byok: Nanos::ZERO,
-                overrun: Nanos::ZERO,
-                absorbed: Nanos::ZERO,
-                usage: Usage::default(),
-                ending: Ending::Crashed,
-                estimated: true,
-                settled_at: now,
-            });
+            let charge = match generation.authorised {
+                _ if planted(Bug::VoidsOnCrash) => Nanos::ZERO,
+                authorised => authorised,
+            };
+            self.book(Settlement::crashed(Arc::new(generation.request), charge, now));
         }
         ended
     }
@@ -171,12 +174,17 @@ impl State {
         Ok(())
     }
 
-    fn change(&self, seq: i64, account: AccountId) -> Option<Change> {
+    /// One that joined before a fail-over was silent for as long as it took.
+    fn is_silent(&self, node: &Node, now: Timestamp) -> bool {
+        let heard_at = match node.heard_at {
+            at if self.is_current(node) => at,
+            at => at.max(self.timeline_at),
+        };
+        heard_at.plus_seconds(SILENCE_SECONDS) < now
+    }
+
+    pub(super) fn change(&self, seq: i64, account: AccountId) -> Option<Change> {
         let key = self.key_of(account).map(|key| key.record.id);
         Some(Change { seq, key, account, state: self.state_of(account)? })
     }
-}
-
-fn is_silent(node: &Node, now: Timestamp) -> bool {
-    node.heard_at.plus_seconds(SILENCE_SECONDS) < now
 }

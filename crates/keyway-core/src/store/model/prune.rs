@@ -44,7 +44,7 @@ impl State {
 
     /// Up to here changes are not kept any more.
     pub(super) fn forgotten(&self) -> i64 {
-        self.changes.first_key_value().map_or(self.head, |(first, _)| first - 1)
+        self.changes.first_key_value().map_or(self.numbers.changes, |(first, _)| first - 1)
     }
 
     pub(super) fn states(&self, accounts: &[AccountId]) -> Vec<(AccountId, AccountState)> {

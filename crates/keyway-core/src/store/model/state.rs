@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::budget::WindowKind;
 use crate::clock::Timestamp;
-use crate::id::{AccountId, Epoch, GenerationId, KeyHash, KeyId};
+use crate::id::{AccountId, Epoch, GenerationId, KeyHash, KeyId, Timeline};
 use crate::key::{KeyKind, KeyRecord, KeySpend, NewKey, SecretRecord, Terms, WindowSpend};
 use crate::ledger::{AccountState, GenerationRecord, Metered, Settlement, Slice};
 use crate::money::Nanos;
@@ -15,7 +15,7 @@ use crate::store::{
     Balance, IDEMPOTENCY_SECONDS, Idempotency, KeyCreated, StoreError, UsageDay, WindowBalance,
 };
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct State {
     /// In the order of their creation; deleted ones stay.
     pub(super) keys: Vec<Key>,
@@ -24,17 +24,28 @@ pub(super) struct State {
     pub(super) generations: BTreeMap<GenerationId, GenerationRecord>,
     pub(super) nodes: BTreeMap<Epoch, Node>,
     pub(super) leases: BTreeMap<(Slice, Epoch), Lease>,
-    /// Runs that were begun, those included that are not kept any more.
-    pub(super) epochs: i64,
     /// The account that changed and when, by the number of the change.
     pub(super) changes: BTreeMap<i64, (AccountId, Timestamp)>,
-    /// The last change that was made.
-    pub(super) head: i64,
+    /// The last numbers that were given out, of what is not kept any more too.
+    pub(super) numbers: Numbers,
+    /// Fail-overs that this state knows of, and what they began.
+    pub(super) history: i64,
+    pub(super) timeline: Timeline,
+    pub(super) timeline_at: Timestamp,
+    /// Fail-overs that there were.
+    pub(super) history_now: i64,
     /// The installation's.
     pub(super) budget: Terms,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Numbers {
+    pub(super) keys: i64,
+    pub(super) changes: i64,
+    pub(super) epochs: i64,
+}
+
+#[derive(Clone, Debug)]
 pub(super) struct Key {
     /// Without its spend, which is worked out when it is shown.
     pub(super) record: KeyRecord,
@@ -58,6 +69,7 @@ pub(super) struct Node {
     pub(super) applied: i64,
     /// No call up to this number is made anew where there is no lease.
     pub(super) lease_floor: i64,
+    pub(super) timeline: Timeline,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -69,7 +81,7 @@ pub(super) struct Lease {
     pub(super) recalled: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Remembered {
     request: Idempotency,
     made: KeyId,
@@ -96,7 +108,9 @@ impl State {
         now: Timestamp,
     ) -> Result<KeyRecord, StoreError> {
         self.check_free(secret.hash)?;
-        let number = i64::try_from(self.keys.len() + 1).expect("memory holds fewer keys");
+        self.timeline(now);
+        self.numbers.keys += 1;
+        let number = self.numbers.keys;
         let record = key.record(KeyId(number), AccountId(number), &secret, now);
         self.keys.push(Key { record: record.clone(), deleted: false, secrets: vec![secret] });
         Ok(record)
@@ -131,9 +145,10 @@ impl State {
         self.changed(self.keys[key].record.account, now);
     }
 
-    fn changed(&mut self, account: AccountId, now: Timestamp) {
-        self.head += 1;
-        self.changes.insert(self.head, (account, now));
+    pub(super) fn changed(&mut self, account: AccountId, now: Timestamp) {
+        self.timeline(now);
+        self.numbers.changes += 1;
+        self.changes.insert(self.numbers.changes, (account, now));
     }
 
     pub(super) fn set_budget(&mut self, terms: Terms, now: Timestamp) -> bool {
@@ -268,6 +283,22 @@ impl State {
             authorised: Nanos::ZERO,
             settlement: None,
         })
+    }
+
+    /// Puts a charge in the place of another of the same request, which stays with the provider that
+    /// it is counted at.
+    pub(super) fn correct(&mut self, written: &Settlement, mut charge: Settlement) {
+        for account in &written.request.accounts {
+            for kind in WindowKind::ALL {
+                let starts_at = written.request.windows.start_of(kind);
+                let window = self.windows.entry((*account, kind, starts_at)).or_default();
+                window.spend.spent = window.spend.spent.saturating_sub(written.charge);
+                window.spend.byok = window.spend.byok.saturating_sub(written.byok);
+            }
+        }
+        let provider = self.generation(&charge.request).request.provider.clone();
+        charge.request = Arc::new(Metered { provider, ..charge.request.as_ref().clone() });
+        self.book(charge);
     }
 
     pub(super) fn book(&mut self, mut settlement: Settlement) {

@@ -3,16 +3,30 @@
 use std::sync::Arc;
 
 use keyway_core::ledger::{LeaseCall, Leased, Ledger};
-use keyway_core::store::{Joined, Poll, StoreError};
+use keyway_core::store::{Joined, Poll, StoreError, Testimony};
 
 use super::{Meter, RETRY_MAX, RETRY_MIN, installation, settings};
 
 impl Meter {
+    /// The run is over, though the store may not know it yet: nothing of it is written, and no answer
+    /// goes on that was waiting for the store. Answers what a store that failed over may have lost.
+    pub fn end_run(&self) -> Testimony {
+        let mut state = self.lock();
+        state.ledger.end_run();
+        state.waiting.clear();
+        let now = self.clock.now();
+        let Some(journal) = &mut state.journal else { return Testimony::default() };
+        journal.end_run(now);
+        journal.testimony()
+    }
+
     /// Goes on in a new run of the node. The store has settled what the old one left.
     pub fn rejoin(&self, joined: Joined) {
         let mut state = self.lock();
         state.installation = installation(&joined);
         state.ledger = Ledger::new(settings(self.store.as_ref(), joined));
+        let now = self.clock.now();
+        state.journal.iter_mut().for_each(|journal| journal.begin_run(now));
         // Who waits asks anew.
         state.waiting.clear();
     }
@@ -27,6 +41,10 @@ impl Meter {
         {
             let mut state = self.lock();
             state.ledger.set_nodes(poll.nodes);
+            if let Some(journal) = &mut state.journal {
+                journal.polled(poll.now);
+                poll.changes.iter().for_each(|change| journal.changed(*change, poll.now));
+            }
             for slice in &poll.recalled {
                 state.ledger.recall(slice.account);
             }

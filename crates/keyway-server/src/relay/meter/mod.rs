@@ -17,7 +17,8 @@ use keyway_core::clock::Clock;
 use keyway_core::id::{AccountId, Epoch, GenerationId};
 use keyway_core::key::KeyRecord;
 use keyway_core::ledger::{
-    AccountState, Admission, Decision, Figures, Forecast, GaveUp, Ledger, Refusal, Settings,
+    AccountState, Admission, Decision, Figures, Forecast, GaveUp, Journal, Ledger, Refusal,
+    Settings,
 };
 use keyway_core::money::Nanos;
 use keyway_core::store::{AccountRecord, Joined, Store, StoreError};
@@ -51,6 +52,8 @@ struct State {
     ledger: Ledger,
     /// What the installation's account is.
     installation: AccountState,
+    /// Where the store may fail over.
+    journal: Option<Journal>,
     waiting: HashMap<GenerationId, oneshot::Sender<Admission>>,
 }
 
@@ -75,6 +78,7 @@ impl Meter {
         let state = State {
             ledger: Ledger::new(settings),
             installation: installation(&joined),
+            journal: store.is_shared().then(Journal::default),
             waiting: HashMap::new(),
         };
         let failing = AtomicBool::new(false);
@@ -148,6 +152,9 @@ impl Meter {
 
     /// Asks the store whether it can be written, but only after it could not.
     async fn check_store(&self) -> Result<(), StoreError> {
+        if !self.lock().ledger.is_running() {
+            return Err(StoreError::Unavailable("this node begins a new run".to_owned()));
+        }
         if self.failing.load(Ordering::Relaxed) {
             self.store.probe().await?;
             self.failing.store(false, Ordering::Relaxed);

@@ -37,9 +37,16 @@ impl Meter {
             return Err(StoreError::Broken(format!("{} is not open to be answered", request.id)));
         };
         let mark = AnswerMark { request: Arc::clone(request), authorised };
-        let written = self.store.mark(mark).await;
+        let written = self.store.mark(mark.clone()).await;
         self.note(&written);
-        written
+        written?;
+        let mut state = self.lock();
+        if state.ledger.epoch() != request.epoch {
+            // What the run wrote may have been testified without this.
+            return Err(StoreError::Fenced);
+        }
+        state.journal.iter_mut().for_each(|journal| journal.marked(&mark));
+        Ok(())
     }
 
     /// Gives a reservation back that nothing was marked of.
@@ -75,7 +82,11 @@ impl Meter {
             }
             // One that is broken off while it waits to hold more waits no longer.
             state.waiting.remove(&request.id);
-            state.ledger.settle(request, outcome, self.clock.now())
+            let settlement = state.ledger.settle(request, outcome, self.clock.now());
+            if let (Some(journal), Some(settlement)) = (&mut state.journal, &settlement) {
+                journal.settling(settlement);
+            }
+            settlement
         };
         let Some(settlement) = settlement else {
             return Err(StoreError::Broken(format!("{} was resolved before", request.id)));
@@ -95,11 +106,13 @@ impl Meter {
     fn settle_later(self: &Arc<Self>, mut settlement: Settlement, late: Late) {
         if late == Late::Waive {
             // The store said of every try that it changed nothing, so another amount may be written.
-            self.lock().ledger.waive(settlement.request.id);
+            let mut state = self.lock();
+            state.ledger.waive(settlement.request.id);
             settlement.absorbed = settlement.absorbed.saturating_add(settlement.charge);
             settlement.charge = Nanos::ZERO;
             settlement.draws.clear();
             settlement.byok = Nanos::ZERO;
+            state.journal.iter_mut().for_each(|journal| journal.settling(&settlement));
         }
         let meter = Arc::clone(self);
         self.tasks.spawn(async move {
@@ -126,8 +139,7 @@ impl Meter {
                         let id = settlement.request.id;
                         tracing::error!(%id, "it was settled with another charge, which stands");
                     }
-                    self.settled(settlement);
-                    return Ok(());
+                    return self.settled(settlement);
                 }
                 Err(error @ StoreError::Broken(_)) => return Err(error),
                 Err(StoreError::Fenced) => {
@@ -143,12 +155,19 @@ impl Meter {
         }
     }
 
-    fn settled(self: &Arc<Self>, settlement: &Settlement) {
+    fn settled(self: &Arc<Self>, settlement: &Settlement) -> Result<(), StoreError> {
         {
             let mut state = self.lock();
-            let decisions = state.ledger.settled(settlement.request.id, self.clock.now());
+            if state.ledger.epoch() != settlement.request.epoch {
+                // What the run wrote may have been testified without this.
+                return Err(StoreError::Fenced);
+            }
+            let now = self.clock.now();
+            state.journal.iter_mut().for_each(|journal| journal.settled(settlement, now));
+            let decisions = state.ledger.settled(settlement.request.id, now);
             state.tell(decisions);
         }
         self.drive();
+        Ok(())
     }
 }
