@@ -8,8 +8,8 @@ use keyway_core::money::Rate;
 use keyway_core::pricing::{Pricing, Usage};
 use serde_json::{Value, json};
 
+use crate::chat::{Answer, Chunk};
 use crate::chat::{ChatRequest, RequestError, text_bytes, text_of};
-use crate::openai::{Answer, Chunk};
 
 pub const MODEL_ID: &str = "keyway/echo";
 /// UTF-8 bytes of a token.
@@ -199,7 +199,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::openai::Envelope;
+    use crate::chat::Envelope;
 
     fn content(chunk: Chunk) -> String {
         let envelope = Envelope {

@@ -1,5 +1,5 @@
-//! What providers and their clients speak: strict JSON, server-sent events, chat requests, one
-//! adapter a dialect, and the built-in echo model. Nothing here does I/O or reads a clock.
+//! What providers and their clients speak: strict JSON, server-sent events, the form in the middle
+//! ([`chat`]), one adapter a dialect, and the built-in echo model. Nothing here does I/O or reads a clock.
 
 pub mod chat;
 pub mod echo;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use keyway_core::pricing::Usage;
-use keyway_providers::openai::{Answer, StreamEvent, error_chunk, stream_event, usage_chunk};
+use keyway_providers::chat::{Answer, StreamEvent, error_chunk, stream_event, usage_chunk};
 use keyway_providers::sse::{self, Decoder};
 use serde_json::Value;
 

@@ -7,7 +7,7 @@ mod nulls;
 
 use keyway_core::money::Rate;
 use keyway_core::pricing::{Pricing, Usage};
-use keyway_providers::openai::{Envelope, Receipt};
+use keyway_providers::chat::{Envelope, Receipt};
 
 fn envelope() -> Envelope {
     Envelope {

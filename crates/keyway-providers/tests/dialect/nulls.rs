@@ -1,6 +1,6 @@
 //! Whatever a provider leaves out or sets to null, clients accept what comes of it.
 
-use keyway_providers::openai::{Answer, StreamEvent, error_chunk, stream_event, usage_chunk};
+use keyway_providers::chat::{Answer, StreamEvent, error_chunk, stream_event, usage_chunk};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 

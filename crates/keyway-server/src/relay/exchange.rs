@@ -7,7 +7,7 @@ use http::StatusCode;
 use keyway_core::ledger::{Ending, Metered, Outcome, Refusal, Settlement};
 use keyway_core::pricing::{Cost, Pricing, Usage};
 use keyway_core::store::StoreError;
-use keyway_providers::openai::{self, Envelope, Receipt};
+use keyway_providers::chat::{self, Envelope, Receipt};
 use keyway_providers::sse;
 
 use super::bound::Bound;
@@ -79,7 +79,7 @@ impl Exchange {
     /// What was used and charged, and the end of a stream.
     pub(super) fn closing_events(&self, receipt: &Receipt) -> Bytes {
         let mut last = BytesMut::new();
-        last.extend_from_slice(&sse::data(&openai::usage_chunk(&self.envelope, receipt)));
+        last.extend_from_slice(&sse::data(&chat::usage_chunk(&self.envelope, receipt)));
         last.extend_from_slice(&sse::data(sse::DONE));
         last.freeze()
     }
@@ -87,12 +87,12 @@ impl Exchange {
     /// The last chunk of a stream that ends because no budget affords more.
     pub(super) fn limit_event(&self, refusal: &Refusal) -> Bytes {
         let why = refusal::explanation(refusal);
-        sse::data(&openai::length_chunk(&self.envelope, why))
+        sse::data(&chat::length_chunk(&self.envelope, why))
     }
 
     /// The last event of a stream that fails after its first byte.
     pub(super) fn error_event(&self, status: StatusCode, message: &str, error_type: &str) -> Bytes {
-        let chunk = openai::error_chunk(&self.envelope, status.as_u16(), message, error_type);
+        let chunk = chat::error_chunk(&self.envelope, status.as_u16(), message, error_type);
         sse::data(&chunk)
     }
 }

@@ -17,8 +17,7 @@ use keyway_core::id::GenerationId;
 use keyway_core::key::KeyRecord;
 use keyway_core::ledger::{Ending, Metered};
 use keyway_core::pricing::{Pricing, Usage};
-use keyway_providers::chat::ChatRequest;
-use keyway_providers::openai::{Answer, Chunk, Envelope};
+use keyway_providers::chat::{Answer, ChatRequest, Chunk, Envelope};
 use keyway_providers::sse;
 use tokio::sync::mpsc;
 

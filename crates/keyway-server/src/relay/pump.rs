@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use keyway_core::ledger::Ending;
 use keyway_core::pricing::Usage;
-use keyway_providers::openai::{Chunk, StreamEvent};
+use keyway_providers::chat::{Chunk, StreamEvent};
 use keyway_providers::sse;
 use tokio::sync::mpsc;
 use tokio::time::Instant;

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use keyway_providers::chat::ChatRequest;
+use keyway_providers::chat::{Answer, ChatRequest, StreamEvent};
 use keyway_providers::echo::{Chunks, Echo};
-use keyway_providers::openai::{Answer, StreamEvent};
 
 use super::{ANSWER_TIMEOUT, Failure, timed_out};
 

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use keyway_core::catalogue::Endpoint;
-use keyway_providers::chat::ChatRequest;
-use keyway_providers::openai::{Answer, Chunk, StreamEvent};
+use keyway_providers::chat::{Answer, ChatRequest, Chunk, StreamEvent};
 
 use self::echo::EchoStream;
 use self::openai::{OpenAi, OpenAiStream};

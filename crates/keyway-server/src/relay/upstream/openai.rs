@@ -8,8 +8,8 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use keyway_core::catalogue::Endpoint;
 use keyway_core::secret::KeySecret;
-use keyway_providers::chat::ChatRequest;
-use keyway_providers::openai::{self, Answer, StreamEvent};
+use keyway_providers::chat::{self, Answer, ChatRequest, StreamEvent};
+use keyway_providers::openai;
 use keyway_providers::sse::Decoder;
 
 use super::{ANSWER_TIMEOUT, Failure, timed_out};
@@ -120,7 +120,7 @@ impl OpenAi {
         let body = tokio::time::timeout(IDLE_TIMEOUT, read(response.into_body(), ERROR_BYTES_MAX));
         let body = body.await.ok().and_then(Result::ok).unwrap_or_default();
         let secret = self.api_key.as_ref().map(KeySecret::expose);
-        let message = openai::error_message(&body, secret);
+        let message = chat::error_message(&body, secret);
         Failure {
             status: Some(status),
             message: message.unwrap_or_else(|| format!("The provider answered {status}")),
@@ -135,7 +135,7 @@ impl OpenAiStream {
             let event = self.decoder.next().map_err(|error| Failure::new(error.to_string()))?;
             if let Some(event) = event {
                 let secret = self.api_key.as_ref();
-                return match openai::stream_event(&event.data) {
+                return match chat::stream_event(&event.data) {
                     Ok(StreamEvent::Error { code, message }) => {
                         let message = said(&message, secret).message;
                         Ok(Some(StreamEvent::Error { code, message }))
@@ -170,5 +170,5 @@ async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Failure> {
 
 /// A failure in the provider's own words.
 fn said(words: &str, api_key: Option<&KeySecret>) -> Failure {
-    Failure::new(openai::scrub(words, api_key.map(KeySecret::expose)))
+    Failure::new(chat::scrub(words, api_key.map(KeySecret::expose)))
 }

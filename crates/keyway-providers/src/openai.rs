@@ -1,4 +1,4 @@
-//! The request as a provider gets it.
+//! The OpenAI-compatible dialect: what is sent. What comes back is the form in the middle already.
 
 use serde_json::{Map, Value, json};
 

@@ -1,0 +1,224 @@
+//! A chat completion request, as far as the gateway has to understand it. The rest is kept.
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use super::prompt::{text_bytes, tokens_bound};
+
+const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
+const CHOICES_MAX: u64 = 128;
+
+/// A field says something that is not allowed; `message` completes the sentence.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{field}: {message}")]
+pub struct RequestError {
+    pub field: String,
+    pub message: String,
+}
+
+impl RequestError {
+    pub(crate) fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+/// A request whose fields that decide about money and routing are checked.
+#[derive(Clone, Debug)]
+pub struct ChatRequest {
+    pub model: String,
+    pub stream: bool,
+    /// The smaller of `max_tokens` and `max_completion_tokens`.
+    pub max_tokens: Option<u64>,
+    /// How many answers are asked for (`n`).
+    pub choices: u64,
+    body: Map<String, Value>,
+}
+
+impl ChatRequest {
+    /// Reads a request. Null counts as absent; unknown fields are kept and not looked at.
+    pub fn parse(body: Value) -> Result<Self, RequestError> {
+        let Value::Object(body) = body else {
+            return Err(RequestError::new("The request's body", "must be a JSON object"));
+        };
+        let model = match present(&body, "model") {
+            Some(Value::String(model)) if !model.is_empty() => model.clone(),
+            None => return Err(RequestError::new("model", "is required")),
+            Some(_) => return Err(RequestError::new("model", "must be a model's id, a string")),
+        };
+        let stream = match present(&body, "stream") {
+            None => false,
+            Some(Value::Bool(stream)) => *stream,
+            Some(_) => return Err(RequestError::new("stream", "must be true or false")),
+        };
+        let tokens = [
+            whole(&body, "max_tokens", u64::MAX)?,
+            whole(&body, "max_completion_tokens", u64::MAX)?,
+        ];
+        let max_tokens = tokens.into_iter().flatten().min();
+        let choices = whole(&body, "n", CHOICES_MAX)?.unwrap_or(1);
+        check_messages(&body)?;
+        Ok(Self { model, stream, max_tokens, choices, body })
+    }
+
+    pub fn messages(&self) -> &[Value] {
+        self.body.get("messages").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// The whole request as it came.
+    pub(crate) const fn body(&self) -> &Map<String, Value> {
+        &self.body
+    }
+
+    /// The most tokens that the prompt can have: a token is at least a byte of what is sent.
+    ///
+    /// Answers with the field that no bound is known for: images, audio, files, tools that run at the
+    /// provider, plugins.
+    pub fn prompt_tokens_bound(&self) -> Result<u64, String> {
+        tokens_bound(&self.body, self.messages())
+    }
+
+    /// UTF-8 bytes of text in the messages, for estimates.
+    pub fn prompt_text_bytes(&self) -> u64 {
+        self.messages().iter().map(text_bytes).sum()
+    }
+}
+
+fn present<'a>(body: &'a Map<String, Value>, field: &str) -> Option<&'a Value> {
+    body.get(field).filter(|value| !value.is_null())
+}
+
+fn whole(body: &Map<String, Value>, field: &str, most: u64) -> Result<Option<u64>, RequestError> {
+    let Some(value) = present(body, field) else { return Ok(None) };
+    // Some clients write whole numbers with a fraction: 10.0.
+    let text = if value.is_number() { value.to_string() } else { String::new() };
+    let number = text.strip_suffix(".0").unwrap_or(&text).parse::<u64>().ok();
+    match number.filter(|number| (1..=most).contains(number)) {
+        Some(number) => Ok(Some(number)),
+        None if most == u64::MAX => {
+            Err(RequestError::new(field, "must be a whole number above zero"))
+        }
+        None => Err(RequestError::new(field, format!("must be a whole number from 1 to {most}"))),
+    }
+}
+
+fn check_messages(body: &Map<String, Value>) -> Result<(), RequestError> {
+    let messages = match present(body, "messages") {
+        Some(Value::Array(messages)) => messages,
+        None => return Err(RequestError::new("messages", "is required")),
+        Some(_) => return Err(RequestError::new("messages", "must be an array of messages")),
+    };
+    if messages.is_empty() {
+        return Err(RequestError::new("messages", "must have at least one message"));
+    }
+    messages.iter().enumerate().try_for_each(|(number, message)| check_message(number, message))
+}
+
+fn check_message(number: usize, message: &Value) -> Result<(), RequestError> {
+    let at = format!("messages[{number}]");
+    let Value::Object(message) = message else {
+        return Err(RequestError::new(at, "must be an object with role and content"));
+    };
+    let role = message.get("role").and_then(Value::as_str);
+    if !role.is_some_and(|role| ROLES.contains(&role)) {
+        let allowed = format!("must be one of {}", ROLES.join(", "));
+        return Err(RequestError::new(format!("{at}.role"), allowed));
+    }
+    let field = format!("{at}.content");
+    match message.get("content") {
+        None | Some(Value::Null | Value::String(_)) => Ok(()),
+        Some(Value::Array(parts)) => match parts.iter().position(|part| !part.is_object()) {
+            Some(part) => Err(RequestError::new(format!("{field}[{part}]"), "must be an object")),
+            None => Ok(()),
+        },
+        Some(_) => Err(RequestError::new(field, "must be a string or an array of parts")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn request(fields: &Value) -> Result<ChatRequest, RequestError> {
+        let mut body = json!({"model": "a/b", "messages": [{"role": "user", "content": "hi"}]});
+        let object = body.as_object_mut().expect("an object");
+        object.extend(fields.as_object().expect("an object").clone());
+        ChatRequest::parse(body)
+    }
+
+    #[test]
+    fn mistakes_name_their_field() {
+        let cases = [
+            (json!({"model": null}), "model"),
+            (json!({"model": 1}), "model"),
+            (json!({"stream": "true"}), "stream"),
+            (json!({"max_tokens": 0}), "max_tokens"),
+            (json!({"max_tokens": 1.5}), "max_tokens"),
+            (json!({"max_completion_tokens": -1}), "max_completion_tokens"),
+            (json!({"n": 129}), "n"),
+            (json!({"messages": []}), "messages"),
+            (json!({"messages": "hi"}), "messages"),
+            (json!({"messages": [1]}), "messages[0]"),
+            (json!({"messages": [{"content": "hi"}]}), "messages[0].role"),
+            (json!({"messages": [{"role": "user", "content": [1]}]}), "messages[0].content[0]"),
+            (json!({"messages": [{"role": "user", "content": {}}]}), "messages[0].content"),
+        ];
+        for (fields, field) in cases {
+            assert_eq!(request(&fields).expect_err(field).field, field);
+        }
+    }
+
+    #[test]
+    fn nulls_are_absent_and_the_smaller_bound_counts() {
+        let nulls =
+            request(&json!({"max_tokens": null, "stream": null, "n": null})).expect("valid");
+        assert_eq!((nulls.max_tokens, nulls.stream, nulls.choices), (None, false, 1));
+        let both = json!({"max_tokens": 10.0, "max_completion_tokens": 7});
+        assert_eq!(request(&both).expect("valid").max_tokens, Some(7));
+    }
+
+    #[test]
+    fn what_is_not_a_request_is_refused_with_what_is_allowed() {
+        let error = ChatRequest::parse(json!([])).expect_err("not an object");
+        assert_eq!(error.to_string(), "The request's body: must be a JSON object");
+        let error = request(&json!({"messages": [{"role": "system"}, {"role": "robot"}]}));
+        let expected = "messages[1].role: must be one of system, developer, user, assistant, tool";
+        assert_eq!(error.expect_err("no role").to_string(), expected);
+    }
+
+    proptest! {
+        #[test]
+        fn no_value_panics(
+            field in "model|stream|max_tokens|max_completion_tokens|n|messages|tools|plugins|other",
+            value in any_json(),
+        ) {
+            if let Ok(request) = request(&json!({ field: value })) {
+                let _ = request.prompt_tokens_bound();
+                prop_assert!((1..=CHOICES_MAX).contains(&request.choices));
+                prop_assert!(request.max_tokens != Some(0));
+            }
+        }
+    }
+
+    /// Small values of every type, with the names that requests use.
+    fn any_json() -> impl Strategy<Value = Value> {
+        let text = "(system|user|text|image_url|function|\\PC{0,3})";
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            text.prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 16, 3, |inner| {
+            let entry = ("(role|content|type|text|audio|other)", inner.clone());
+            prop_oneof![
+                prop::collection::vec(inner, 0..3).prop_map(Value::from),
+                prop::collection::vec(entry, 0..3)
+                    .prop_map(|entries| Value::Object(entries.into_iter().collect())),
+            ]
+        })
+    }
+}
