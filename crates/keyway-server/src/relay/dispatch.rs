@@ -27,7 +27,7 @@ pub(super) async fn dispatch<'a>(
     let mut failures: Vec<(&str, Failure)> = Vec::new();
     for endpoint in &model.endpoints {
         let Some(upstream) = app.upstreams.get(&endpoint.provider) else { continue };
-        match upstream.send(request, endpoint).await {
+        match upstream.send(request, endpoint, None).await {
             Ok(reply) => return Ok(Dispatched { endpoint, upstream, reply }),
             Err(failure) => failures.push((&upstream.name, failure)),
         }

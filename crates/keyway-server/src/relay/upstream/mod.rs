@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use keyway_core::catalogue::Endpoint;
+use keyway_core::secret::KeySecret;
 use keyway_providers::chat::{Answer, ChatRequest, Chunk, StreamEvent};
 
 use self::echo::EchoStream;
@@ -93,23 +94,28 @@ pub fn connect(config: &Config) -> HashMap<String, Upstream> {
 
 impl Upstream {
     /// Sends `request` and answers when there is something to give to the client: the whole answer,
-    /// or the first chunk of a stream.
+    /// or the first chunk of a stream. `credential` is presented in place of the configured one; what
+    /// it is, its dialect reads out of its text.
     pub(super) async fn send(
         &self,
         request: &ChatRequest,
         endpoint: &Endpoint,
+        credential: Option<&KeySecret>,
     ) -> Result<Reply, Failure> {
         if !request.stream {
             return match &self.dialect {
                 Connection::Echo => echo::answer(request).await,
-                Connection::OpenAi(provider) => provider.answer(request, endpoint).await,
+                Connection::OpenAi(provider) => {
+                    provider.answer(request, endpoint, credential).await
+                }
             }
             .map(Reply::Whole);
         }
         let mut stream = match &self.dialect {
             Connection::Echo => ChunkStream::Echo(EchoStream::open(request)?),
             Connection::OpenAi(provider) => {
-                ChunkStream::OpenAi(Box::new(provider.stream(request, endpoint).await?))
+                let stream = provider.stream(request, endpoint, credential).await?;
+                ChunkStream::OpenAi(Box::new(stream))
             }
         };
         match stream.next().await? {

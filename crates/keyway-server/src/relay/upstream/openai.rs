@@ -11,6 +11,7 @@ use keyway_core::secret::KeySecret;
 use keyway_providers::chat::{self, Answer, ChatRequest, StreamEvent};
 use keyway_providers::openai;
 use keyway_providers::sse::Decoder;
+use zeroize::Zeroizing;
 
 use super::{ANSWER_TIMEOUT, Failure, timed_out};
 use crate::config::ProviderConfig;
@@ -25,7 +26,7 @@ const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 #[derive(Debug)]
 pub(super) struct OpenAi {
     url: String,
-    authorization: Option<HeaderValue>,
+    /// The operator's, for requests that bring no credential of their own.
     api_key: Option<KeySecret>,
     egress: Egress,
 }
@@ -41,15 +42,8 @@ pub(in crate::relay) struct OpenAiStream {
 
 impl OpenAi {
     pub(super) fn new(provider: &ProviderConfig, egress: Egress) -> Self {
-        let authorization = provider.api_key.as_ref().map(|key| {
-            let text = format!("Bearer {}", key.expose());
-            let mut value = HeaderValue::from_str(&text).expect("the configuration was checked");
-            value.set_sensitive(true);
-            value
-        });
         Self {
             url: format!("{}/chat/completions", provider.base_url),
-            authorization,
             api_key: provider.api_key.clone(),
             egress,
         }
@@ -59,22 +53,26 @@ impl OpenAi {
         &self,
         request: &ChatRequest,
         endpoint: &Endpoint,
+        credential: Option<&KeySecret>,
     ) -> Result<Answer, Failure> {
+        let key = credential.or(self.api_key.as_ref());
         let answered = async {
-            let response = self.send(request, endpoint).await?;
+            let response = self.send(request, endpoint, key).await?;
             read(response.into_body(), ANSWER_BYTES_MAX).await
         };
         let body =
             tokio::time::timeout(ANSWER_TIMEOUT, answered).await.map_err(|_| timed_out())??;
-        Answer::parse(&body).map_err(|error| said(&error.to_string(), self.api_key.as_ref()))
+        Answer::parse(&body).map_err(|error| said(&error.to_string(), key))
     }
 
     pub(super) async fn stream(
         &self,
         request: &ChatRequest,
         endpoint: &Endpoint,
+        credential: Option<&KeySecret>,
     ) -> Result<OpenAiStream, Failure> {
-        let sent = tokio::time::timeout(ANSWER_TIMEOUT, self.send(request, endpoint)).await;
+        let key = credential.or(self.api_key.as_ref());
+        let sent = tokio::time::timeout(ANSWER_TIMEOUT, self.send(request, endpoint, key)).await;
         let response = sent.map_err(|_| timed_out())??;
         let content_type = response.headers().get(header::CONTENT_TYPE);
         let streams =
@@ -83,7 +81,7 @@ impl OpenAi {
             return Err(Failure::new("The provider answered with something else than a stream"));
         }
         let decoder = Decoder::new(EVENT_BYTES_MAX);
-        let api_key = self.api_key.clone();
+        let api_key = key.cloned();
         Ok(OpenAiStream { body: response.into_body(), decoder, ended: false, api_key })
     }
 
@@ -91,13 +89,14 @@ impl OpenAi {
         &self,
         request: &ChatRequest,
         endpoint: &Endpoint,
+        key: Option<&KeySecret>,
     ) -> Result<Response<Incoming>, Failure> {
         let body = openai::request_body(request, &endpoint.upstream_model);
         let mut call = Request::post(&self.url)
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::ACCEPT, "application/json, text/event-stream");
-        if let Some(authorization) = &self.authorization {
-            call = call.header(header::AUTHORIZATION, authorization);
+        if let Some(key) = key {
+            call = call.header(header::AUTHORIZATION, bearer(key)?);
         }
         let call = call
             .body(Full::new(Bytes::from(body)))
@@ -109,24 +108,33 @@ impl OpenAi {
         if response.status().is_success() {
             Ok(response)
         } else {
-            Err(self.failure(response).await)
+            Err(failure(response, key).await)
         }
     }
+}
 
-    async fn failure(&self, response: Response<Incoming>) -> Failure {
-        let status = response.status();
-        let retry_after = response.headers().get(header::RETRY_AFTER);
-        let retry_after_seconds = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
-        let body = tokio::time::timeout(IDLE_TIMEOUT, read(response.into_body(), ERROR_BYTES_MAX));
-        let body = body.await.ok().and_then(Result::ok).unwrap_or_default();
-        let secret = self.api_key.as_ref().map(KeySecret::expose);
-        let message = chat::error_message(&body, secret);
-        Failure {
-            status: Some(status),
-            message: message.unwrap_or_else(|| format!("The provider answered {status}")),
-            retry_after_seconds,
-        }
+async fn failure(response: Response<Incoming>, key: Option<&KeySecret>) -> Failure {
+    let status = response.status();
+    let retry_after = response.headers().get(header::RETRY_AFTER);
+    let retry_after_seconds = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
+    let body = tokio::time::timeout(IDLE_TIMEOUT, read(response.into_body(), ERROR_BYTES_MAX));
+    let body = body.await.ok().and_then(Result::ok).unwrap_or_default();
+    let secret = key.map(KeySecret::expose);
+    let message = chat::error_message(&body, secret);
+    Failure {
+        status: Some(status),
+        message: message.unwrap_or_else(|| format!("The provider answered {status}")),
+        retry_after_seconds,
     }
+}
+
+/// What presents `key`. One that came with a request may be no header's value.
+fn bearer(key: &KeySecret) -> Result<HeaderValue, Failure> {
+    let text = Zeroizing::new(format!("Bearer {}", key.expose()));
+    let mut value = HeaderValue::from_str(&text)
+        .map_err(|_| Failure::new("The provider's key has characters that no header takes"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 impl OpenAiStream {
