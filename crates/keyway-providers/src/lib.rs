@@ -1,8 +1,10 @@
 //! What providers and their clients speak: strict JSON, server-sent events, the form in the middle
-//! ([`chat`]), one adapter a dialect, and the built-in echo model. Nothing here does I/O or reads a clock.
+//! ([`chat`]), the dialects of clients ([`face`]), one adapter for each of providers, and the built-in
+//! echo model. Nothing here does I/O or reads a clock.
 
 pub mod chat;
 pub mod echo;
+pub mod face;
 pub mod json;
 pub mod openai;
 pub mod sse;

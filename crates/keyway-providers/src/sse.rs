@@ -140,6 +140,12 @@ pub fn data(data: &str) -> Bytes {
     event.into()
 }
 
+/// An event of this name with `data`; neither has line ends.
+pub fn named(name: &str, data: &str) -> Bytes {
+    debug_assert!(!name.contains(['\n', '\r']) && !data.contains(['\n', '\r']));
+    Bytes::from(format!("event: {name}\ndata: {data}\n\n"))
+}
+
 /// The comment that OpenRouter sends while its clients wait.
 pub fn keep_alive() -> Bytes {
     Bytes::from_static(b": OPENROUTER PROCESSING\n\n")

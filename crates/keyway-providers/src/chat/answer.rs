@@ -61,8 +61,14 @@ impl Answer {
         free && (answered || silent)
     }
 
+    /// The answer as clients get it, as text.
+    pub fn render(self, envelope: &Envelope, receipt: &Receipt) -> Vec<u8> {
+        let body = self.complete(envelope, receipt);
+        serde_json::to_vec(&body).expect("a JSON object can be written")
+    }
+
     /// The answer as clients get it.
-    pub fn render(mut self, envelope: &Envelope, receipt: &Receipt) -> Vec<u8> {
+    pub fn complete(mut self, envelope: &Envelope, receipt: &Receipt) -> Map<String, Value> {
         let counted = self.body.shift_remove("usage");
         let mut body = envelope.head("chat.completion");
         // Required in an answer, null or not; in a chunk null is refused.
@@ -73,7 +79,7 @@ impl Answer {
         body.insert("choices".into(), choice::complete(choices, Form::Answer));
         keep_unknown(&mut body, self.body);
         body.insert("usage".into(), receipt.write(counted));
-        serde_json::to_vec(&body).expect("a JSON object can be written")
+        body
     }
 }
 

@@ -95,13 +95,18 @@ impl Chunk {
             .is_some_and(|choices| !choices.is_empty())
     }
 
+    /// The chunk as clients get it, as text.
+    pub fn render(self, envelope: &Envelope) -> String {
+        Value::Object(self.complete(envelope)).to_string()
+    }
+
     /// The chunk as clients get it; usage has an event of its own.
-    pub fn render(mut self, envelope: &Envelope) -> String {
+    pub fn complete(mut self, envelope: &Envelope) -> Map<String, Value> {
         let mut body = envelope.head(OBJECT);
         let choices = self.body.shift_remove("choices").unwrap_or_default();
         body.insert("choices".into(), choice::complete(choices, Form::Chunk));
         keep_unknown(&mut body, self.body);
-        Value::Object(body).to_string()
+        body
     }
 }
 

@@ -64,6 +64,13 @@ impl ChatRequest {
         self.body.get("messages").and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether the client wants to hear nothing of the model's reasoning.
+    pub fn hides_reasoning(&self) -> bool {
+        let excluded = self.body.get("reasoning").and_then(|it| it.get("exclude"));
+        excluded == Some(&Value::Bool(true))
+            || self.body.get("include_reasoning") == Some(&Value::Bool(false))
+    }
+
     /// The whole request as it came.
     pub(crate) const fn body(&self) -> &Map<String, Value> {
         &self.body

@@ -4,22 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::response::Response;
-use keyway_core::error::{Error, ErrorKind};
-use keyway_core::id::GenerationId;
-use keyway_providers::chat::{ChatRequest, RequestError};
+use keyway_providers::face::Face;
 use utoipa::ToSchema;
 
-use super::bound;
-use super::clamp::Wish;
-use super::dry_run::{self, DryRunAnswer};
-use super::head::Head;
-use super::job::Job;
-use super::rate_refusal::rate_refusal;
-use super::rolling;
+use super::admit::admit;
+use super::dry_run::DryRunAnswer;
 use crate::app::App;
-use crate::entropy::random;
-use crate::http::body;
-use crate::http::caller::{InferenceCaller, refused_key};
+use crate::http::caller::InferenceCaller;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
 
@@ -86,48 +77,5 @@ pub async fn chat_completion(
     query: Query,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let dry_run = dry_run::is_asked(&query)?;
-    let wish = Wish::of(request.headers(), key.on_limit)?;
-    let body = body::parse(&body::read(request, body::INFERENCE_BYTES_MAX).await?)?;
-    let mut request = ChatRequest::parse(body).map_err(invalid)?;
-    let model = app.catalogue.model(&request.model).cloned().ok_or_else(|| {
-        let message = format!("{} is not a valid model ID", request.model);
-        ApiError::from(Error::new(ErrorKind::Invalid, message))
-    })?;
-    // What is reserved is what the provider is allowed to say.
-    request.max_tokens = request.max_tokens.map(|most| most.min(model.max_completion_tokens));
-    let bound = bound::bound(&request, &model).map_err(invalid)?;
-    if dry_run {
-        return dry_run::answer(&app, &key, &model, request, bound, &wish).await;
-    }
-    let bound = wish.fit(&mut request, &model, bound)?;
-    let id = GenerationId::new(app.clock.now(), random());
-    let (streamed, prompt_bytes) = (request.stream, request.prompt_text_bytes());
-    // What changed since it was authenticated is in force; from here to the job nothing waits.
-    let key = app.keyring.renew(&key, app.clock.now()).await.map_err(refused_key)?;
-    let permit = app.rates.admit(&key, bound.tokens());
-    let permit = permit
-        .map_err(|error| rate_refusal(error, bound.tokens(), app.clock.now()))
-        .map(Arc::new)?;
-    let may_roll = rolling::may_roll(&app, &request, &model, &wish);
-    let job = Job {
-        app: Arc::clone(&app),
-        key,
-        model,
-        bound,
-        id,
-        wish,
-        streamed,
-        may_roll,
-        prompt_bytes,
-        permit,
-    };
-    let (head, answered) = Head::new();
-    app.tasks.spawn(job.run(request, head));
-    let broken = || Error::internal("a relay task ended without an answer").into();
-    answered.await.unwrap_or_else(|_| Err(broken()))
-}
-
-fn invalid(error: RequestError) -> ApiError {
-    Error::invalid(&error.field, error.message).into()
+    admit(app, key, &query, request, Face::Chat).await
 }

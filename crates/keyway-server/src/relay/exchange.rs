@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::StatusCode;
 use keyway_core::ledger::{Ending, Metered, Outcome, Refusal, Settlement};
 use keyway_core::pricing::{Cost, Pricing, Usage};
 use keyway_core::store::StoreError;
-use keyway_providers::chat::{self, Envelope, Receipt};
-use keyway_providers::sse;
+use keyway_providers::chat::{Envelope, Receipt};
+use keyway_providers::face::{StreamError, Voice};
 
 use super::bound::Bound;
 use super::meter::Late;
@@ -23,6 +23,7 @@ pub(super) struct Exchange {
     pub(super) pass: Arc<Pass>,
     pub(super) metered: Arc<Metered>,
     pub(super) envelope: Envelope,
+    pub(super) voice: Voice,
     pub(super) bound: Bound,
     /// It was admitted without its whole bound, and holds more ahead of what it delivers.
     pub(super) rolling: bool,
@@ -77,23 +78,24 @@ impl Exchange {
     }
 
     /// What was used and charged, and the end of a stream.
-    pub(super) fn closing_events(&self, receipt: &Receipt) -> Bytes {
-        let mut last = BytesMut::new();
-        last.extend_from_slice(&sse::data(&chat::usage_chunk(&self.envelope, receipt)));
-        last.extend_from_slice(&sse::data(sse::DONE));
-        last.freeze()
+    pub(super) fn closing_events(&mut self, receipt: &Receipt) -> Bytes {
+        self.voice.closing(&self.envelope, receipt)
     }
 
-    /// The last chunk of a stream that ends because no budget affords more.
-    pub(super) fn limit_event(&self, refusal: &Refusal) -> Bytes {
-        let why = refusal::explanation(refusal);
-        sse::data(&chat::length_chunk(&self.envelope, why))
+    /// What ends the answer of a stream because no budget affords more.
+    pub(super) fn limit_event(&mut self, refusal: &Refusal) -> Bytes {
+        self.voice.cut_short(&self.envelope, refusal::explanation(refusal))
     }
 
-    /// The last event of a stream that fails after its first byte.
-    pub(super) fn error_event(&self, status: StatusCode, message: &str, error_type: &str) -> Bytes {
-        let chunk = chat::error_chunk(&self.envelope, status.as_u16(), message, error_type);
-        sse::data(&chunk)
+    /// The end of a stream that fails after its first byte.
+    pub(super) fn error_event(
+        &mut self,
+        status: StatusCode,
+        message: &str,
+        error_type: &str,
+    ) -> Bytes {
+        let error = StreamError { code: status.as_u16(), message, error_type };
+        self.voice.failure(&self.envelope, &error)
     }
 }
 

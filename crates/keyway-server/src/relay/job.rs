@@ -18,7 +18,7 @@ use keyway_core::key::KeyRecord;
 use keyway_core::ledger::{Ending, Metered};
 use keyway_core::pricing::{Pricing, Usage};
 use keyway_providers::chat::{Answer, ChatRequest, Chunk, Envelope};
-use keyway_providers::sse;
+use keyway_providers::face::Voice;
 use tokio::sync::mpsc;
 
 use super::bound::Bound;
@@ -50,6 +50,8 @@ pub(super) struct Job {
     pub(super) bound: Bound,
     pub(super) id: GenerationId,
     pub(super) wish: Wish,
+    /// How the client is told.
+    pub(super) voice: Voice,
     pub(super) streamed: bool,
     /// Whether it may be admitted without its whole bound.
     pub(super) may_roll: bool,
@@ -165,7 +167,7 @@ impl Job {
             }
         };
         // A client that does not read needs no comment, and one that left is noticed later.
-        let _ = events.try_send(sse::keep_alive());
+        let _ = events.try_send(self.voice.keep_alive());
         Client::Streaming(events)
     }
 
@@ -213,7 +215,7 @@ impl Job {
         };
         let name =
             self.app.upstreams.get(&endpoint.provider).map(|upstream| upstream.name.as_str());
-        let exchange = self.exchange(metered, pass, endpoint, name.unwrap_or_default());
+        let mut exchange = self.exchange(metered, pass, endpoint, name.unwrap_or_default());
         let ended = Ended::withheld(ending, Some(Usage::default()), 0);
         withhold(&exchange, ended).await;
         let event = exchange.error_event(error.status(), error.message(), error.error_type());
@@ -238,6 +240,7 @@ impl Job {
                 provider: provider.to_owned(),
                 created: self.app.clock.now().as_seconds(),
             },
+            voice: self.voice.clone(),
             bound: self.bound,
             rolling: metered.reserved < self.bound.cost,
             pricing,
@@ -267,7 +270,7 @@ async fn give_whole(exchange: &Exchange, whole: Answer) -> Result<Response, ApiE
     };
     let receipt = exchange.settle(ended, Late::Waive).await?;
     exchange.pass.look_again().await?;
-    let body = whole.render(&exchange.envelope, &receipt);
+    let body = exchange.voice.whole(whole, &exchange.envelope, &receipt);
     let mut response = Body::from(body).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

@@ -4,6 +4,7 @@
 //! to the client and settled. Once it is admitted, all of it runs in one tracked task that the
 //! client's disappearance cannot cancel.
 
+mod admit;
 pub mod bound;
 mod broken;
 pub mod catalogue;

@@ -11,7 +11,6 @@ use http::StatusCode;
 use keyway_core::ledger::Ending;
 use keyway_core::pricing::Usage;
 use keyway_providers::chat::{Chunk, StreamEvent};
-use keyway_providers::sse;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -186,7 +185,7 @@ impl<'a> Pump<'a> {
                     return Step::DrainedEnough;
                 }
                 () = tokio::time::sleep(KEEP_ALIVE), if self.client.is_some() => {
-                    if let Err(broken) = self.give(sse::keep_alive()).await {
+                    if let Err(broken) = self.give(self.exchange.voice.keep_alive()).await {
                         return Step::Cut(broken);
                     }
                 }
@@ -221,7 +220,8 @@ impl<'a> Pump<'a> {
             let ahead = self.exchange.hold_ahead(tokens).await?;
             self.authorise(ahead).await?;
         }
-        if self.give(sse::data(&chunk.render(&self.exchange.envelope))).await? {
+        let events = self.exchange.voice.chunk(chunk, &self.exchange.envelope);
+        if events.is_empty() || self.give(events).await? {
             (self.delivered_bytes, self.delivered_chunks) = (delivered, chunks);
         }
         Ok(())

@@ -1,0 +1,116 @@
+//! What clients speak. A face reads a request into the form in the middle, and its voice says the
+//! answer in the client's own words.
+
+mod chat;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use crate::chat::{Answer, ChatRequest, Chunk, Envelope, Receipt, RequestError};
+use crate::sse;
+
+/// A dialect of clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Face {
+    /// OpenRouter's and OpenAI's chat completions.
+    Chat,
+}
+
+/// How one request's answer is said. It remembers what of a stream was said before.
+#[derive(Clone, Debug)]
+pub struct Voice {
+    hides_reasoning: bool,
+    dialect: Dialect,
+}
+
+#[derive(Clone, Debug)]
+enum Dialect {
+    Chat,
+}
+
+/// An error on its way into a stream that has begun.
+#[derive(Clone, Copy, Debug)]
+pub struct StreamError<'a> {
+    /// The status that it would have had before the first byte.
+    pub code: u16,
+    pub message: &'a str,
+    /// A word of the contract's vocabulary (C.4).
+    pub error_type: &'a str,
+}
+
+impl Face {
+    /// Reads a request, and who will say its answer.
+    pub fn read(self, body: Value) -> Result<(ChatRequest, Voice), RequestError> {
+        let (request, dialect) = match self {
+            Self::Chat => (ChatRequest::parse(body)?, Dialect::Chat),
+        };
+        let hides_reasoning = request.hides_reasoning();
+        Ok((request, Voice { hides_reasoning, dialect }))
+    }
+}
+
+impl Voice {
+    /// A whole answer's body.
+    pub fn whole(&self, answer: Answer, envelope: &Envelope, receipt: &Receipt) -> Vec<u8> {
+        let mut said = answer.complete(envelope, receipt);
+        self.hide(&mut said);
+        let body = match &self.dialect {
+            Dialect::Chat => said,
+        };
+        serde_json::to_vec(&body).expect("a JSON object can be written")
+    }
+
+    /// The events of a chunk; none where it says nothing to this client.
+    pub fn chunk(&mut self, chunk: Chunk, envelope: &Envelope) -> Bytes {
+        let mut said = chunk.complete(envelope);
+        self.hide(&mut said);
+        match &mut self.dialect {
+            Dialect::Chat => chat::event(said),
+        }
+    }
+
+    /// What was used and charged, and the end of a stream. Only for a charge that is durable.
+    pub fn closing(&mut self, envelope: &Envelope, receipt: &Receipt) -> Bytes {
+        match &mut self.dialect {
+            Dialect::Chat => chat::closing(envelope, receipt),
+        }
+    }
+
+    /// Says of a stream that it ends before its model has said everything, and `why`; the closing
+    /// follows.
+    pub fn cut_short(&mut self, envelope: &Envelope, why: Map<String, Value>) -> Bytes {
+        match &mut self.dialect {
+            Dialect::Chat => chat::cut_short(envelope, why),
+        }
+    }
+
+    /// The end of a stream that fails after its first byte.
+    pub fn failure(&mut self, envelope: &Envelope, error: &StreamError<'_>) -> Bytes {
+        match &mut self.dialect {
+            Dialect::Chat => chat::failure(envelope, error),
+        }
+    }
+
+    /// Tells a client that waits that there will be more. A comment is none of its events.
+    pub fn keep_alive(&self) -> Bytes {
+        sse::keep_alive()
+    }
+
+    /// Takes out the reasoning that the client does not want to read.
+    fn hide(&self, said: &mut Map<String, Value>) {
+        if !self.hides_reasoning {
+            return;
+        }
+        let choices = said.get_mut("choices").and_then(Value::as_array_mut);
+        for choice in choices.into_iter().flatten() {
+            if let Some(message) = choice.get_mut("message").and_then(Value::as_object_mut) {
+                message.insert("reasoning".into(), Value::Null);
+                message.shift_remove("reasoning_details");
+            }
+            if let Some(delta) = choice.get_mut("delta").and_then(Value::as_object_mut) {
+                delta.shift_remove("reasoning");
+                delta.shift_remove("reasoning_details");
+            }
+        }
+    }
+}
