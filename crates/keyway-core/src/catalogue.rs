@@ -28,7 +28,9 @@ pub struct Model {
     pub context_length: u64,
     /// Most tokens of one completion; bounds what a request without `max_tokens` may cost.
     pub max_completion_tokens: u64,
-    /// In the order in which they are tried.
+    /// Whether its author allows other models to be trained on what it says.
+    pub distillable: bool,
+    /// In the order of the configuration; which are tried, and when, is for routing to say.
     pub endpoints: Vec<Endpoint>,
 }
 
@@ -40,4 +42,102 @@ pub struct Endpoint {
     /// What the provider calls the model.
     pub upstream_model: String,
     pub pricing: Pricing,
+    pub traits: Traits,
+}
+
+/// What an endpoint is like, as far as a request may choose by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// What stands behind the provider's slug in the endpoint's own: `turbo` in `deepinfra/turbo`, or a
+    /// region.
+    pub variant: Option<String>,
+    /// `flex` or `priority`: only for requests that ask for it.
+    pub service_tier: Option<String>,
+    pub quantization: Quantization,
+    /// What becomes of what it is sent; unless somebody vouches for it, the worst.
+    pub data_collection: DataCollection,
+    /// Whether it retains nothing of what it is sent.
+    pub zdr: bool,
+    /// Fields of a request that it heeds; `None` where nobody said.
+    pub supported_parameters: Option<Vec<String>>,
+    /// Tokens of prompt and completion together, where they are fewer than the model's.
+    pub context_length: Option<u64>,
+    /// Most tokens of one completion, where they are fewer than the model's.
+    pub max_completion_tokens: Option<u64>,
+}
+
+/// Whether a provider may keep what it is sent, or train on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DataCollection {
+    #[default]
+    Allow,
+    Deny,
+}
+
+/// Makes an enum whose variants have one word each, in configurations and requests alike.
+macro_rules! words {
+    ($name:ident { $($variant:ident = $word:literal),+ $(,)? }) => {
+        impl $name {
+            /// Every word, in the order of the variants.
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
+
+            pub fn parse(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+    };
+}
+
+words!(DataCollection { Allow = "allow", Deny = "deny" });
+
+/// How a provider stores the model's weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Quantization {
+    Int4,
+    Int8,
+    Fp4,
+    Mxfp4,
+    Nvfp4,
+    Fp6,
+    Fp8,
+    Mxfp8,
+    Fp16,
+    Bf16,
+    Fp32,
+    #[default]
+    Unknown,
+}
+
+words!(Quantization {
+    Int4 = "int4",
+    Int8 = "int8",
+    Fp4 = "fp4",
+    Mxfp4 = "mxfp4",
+    Nvfp4 = "nvfp4",
+    Fp6 = "fp6",
+    Fp8 = "fp8",
+    Mxfp8 = "mxfp8",
+    Fp16 = "fp16",
+    Bf16 = "bf16",
+    Fp32 = "fp32",
+    Unknown = "unknown",
+});
+
+impl Endpoint {
+    /// Its own slug: the provider's, and the variant behind it where it has one.
+    pub fn tag(&self) -> String {
+        match &self.traits.variant {
+            Some(variant) => format!("{}/{variant}", self.provider),
+            None => self.provider.clone(),
+        }
+    }
 }

@@ -15,5 +15,6 @@ pub mod money;
 mod planted;
 pub mod pricing;
 pub mod rate;
+pub mod routing;
 pub mod secret;
 pub mod store;

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use keyway_core::catalogue::{Endpoint, Model};
+use keyway_core::catalogue::{Endpoint, Model, Traits};
 use keyway_core::clock::{Clock, Timestamp};
 use keyway_core::id::{AccountId, Epoch, GenerationId, WorkspaceId};
 use keyway_core::key::{KeyKind, KeyName, NewKey, SecretRecord, Terms};
@@ -23,6 +23,7 @@ use keyway_core::ledger::{AccountState, Admission, Figures, Leased, Ledger, Sett
 use keyway_core::money::{Nanos, Rate};
 use keyway_core::pricing::Pricing;
 use keyway_core::rate::{Figure, RateLimits};
+use keyway_core::routing::Plan;
 use keyway_core::secret::{InstallationSecret, KEY_ENTROPY_BYTES, KeyPrefix, KeySecret};
 use keyway_core::store::{KeyCreation, Store};
 use keyway_providers::chat::ChatRequest;
@@ -86,7 +87,7 @@ fn told(name: &str, sorted: &[Duration]) -> Duration {
 struct Gateway {
     app: Arc<App>,
     keys: Vec<KeySecret>,
-    model: Model,
+    plan: Plan,
     request: ChatRequest,
     _directory: TempDir,
 }
@@ -119,7 +120,7 @@ impl Gateway {
         });
         let request = ChatRequest::parse(body).expect("a request");
         let app = app.expect("it starts");
-        let gateway = Self { app, keys, model: model(), request, _directory: directory };
+        let gateway = Self { app, keys, plan: plan(), request, _directory: directory };
         for key in 0..KEYS {
             gateway.admit(key, u64::MAX - u64::from(key)).await;
         }
@@ -131,7 +132,7 @@ impl Gateway {
         let presented = self.keys[key as usize].expose();
         app.node.check_confirmed().expect("its node is heard of");
         let key = app.keyring.authenticate(presented, app.clock.now()).await.expect("a key");
-        let bound = bound(&self.request, &self.model).expect("it is bounded");
+        let bound = bound(&self.request, &self.plan).expect("it is bounded");
         let permit = app.rates.admit(&key, bound.tokens()).expect("its rates are far away");
         let id = generation(app.clock.now(), number);
         app.meter.reserve(id, &app.keyring, &key, bound.cost).await.expect("there is plenty");
@@ -232,21 +233,24 @@ fn terms() -> Terms {
     Terms { limit: Some(LIMIT), ..Terms::default() }
 }
 
-fn model() -> Model {
+fn plan() -> Plan {
     let rate = |text| Rate::parse(text).expect("a rate");
     let pricing = Pricing { prompt: rate("0.0000025"), completion: rate("0.00001") };
     let endpoint = |provider: &str| Endpoint {
         provider: provider.to_owned(),
         upstream_model: "model".to_owned(),
         pricing,
+        traits: Traits::default(),
     };
-    Model {
+    let model = Model {
         id: "bench/model".to_owned(),
         name: "Model".to_owned(),
         context_length: 128_000,
         max_completion_tokens: 16_384,
+        distillable: false,
         endpoints: vec![endpoint("one"), endpoint("two")],
-    }
+    };
+    Plan::of(&Arc::new(model)).expect("it has endpoints")
 }
 
 fn generation(now: Timestamp, number: u64) -> GenerationId {

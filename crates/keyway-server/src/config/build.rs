@@ -16,6 +16,7 @@ use keyway_core::secret::{KeyPrefix, KeySecret};
 
 use super::mistake::{Place, Report};
 use super::rules::base_url;
+use super::traits::traits;
 use super::view::View;
 use super::{
     Config, Dialect, Durability, KeysConfig, ProviderConfig, SHUTDOWN_GRACE_DEFAULT, ServerConfig,
@@ -39,10 +40,10 @@ pub(super) fn config(
     unique(&models, "id", report);
 
     let folder = origin.parent().unwrap_or(Path::new(""));
-    let slugs: Vec<&str> = providers.iter().filter_map(|(view, _)| view.text("slug")).collect();
+    let models: Vec<_> =
+        models.iter().map(|(view, at)| model(*view, at, &providers, report)).collect();
     let providers: Vec<_> =
         providers.iter().map(|(view, at)| provider(*view, at, folder, env, report)).collect();
-    let models: Vec<_> = models.iter().map(|(view, at)| model(*view, at, &slugs, report)).collect();
     let store = store(root, folder, env, report);
     Some(Config {
         server: server(root)?,
@@ -195,11 +196,16 @@ fn read(
     found.map_err(|wrong| report.wrong(place, &wrong.problem, wrong.allowed)).ok()
 }
 
-fn model(view: View<'_>, place: &Place, slugs: &[&str], report: &mut Report<'_>) -> Option<Model> {
+fn model(
+    view: View<'_>,
+    place: &Place,
+    providers: &[(View<'_>, Place)],
+    report: &mut Report<'_>,
+) -> Option<Model> {
     let endpoints: Vec<_> = view
         .list("endpoints", place)
         .iter()
-        .map(|(view, place)| endpoint(*view, place, slugs, report))
+        .map(|(view, place)| endpoint(*view, place, providers, report))
         .collect();
     let context_length = view.count("context_length");
     let max_completion_tokens = view.count("max_completion_tokens").or(context_length);
@@ -215,6 +221,7 @@ fn model(view: View<'_>, place: &Place, slugs: &[&str], report: &mut Report<'_>)
         name: view.text("name").unwrap_or(id).to_owned(),
         context_length: context_length?,
         max_completion_tokens: max_completion_tokens?,
+        distillable: view.flag("distillable").unwrap_or(false),
         endpoints: endpoints.into_iter().collect::<Option<_>>()?,
     })
 }
@@ -222,13 +229,14 @@ fn model(view: View<'_>, place: &Place, slugs: &[&str], report: &mut Report<'_>)
 fn endpoint(
     view: View<'_>,
     place: &Place,
-    slugs: &[&str],
+    providers: &[(View<'_>, Place)],
     report: &mut Report<'_>,
 ) -> Option<Endpoint> {
     let provider = view.text("provider")?;
-    if !slugs.contains(&provider) {
-        let known: BTreeSet<_> =
-            slugs.iter().filter(|slug| (rules::SLUG.check)(slug).is_ok()).copied().collect();
+    let serving = providers.iter().find(|(view, _)| view.text("slug") == Some(provider));
+    if serving.is_none() {
+        let slugs = providers.iter().filter_map(|(view, _)| view.text("slug"));
+        let known: BTreeSet<_> = slugs.filter(|slug| (rules::SLUG.check)(slug).is_ok()).collect();
         let allowed = if known.is_empty() {
             "the slug of a provider in this file".to_owned()
         } else {
@@ -245,6 +253,7 @@ fn endpoint(
             prompt: Rate::parse(pricing.text("prompt")?).ok()?,
             completion: Rate::parse(pricing.text("completion")?).ok()?,
         },
+        traits: traits(view, place, serving.map(|(view, _)| *view), report)?,
     })
 }
 

@@ -61,6 +61,13 @@ fn check(kind: &Kind, value: &DeValue<'_>, place: &Place, report: &mut Report<'_
             let known = words.contains(&text.as_ref());
             (!known).then(|| "is none of the words that may stand here".to_owned())
         }
+        (Kind::Texts(rule), DeValue::Array(entries)) => {
+            for (index, value) in entries.iter().enumerate() {
+                let place = place.entry(index, value.span().start);
+                check(&Kind::Text(rule), value.get_ref(), &place, report);
+            }
+            None
+        }
         (Kind::Section(inner), DeValue::Table(table)) => {
             return section(inner, View::root(table), place, report);
         }
@@ -106,6 +113,7 @@ fn allowed(kind: &Kind) -> String {
         Kind::Choice(words) => {
             words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
         }
+        Kind::Texts(rule) => format!("a list of texts, each {}", rule.allowed),
         Kind::Section(section) => format!("a table with {}", names(section.fields)),
         Kind::List(section, Least::None) => format!("tables with {}", names(section.fields)),
         Kind::List(section, Least::One) => {

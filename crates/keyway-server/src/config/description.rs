@@ -1,5 +1,6 @@
 //! What a configuration may say: its sections and their fields, described once.
 
+use keyway_core::catalogue::{DataCollection, Quantization};
 use keyway_core::rate::Figure;
 
 use super::rules::{self, TextRule};
@@ -37,6 +38,8 @@ pub(super) enum Kind {
     /// `true` or `false`.
     Flag,
     Choice(&'static [&'static str]),
+    /// A list of texts, each of this form.
+    Texts(&'static TextRule),
     Section(&'static Section),
     List(&'static Section, Least),
 }
@@ -50,6 +53,7 @@ pub(super) enum Least {
 
 pub(super) const DURABILITIES: &[&str] = &["flush", "process"];
 pub(super) const RESETS: &[&str] = &["daily", "weekly", "monthly"];
+pub(super) const SERVICE_TIERS: &[&str] = &["flex", "priority"];
 pub(super) const DIALECTS: &[&str] = &["openai"];
 /// Tokens beyond this are a typing error.
 const TOKENS_MAX: u64 = 1_000_000_000;
@@ -230,6 +234,18 @@ static PROVIDER: Section = Section {
             presence: Presence::Optional,
             kind: Kind::Flag,
         },
+        Field {
+            name: "data_collection",
+            doc: "\"deny\" where it neither keeps what it is sent beyond the request nor trains on it; \"allow\" where absent. Requests may ask for providers that deny.",
+            presence: Presence::Optional,
+            kind: Kind::Choice(DataCollection::WORDS),
+        },
+        Field {
+            name: "zdr",
+            doc: "Whether it retains nothing at all of what it is sent (zero data retention); false where absent.",
+            presence: Presence::Optional,
+            kind: Kind::Flag,
+        },
     ],
 };
 
@@ -261,8 +277,14 @@ static MODEL: Section = Section {
             kind: Kind::Count(TOKENS_MAX),
         },
         Field {
+            name: "distillable",
+            doc: "Whether its author allows other models to be trained on what it says; false where absent.",
+            presence: Presence::Optional,
+            kind: Kind::Flag,
+        },
+        Field {
             name: "endpoints",
-            doc: "The providers that serve it, in the order in which they are tried.",
+            doc: "The providers that serve it. A request is sent to the healthy ones by the inverse square of their prices, unless it says otherwise, and to another where one fails.",
             presence: Presence::Required,
             kind: Kind::List(&ENDPOINT, Least::One),
         },
@@ -289,6 +311,54 @@ static ENDPOINT: Section = Section {
             doc: "What the provider charges.",
             presence: Presence::Required,
             kind: Kind::Section(&PRICING),
+        },
+        Field {
+            name: "variant",
+            doc: "What tells it from the provider's other endpoints of the model: requests name it \"provider/variant\".",
+            presence: Presence::Optional,
+            kind: Kind::Text(&rules::SLUG),
+        },
+        Field {
+            name: "service_tier",
+            doc: "Where it serves only requests that ask for this tier.",
+            presence: Presence::Optional,
+            kind: Kind::Choice(SERVICE_TIERS),
+        },
+        Field {
+            name: "quantization",
+            doc: "How the provider stores the model's weights; \"unknown\" where absent.",
+            presence: Presence::Optional,
+            kind: Kind::Choice(Quantization::WORDS),
+        },
+        Field {
+            name: "data_collection",
+            doc: "As in the provider's section, for this endpoint.",
+            presence: Presence::Optional,
+            kind: Kind::Choice(DataCollection::WORDS),
+        },
+        Field {
+            name: "zdr",
+            doc: "As in the provider's section, for this endpoint.",
+            presence: Presence::Optional,
+            kind: Kind::Flag,
+        },
+        Field {
+            name: "supported_parameters",
+            doc: "Fields of a request that it heeds, such as \"tools\" and \"response_format\". Absent is not known: then a request that requires its parameters is not sent to it.",
+            presence: Presence::Optional,
+            kind: Kind::Texts(&rules::PARAMETER),
+        },
+        Field {
+            name: "context_length",
+            doc: "Tokens of prompt and completion together, where they are fewer than the model's.",
+            presence: Presence::Optional,
+            kind: Kind::Count(TOKENS_MAX),
+        },
+        Field {
+            name: "max_completion_tokens",
+            doc: "Most tokens of one completion, where they are fewer than the model's. Requests for more are not sent to it.",
+            presence: Presence::Optional,
+            kind: Kind::Count(TOKENS_MAX),
         },
     ],
 };

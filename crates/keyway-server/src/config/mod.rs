@@ -12,6 +12,7 @@ mod mistake;
 mod rules;
 mod schema;
 mod secret;
+mod traits;
 mod view;
 
 #[cfg(test)]

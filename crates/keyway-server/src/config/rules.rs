@@ -37,6 +37,12 @@ pub(super) static NAME: TextRule = TextRule {
     check: name,
 };
 
+pub(super) static PARAMETER: TextRule = TextRule {
+    allowed: "1 to 64 of a-z, 0-9 and \"_\"",
+    pattern: "[a-z0-9_]{1,64}",
+    check: parameter,
+};
+
 pub(super) static KEY_PREFIX: TextRule = TextRule {
     allowed: "1 to 32 ASCII letters, digits, \"-\" and \"_\"",
     pattern: "[A-Za-z0-9_-]{1,32}",
@@ -117,6 +123,12 @@ fn name(text: &str) -> Result<(), String> {
         257.. => Err("is too long".to_owned()),
         _ => no_control_characters(text),
     }
+}
+
+fn parameter(text: &str) -> Result<(), String> {
+    let allowed = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+    let named = (1..=64).contains(&text.len()) && text.bytes().all(allowed);
+    named.then_some(()).ok_or_else(|| "is not the name of a parameter".to_owned())
 }
 
 fn key_prefix(text: &str) -> Result<(), String> {

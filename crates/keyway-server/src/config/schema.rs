@@ -49,6 +49,9 @@ fn of_kind(kind: &Kind) -> Map<String, Value> {
         ]}),
         Kind::Flag => json!({"type": "boolean"}),
         Kind::Choice(words) => json!({"type": "string", "enum": words}),
+        Kind::Texts(rule) => {
+            json!({"type": "array", "items": {"type": "string", "pattern": whole(rule.pattern)}})
+        }
         Kind::Section(section) => return of_section(section),
         Kind::List(entry, Least::None) => json!({"type": "array", "items": of_section(entry)}),
         Kind::List(entry, Least::One) => {

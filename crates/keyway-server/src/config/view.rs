@@ -39,6 +39,11 @@ impl<'a> View<'a> {
         self.value(name)?.get_ref().as_str()
     }
 
+    pub(super) fn texts(self, name: &str) -> Option<Vec<String>> {
+        let entries = self.value(name)?.get_ref().as_array()?;
+        entries.iter().map(|entry| entry.get_ref().as_str().map(str::to_owned)).collect()
+    }
+
     pub(super) fn count(self, name: &str) -> Option<u64> {
         integer(self.value(name)?.get_ref().as_integer()?)
     }

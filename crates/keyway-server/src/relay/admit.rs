@@ -7,6 +7,7 @@ use axum::response::Response;
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::id::GenerationId;
 use keyway_core::key::KeyRecord;
+use keyway_core::routing::Plan;
 use keyway_providers::chat::RequestError;
 use keyway_providers::face::Face;
 
@@ -41,12 +42,13 @@ pub(super) async fn admit(
         ApiError::from(Error::new(ErrorKind::Invalid, message))
     })?;
     // What is reserved is what the provider is allowed to say.
-    request.max_tokens = request.max_tokens.map(|most| most.min(model.max_completion_tokens));
-    let bound = bound::bound(&request, &model).map_err(invalid)?;
+    let plan = Plan::of(&model).ok_or_else(|| Error::internal("a model without endpoints"))?;
+    request.max_tokens = request.max_tokens.map(|most| most.min(plan.max_completion_tokens()));
+    let bound = bound::bound(&request, &plan).map_err(invalid)?;
     if dry_run {
-        return dry_run::answer(&app, &key, &model, request, bound, &wish).await;
+        return dry_run::answer(&app, &key, &plan, request, bound, &wish).await;
     }
-    let bound = wish.fit(&mut request, &model, bound)?;
+    let bound = wish.fit(&mut request, &plan, bound)?;
     let id = GenerationId::new(app.clock.now(), random());
     let (streamed, prompt_bytes) = (request.stream, request.prompt_text_bytes());
     // What changed since it was authenticated is in force; from here to the job nothing waits.
@@ -55,11 +57,11 @@ pub(super) async fn admit(
     let permit = permit
         .map_err(|error| rate_refusal(error, bound.tokens(), app.clock.now()))
         .map(Arc::new)?;
-    let may_roll = rolling::may_roll(&app, &request, &model, &wish);
+    let may_roll = rolling::may_roll(&app, &request, &plan, &wish);
     let job = Job {
         app: Arc::clone(&app),
         key,
-        model,
+        plan,
         bound,
         id,
         wish,

@@ -1,8 +1,8 @@
 //! The most that a request may cost, over every endpoint that it may be sent to.
 
-use keyway_core::catalogue::Model;
 use keyway_core::money::Nanos;
 use keyway_core::pricing::{Pricing, Usage};
+use keyway_core::routing::{Attempt, Plan};
 use keyway_providers::chat::{ChatRequest, RequestError};
 use keyway_providers::echo::{self, Echo};
 
@@ -23,16 +23,17 @@ pub struct Bound {
 /// which what was delivered is charged.
 const BYTES_PER_TOKEN: u64 = 3;
 
-/// Bounds `request` on `model`.
-pub fn bound(request: &ChatRequest, model: &Model) -> Result<Bound, RequestError> {
-    let (usage, bytes_per_token, choices) = if model.id == echo::MODEL_ID {
+/// Bounds `request`, whichever of the plan's endpoints answers it.
+pub fn bound(request: &ChatRequest, plan: &Plan) -> Result<Bound, RequestError> {
+    let endpoints = || plan.attempts().iter().map(Attempt::endpoint);
+    let (usage, bytes_per_token, choices) = if plan.first().model().id == echo::MODEL_ID {
         (Echo::of(request)?.usage(), echo::BYTES_PER_TOKEN, 1)
     } else {
-        (usage(request, model), BYTES_PER_TOKEN, request.choices)
+        (usage(request, plan), BYTES_PER_TOKEN, request.choices)
     };
     let pricing = Pricing {
-        prompt: model.endpoints.iter().map(|e| e.pricing.prompt).max().unwrap_or_default(),
-        completion: model.endpoints.iter().map(|e| e.pricing.completion).max().unwrap_or_default(),
+        prompt: endpoints().map(|it| it.pricing.prompt).max().unwrap_or_default(),
+        completion: endpoints().map(|it| it.pricing.completion).max().unwrap_or_default(),
     };
     let cost = pricing.cost(usage).total;
     Ok(Bound { usage, cost, pricing, bytes_per_token, choices })
@@ -40,12 +41,14 @@ pub fn bound(request: &ChatRequest, model: &Model) -> Result<Bound, RequestError
 
 /// A token is at least a byte, and no prompt is longer than the model's context; so images and
 /// other parts whose tokens nobody can count beforehand are bounded by the context.
-fn usage(request: &ChatRequest, model: &Model) -> Usage {
-    let prompt = request.prompt_tokens_bound().unwrap_or(model.context_length);
-    let each = request.max_tokens.unwrap_or(model.max_completion_tokens);
+fn usage(request: &ChatRequest, plan: &Plan) -> Usage {
+    let context = plan.attempts().iter().map(Attempt::context_length).max().unwrap_or(0);
+    let prompt = request.prompt_tokens_bound().unwrap_or(context);
+    let most = plan.max_completion_tokens();
+    let each = request.max_tokens.unwrap_or(most);
     Usage {
-        prompt_tokens: prompt.min(model.context_length),
-        completion_tokens: each.min(model.max_completion_tokens).saturating_mul(request.choices),
+        prompt_tokens: prompt.min(context),
+        completion_tokens: each.min(most).saturating_mul(request.choices),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyway_core::catalogue::{Catalogue, Endpoint, Model};
+use keyway_core::catalogue::{Catalogue, DataCollection, Endpoint, Model, Traits};
 use keyway_providers::echo;
 
 use crate::config::Config;
@@ -24,12 +24,15 @@ fn echo_model() -> Model {
         provider: BUILT_IN_PROVIDER.to_owned(),
         upstream_model: echo::MODEL_ID.to_owned(),
         pricing: echo::pricing(),
+        // What it is sent never leaves this process.
+        traits: Traits { data_collection: DataCollection::Deny, zdr: true, ..Traits::default() },
     };
     Model {
         id: echo::MODEL_ID.to_owned(),
         name: "Keyway: Echo".to_owned(),
         context_length: ECHO_CONTEXT_LENGTH,
         max_completion_tokens: ECHO_CONTEXT_LENGTH,
+        distillable: true,
         endpoints: vec![endpoint],
     }
 }

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName};
 use keyway_core::budget::Windows;
-use keyway_core::catalogue::Model;
 use keyway_core::error::Error;
 use keyway_core::key::OnLimit;
 use keyway_core::ledger::{Refusal, RefusalReason};
 use keyway_core::money::Nanos;
+use keyway_core::routing::Plan;
 use keyway_providers::chat::ChatRequest;
 use tokio::time::Instant;
 
@@ -58,13 +58,13 @@ impl Wish {
     pub(super) fn fit(
         &self,
         request: &mut ChatRequest,
-        model: &Model,
+        plan: &Plan,
         bound: Bound,
     ) -> Result<Bound, ApiError> {
         let Some(ceiling) = self.ceiling.filter(|ceiling| bound.cost > *ceiling) else {
             return Ok(bound);
         };
-        let shorter = if self.clamps { shorten(request, model, &bound, ceiling) } else { None };
+        let shorter = if self.clamps { shorten(request, plan, &bound, ceiling) } else { None };
         shorter.ok_or_else(|| over_ceiling(&bound, ceiling))
     }
 }
@@ -81,15 +81,15 @@ fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Err
 }
 
 /// The most tokens that each answer to `request` may have.
-pub(super) fn max_tokens(request: &ChatRequest, model: &Model) -> u64 {
-    request.max_tokens.unwrap_or(model.max_completion_tokens)
+pub(super) fn max_tokens(request: &ChatRequest, plan: &Plan) -> u64 {
+    request.max_tokens.unwrap_or(plan.max_completion_tokens())
 }
 
 /// Lowers `max_tokens` to what `budget` affords after the prompt. Where that is not one token, the
 /// request stays as it is.
 pub(super) fn shorten(
     request: &mut ChatRequest,
-    model: &Model,
+    plan: &Plan,
     bound: &Bound,
     budget: Nanos,
 ) -> Option<Bound> {
@@ -98,8 +98,8 @@ pub(super) fn shorten(
         return None;
     }
     let before = request.max_tokens;
-    request.max_tokens = Some(each.min(max_tokens(request, model)));
-    let shorter = bound::bound(request, model).ok().filter(|shorter| shorter.cost <= budget);
+    request.max_tokens = Some(each.min(max_tokens(request, plan)));
+    let shorter = bound::bound(request, plan).ok().filter(|shorter| shorter.cost <= budget);
     if shorter.is_none() {
         request.max_tokens = before;
     }
@@ -135,10 +135,10 @@ impl Job {
         let available = refusal.available();
         let shorter = match refusal.reason {
             RefusalReason::Exhausted | RefusalReason::Closed => None,
-            RefusalReason::Held => shorten(request, &self.model, &self.bound, available),
+            RefusalReason::Held => shorten(request, &self.plan, &self.bound, available),
             // Where others hold all that is left, the request waits for what they give back.
-            RefusalReason::TooLittle => shorten(request, &self.model, &self.bound, available)
-                .or_else(|| shorten(request, &self.model, &self.bound, refusal.left())),
+            RefusalReason::TooLittle => shorten(request, &self.plan, &self.bound, available)
+                .or_else(|| shorten(request, &self.plan, &self.bound, refusal.left())),
         };
         if let Some(shorter) = shorter {
             self.bound = shorter;

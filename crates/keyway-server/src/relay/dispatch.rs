@@ -1,8 +1,8 @@
-//! Sending a request to the endpoints of its model, in order, until one begins to answer.
+//! Sending a request to the endpoints of its plan, in order, until one begins to answer.
 
 use http::StatusCode;
-use keyway_core::catalogue::{Endpoint, Model};
 use keyway_core::error::{Error, ErrorKind};
+use keyway_core::routing::{Attempt, Plan};
 use keyway_providers::chat::ChatRequest;
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ use crate::http::error::ApiError;
 /// An endpoint that began to answer, and what it said.
 #[derive(Debug)]
 pub(super) struct Dispatched<'a> {
-    pub(super) endpoint: &'a Endpoint,
+    pub(super) attempt: &'a Attempt,
     pub(super) upstream: &'a Upstream,
     pub(super) reply: Reply,
 }
@@ -21,14 +21,15 @@ pub(super) struct Dispatched<'a> {
 /// Tries each endpoint once. Nothing was sent to the client yet, so the next may answer in its place.
 pub(super) async fn dispatch<'a>(
     app: &'a App,
-    model: &'a Model,
+    plan: &'a Plan,
     request: &ChatRequest,
 ) -> Result<Dispatched<'a>, ApiError> {
     let mut failures: Vec<(&str, Failure)> = Vec::new();
-    for endpoint in &model.endpoints {
+    for attempt in plan.attempts() {
+        let endpoint = attempt.endpoint();
         let Some(upstream) = app.upstreams.get(&endpoint.provider) else { continue };
         match upstream.send(request, endpoint, None).await {
-            Ok(reply) => return Ok(Dispatched { endpoint, upstream, reply }),
+            Ok(reply) => return Ok(Dispatched { attempt, upstream, reply }),
             Err(failure) => failures.push((&upstream.name, failure)),
         }
     }

@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use keyway_core::budget::ResetInterval;
-use keyway_core::catalogue::Model;
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::id::AccountId;
 use keyway_core::key::KeyRecord;
 use keyway_core::ledger::{Refusal, Standing};
 use keyway_core::money::Nanos;
+use keyway_core::routing::Plan;
 use keyway_core::store::AccountRecord;
 use keyway_providers::chat::ChatRequest;
 use serde::Serialize;
@@ -90,7 +90,7 @@ pub(super) fn is_asked(query: &Query) -> Result<bool, Error> {
 pub(super) async fn answer(
     app: &App,
     caller: &KeyRecord,
-    model: &Model,
+    plan: &Plan,
     mut request: ChatRequest,
     bound: Bound,
     wish: &Wish,
@@ -99,20 +99,20 @@ pub(super) async fn answer(
     let key = app.store.key_get(caller.kind, caller.hash, app.clock.now()).await?;
     let gone = || Error::new(ErrorKind::Unauthenticated, "User not found.");
     let key = key.ok_or_else(gone)?;
-    let (mut bound, mut error) = match wish.fit(&mut request, model, bound) {
+    let (mut bound, mut error) = match wish.fit(&mut request, plan, bound) {
         Ok(bound) => (bound, None),
         Err(error) => (bound, Some(error)),
     };
     let accounts = accounts(app, &key).await?;
     let mut refused = first_refusal(app, &accounts, bound.cost);
     while let (Some(refusal), true, true) = (refused, wish.clamps, error.is_none())
-        && let Some(shorter) = shorten(&mut request, model, &bound, refusal.available())
+        && let Some(shorter) = shorten(&mut request, plan, &bound, refusal.available())
     {
         bound = shorter;
         refused = first_refusal(app, &accounts, bound.cost);
     }
     let mut reserves = bound.cost;
-    let may_roll = error.is_none() && rolling::may_roll(app, &request, model, wish);
+    let may_roll = error.is_none() && rolling::may_roll(app, &request, plan, wish);
     let slice = refused.filter(|_| may_roll).and_then(|it| rolling::first_slice(&bound, &it));
     if let Some(slice) = slice {
         reserves = slice;
@@ -130,7 +130,7 @@ pub(super) async fn answer(
         admitted: error.is_none(),
         reserves: Usd(reserves),
         rolling: slice.is_some(),
-        max_tokens: max_tokens(&request, model),
+        max_tokens: max_tokens(&request, plan),
         budgets,
         status: error.as_ref().map(|error| error.status().as_u16()),
         message: error.as_ref().map(|error| error.message().to_owned()),

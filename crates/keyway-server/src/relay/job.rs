@@ -11,12 +11,12 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::stream;
 use http::{HeaderValue, header};
-use keyway_core::catalogue::{Endpoint, Model};
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::id::GenerationId;
 use keyway_core::key::KeyRecord;
 use keyway_core::ledger::{Ending, Metered};
 use keyway_core::pricing::{Pricing, Usage};
+use keyway_core::routing::{Attempt, Plan};
 use keyway_providers::chat::{Answer, ChatRequest, Chunk, Envelope};
 use keyway_providers::face::Voice;
 use tokio::sync::mpsc;
@@ -46,7 +46,7 @@ const GENERATION_ID: &str = "x-generation-id";
 pub(super) struct Job {
     pub(super) app: Arc<App>,
     pub(super) key: Arc<KeyRecord>,
-    pub(super) model: Arc<Model>,
+    pub(super) plan: Plan,
     pub(super) bound: Bound,
     pub(super) id: GenerationId,
     pub(super) wish: Wish,
@@ -98,11 +98,11 @@ impl Job {
             return self.app.meter.void(self.id);
         }
         if self.wish.clamps {
-            head.say(clamp::MAX_TOKENS, clamp::max_tokens(&request, &self.model));
+            head.say(clamp::MAX_TOKENS, clamp::max_tokens(&request, &self.plan));
         }
         let mut client = Client::Waiting(head);
         let dispatched = {
-            let mut dispatch = pin!(dispatch(&self.app, &self.model, &request));
+            let mut dispatch = pin!(dispatch(&self.app, &self.plan, &request));
             loop {
                 tokio::select! {
                     biased;
@@ -142,7 +142,7 @@ impl Job {
             accounts: path(key).to_vec(),
             windows,
             reserved,
-            model: self.model.id.clone(),
+            model: self.plan.first().model().id.clone(),
             provider: String::new(),
             streamed: self.streamed,
             admitted_at,
@@ -178,8 +178,8 @@ impl Job {
         dispatched: Dispatched<'_>,
         client: Client,
     ) {
-        let Dispatched { endpoint, upstream, reply } = dispatched;
-        let mut exchange = self.exchange(metered, pass, endpoint, &upstream.name);
+        let Dispatched { attempt, upstream, reply } = dispatched;
+        let mut exchange = self.exchange(metered, pass, attempt, &upstream.name);
         match (reply, client) {
             (Reply::Whole(whole), Client::Waiting(head)) => {
                 head.answer(give_whole(&exchange, whole).await);
@@ -204,8 +204,7 @@ impl Job {
         (ending, error): (Ending, ApiError),
         client: Client,
     ) {
-        let (Client::Streaming(events), Some(endpoint)) = (&client, self.model.endpoints.first())
-        else {
+        let Client::Streaming(events) = &client else {
             self.app.meter.void(self.id);
             self.app.rates.end(&self.permit, 0);
             if let Client::Waiting(head) = client {
@@ -213,9 +212,10 @@ impl Job {
             }
             return;
         };
-        let name =
-            self.app.upstreams.get(&endpoint.provider).map(|upstream| upstream.name.as_str());
-        let mut exchange = self.exchange(metered, pass, endpoint, name.unwrap_or_default());
+        let attempt = self.plan.first();
+        let upstream = self.app.upstreams.get(&attempt.endpoint().provider);
+        let name = upstream.map(|upstream| upstream.name.as_str());
+        let mut exchange = self.exchange(metered, pass, attempt, name.unwrap_or_default());
         let ended = Ended::withheld(ending, Some(Usage::default()), 0);
         withhold(&exchange, ended).await;
         let event = exchange.error_event(error.status(), error.message(), error.error_type());
@@ -226,23 +226,29 @@ impl Job {
         &self,
         metered: &Metered,
         pass: &Arc<Pass>,
-        endpoint: &Endpoint,
+        attempt: &Attempt,
         provider: &str,
     ) -> Exchange {
+        let (endpoint, model) = (attempt.endpoint(), &attempt.model().id);
         let pricing: Pricing = endpoint.pricing;
+        let metered = Metered {
+            model: model.clone(),
+            provider: endpoint.provider.clone(),
+            ..metered.clone()
+        };
         Exchange {
             app: Arc::clone(&self.app),
             pass: Arc::clone(pass),
-            metered: Arc::new(Metered { provider: endpoint.provider.clone(), ..metered.clone() }),
             envelope: Envelope {
                 id: self.id.to_string(),
-                model: self.model.id.clone(),
+                model: model.clone(),
                 provider: provider.to_owned(),
                 created: self.app.clock.now().as_seconds(),
             },
             voice: self.voice.clone(),
             bound: self.bound,
             rolling: metered.reserved < self.bound.cost,
+            metered: Arc::new(metered),
             pricing,
             prompt_bytes: self.prompt_bytes,
             permit: Arc::clone(&self.permit),

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use keyway_core::budget::Windows;
-use keyway_core::catalogue::Model;
 use keyway_core::ledger::{Metered, Refusal, RefusalReason};
 use keyway_core::money::Nanos;
+use keyway_core::routing::Plan;
 use keyway_providers::chat::ChatRequest;
 
 use super::bound::Bound;
@@ -30,7 +30,7 @@ pub(super) enum NoMore {
 
 /// Whether `request` may be admitted without its whole bound. One that says how long its answer may be,
 /// or that it would rather be made shorter, is taken at its word.
-pub(super) fn may_roll(app: &App, request: &ChatRequest, model: &Model, wish: &Wish) -> bool {
+pub(super) fn may_roll(app: &App, request: &ChatRequest, plan: &Plan, wish: &Wish) -> bool {
     let stops = |provider: &String| {
         app.upstreams.get(provider).is_some_and(|upstream| upstream.abort_stops_billing)
     };
@@ -38,7 +38,7 @@ pub(super) fn may_roll(app: &App, request: &ChatRequest, model: &Model, wish: &W
     request.stream
         && request.choices == 1
         && says_nothing
-        && model.endpoints.iter().all(|it| stops(&it.provider))
+        && plan.attempts().iter().all(|it| stops(&it.endpoint().provider))
 }
 
 /// What is held at first where the whole bound was refused; `None` where nothing else would be.

@@ -15,7 +15,13 @@ const DURATION: &str = "whole seconds, such as 30, or a text such as \"500ms\", 
                         one day at most";
 const CREDENTIAL: &str =
     "1 to 8192 visible ASCII characters without spaces; leave api_key out to send none";
-const PROVIDER_FIELDS: &str = "slug, name, dialect, base_url, api_key, abort_stops_billing";
+const PROVIDER_FIELDS: &str = "slug, name, dialect, base_url, api_key, \
+     abort_stops_billing, data_collection, zdr";
+const ENDPOINT_FIELDS: &str = "provider, upstream_model, pricing, variant, service_tier, \
+     quantization, data_collection, zdr, supported_parameters, context_length, \
+     max_completion_tokens";
+const MODEL_FIELDS: &str =
+    "id, name, context_length, max_completion_tokens, distillable, endpoints";
 
 /// What replaces a text in [`WHOLE`], and the mistake that this is.
 struct Case<'a> {
@@ -104,7 +110,7 @@ fn missing_fields_are_told_where_their_section_begins() {
             "[[providers]]\nslug = \"spare\"\ndialect = \"openai\"\nbase_url = \"https://spare.example.com\"",
             "[[models]]\nid = \"acme/bare\"\ncontext_length = 1",
             "46:1: models[2].endpoints: is missing",
-            "at least one table with provider, upstream_model, pricing",
+            &format!("at least one table with {ENDPOINT_FIELDS}"),
         ),
     ]);
 }
@@ -139,8 +145,7 @@ fn wrong_types_are_named() {
     ]);
     assert_eq!(
         message("models = [1]"),
-        "keyway.toml:1:11: models[0]: is an integer; allowed: a table with id, name, \
-         context_length, max_completion_tokens, endpoints"
+        format!("keyway.toml:1:11: models[0]: is an integer; allowed: a table with {MODEL_FIELDS}")
     );
 }
 

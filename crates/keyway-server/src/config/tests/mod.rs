@@ -2,6 +2,7 @@
 
 mod mistakes;
 mod properties;
+mod traits;
 
 use std::fmt::Write;
 use std::path::Path;
