@@ -55,6 +55,8 @@ pub(super) struct Account {
     pub(super) waiting: VecDeque<Waiting>,
     /// On its way to the store.
     pub(super) call: Option<LeaseCall>,
+    /// It was made before the terms changed: what its answer says of the budget may be from before.
+    pub(super) stale_call: bool,
     /// When the last call was made.
     pub(super) called_at: Timestamp,
     /// The last call could not be made.
@@ -82,6 +84,7 @@ impl Account {
             reservations: 0,
             waiting: VecDeque::new(),
             call: None,
+            stale_call: false,
             called_at: now,
             failing: false,
             recalled: false,
@@ -105,10 +108,12 @@ impl Account {
     }
 
     pub(super) fn amend(&mut self, state: AccountState, now: Timestamp) {
-        if state == self.state || planted(Bug::IgnoresAmendments) {
+        if planted(Bug::IgnoresAmendments) {
             return;
         }
+        // Terms that are what they were may have been others in between, and more may be leased.
         self.state = state;
+        self.stale_call = self.call.is_some();
         self.forget_figures();
         // Under new terms all is granted anew.
         self.recalled = true;
@@ -155,11 +160,12 @@ impl Account {
         if !self.state.open {
             return Err(self.refusal(RefusalReason::Closed, bound));
         }
-        let limited = self.state.terms.limit.is_some();
+        if self.state.terms.limit.is_none() {
+            return Ok(());
+        }
         match slice {
-            _ if !limited => Ok(()),
             Some(slice) if more <= self.idle_of(slice) => Ok(()),
-            Some(slice) if limited && slice == self.current => Err(self.lacks(bound)),
+            Some(slice) if slice == self.current => Err(self.lacks(bound)),
             _ => Err(self.refusal(RefusalReason::TooLittle, bound)),
         }
     }
@@ -202,22 +208,22 @@ impl Account {
         }
     }
 
-    fn lease(&self) -> Option<&Lease> {
-        self.leases.iter().find(|lease| lease.slice == self.current)
+    fn lease(&self, slice: Slice) -> Option<&Lease> {
+        self.leases.iter().find(|lease| lease.slice == slice)
     }
 
     /// What may be reserved without asking the store.
     pub(super) fn idle(&self) -> Nanos {
-        if !self.is_confirmed() {
-            return Nanos::ZERO;
-        }
-        self.lease().map_or(Nanos::ZERO, Lease::idle)
+        self.idle_of(self.current)
     }
 
     /// Whether the store said, under the terms and in the window that are in force, that all charges and
     /// leases fit under the limit. Until then what is idle is not spent: it was granted under a limit
     /// that may have been higher.
     pub(super) fn is_confirmed(&self) -> bool {
+        if planted(Bug::SpendsWhatOldTermsGranted) {
+            return true;
+        }
         let (Some(known), Some(limit)) = (self.known, self.state.terms.limit) else { return false };
         known.spent.saturating_add(known.leased) <= limit
     }
@@ -227,12 +233,11 @@ impl Account {
         if !self.is_confirmed() {
             return Nanos::ZERO;
         }
-        let lease = self.leases.iter().find(|lease| lease.slice == slice);
-        lease.map_or(Nanos::ZERO, Lease::idle)
+        self.lease(slice).map_or(Nanos::ZERO, Lease::idle)
     }
 
     fn granted(&self) -> Nanos {
-        self.lease().map_or(Nanos::ZERO, |lease| lease.granted)
+        self.lease(self.current).map_or(Nanos::ZERO, |lease| lease.granted)
     }
 
     /// Held by this node's requests in flight, in all windows.

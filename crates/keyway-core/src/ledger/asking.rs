@@ -106,7 +106,8 @@ impl Account {
                 None => self.leases.push(Lease { slice: call.slice, granted, held: Nanos::ZERO }),
             }
         }
-        if call.slice != self.current || figures.state != self.state {
+        let stale = std::mem::take(&mut self.stale_call);
+        if stale || call.slice != self.current || figures.state != self.state {
             return;
         }
         self.known = Some(*figures);
@@ -214,6 +215,27 @@ mod tests {
         let refused = ledger.reserve(third, &[ACCOUNT], Nanos::new(1), now);
         assert!(matches!(refused, Admission::Refused(_)), "{refused:?}");
         assert_eq!(ledger.calls(now).pop().map(|call| call.give_back), Some(Nanos::new(100)));
+    }
+
+    #[test]
+    fn a_limit_that_came_back_is_confirmed_anew() {
+        let (mut ledger, state, now) = lowered(300);
+        let (_, decisions) = answer(&mut ledger, state, 0, 100, now);
+        assert!(decisions.is_empty());
+        let (_, decisions) = answer(&mut ledger, state, 150, 250, now);
+        assert_eq!(decisions.len(), 1);
+        // Raised, leased to another node, lowered again: heard of as one change to what it was.
+        assert!(ledger.amend(ACCOUNT, state, now).is_empty());
+        let third = GenerationId::new(now, [3; 10]);
+        assert_eq!(ledger.reserve(third, &[ACCOUNT], Nanos::new(50), now), Admission::Waiting);
+        let call = ledger.calls(now).pop().expect("it asks");
+        // So it is once more while the call is out, whose answer may be from before.
+        assert!(ledger.amend(ACCOUNT, state, now).is_empty());
+        let (granted, leased) = (Nanos::ZERO, Nanos::new(200));
+        let figures = Figures { state, spent: Nanos::ZERO, leased, mine: leased, now };
+        assert!(ledger.leased(&call, &Leased { granted, figures }, now).is_empty());
+        let fourth = GenerationId::new(now, [4; 10]);
+        assert_eq!(ledger.reserve(fourth, &[ACCOUNT], Nanos::new(1), now), Admission::Waiting);
     }
 
     #[test]
