@@ -19,6 +19,8 @@ pub(crate) enum Bug {
     RefusesForHolds,
     /// A closed account stays open.
     IgnoresAmendments,
+    /// What was leased under a higher limit is spent under the lower one.
+    SpendsWhatOldTermsGranted,
     /// The first account's hold stays when the second refuses.
     LeaksPartialHolds,
     /// An extension holds nothing.

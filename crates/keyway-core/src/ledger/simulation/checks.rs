@@ -12,8 +12,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::world::{Truth, World, answer};
-use crate::budget::WindowKind;
+use crate::budget::{WindowKind, Windows};
 use crate::id::{AccountId, Epoch, GenerationId};
+use crate::key::Terms;
 use crate::ledger::{GenerationRecord, Slice};
 use crate::money::Nanos;
 use crate::store::Store;
@@ -36,25 +37,47 @@ impl World {
 
     /// What runs have that joined before a fail-over counts no more: they write nothing.
     fn check_i1_limits(&self, writing: &BTreeSet<Epoch>) {
-        for key in self.keys.iter().filter(|key| !self.amended.contains(&key.account)) {
-            let limit = key.terms.limit.expect("all are limited").get();
-            let late = self.history.late.get(&key.account).copied().unwrap_or(0);
-            let mut windows: BTreeMap<Slice, i64> = BTreeMap::new();
+        for key in self.keys.iter().filter(|key| !self.amended.contains_key(&key.account)) {
             let kind = key.terms.window();
             let newest = answer(self.store.balance(key.account)).expect("the model reads");
             let starts_at = newest[kind.index()].starts_at;
-            windows.insert(Slice { account: key.account, kind, starts_at }, 0);
-            for (slice, epoch, leased) in self.store.leases() {
-                if slice.account == key.account && writing.contains(&epoch) {
-                    *windows.entry(slice).or_default() += leased.get();
-                }
+            let newest = Slice { account: key.account, kind, starts_at };
+            let leased = self.store.leases().into_iter().map(|(slice, ..)| slice);
+            let leased = leased.filter(|slice| slice.account == key.account);
+            for slice in leased.chain([newest]).collect::<BTreeSet<_>>() {
+                self.check_window(slice, key.terms, writing);
             }
-            for (slice, leased) in windows {
-                let spent = self.store.spend_of(&slice).spent.get();
-                assert!(
-                    spent + leased <= limit + late,
-                    "I1: {spent} + {leased} of {limit}, {late} late: {slice:?}"
-                );
+        }
+    }
+
+    fn check_window(&self, slice: Slice, terms: Terms, writing: &BTreeSet<Epoch>) {
+        let limit = terms.limit.expect("all are limited").get();
+        let late = self.history.late.get(&slice.account).copied().unwrap_or(0);
+        let spent = self.store.spend_of(&slice).spent.get();
+        let leases = self.store.leases().into_iter();
+        let leases = leases.filter(|(of, epoch, _)| *of == slice && writing.contains(epoch));
+        let leased: i64 = leases.map(|(.., amount)| amount.get()).sum();
+        assert!(
+            spent + leased <= limit + late,
+            "I1: {spent} + {leased} of {limit}, {late} late: {slice:?}"
+        );
+    }
+
+    /// Whoever has applied every change admits nothing but what fits under the limit of now, whatever
+    /// was leased under another. What was in flight when the reset changed counts in windows that it was
+    /// not leased in.
+    pub(super) fn check_i1_admitted(&self, at: usize, accounts: &[AccountId], windows: Windows) {
+        let node = &self.nodes[at];
+        let writing = self.store.writing();
+        if !writing.contains(&node.epoch) {
+            return;
+        }
+        for (account, change) in self.amended.iter().filter(|(it, _)| accounts.contains(it)) {
+            if node.applied >= *change && !self.rewindowed.contains(account) {
+                let terms = self.state_of(*account).terms;
+                let (account, kind) = (*account, terms.window());
+                let slice = Slice { account, kind, starts_at: windows.start_of(kind) };
+                self.check_window(slice, terms, &writing);
             }
         }
     }

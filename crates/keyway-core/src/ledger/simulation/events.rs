@@ -13,15 +13,26 @@ impl World {
         let key = self.below(self.keys.len() as u64) as usize;
         let mut patch = KeyPatch::default();
         match self.below(4) {
-            0 => patch.limit = Some(Some(Nanos::new(self.below(400) as i64))),
+            0 => patch.limit = Some(Some(self.about_what_is_spent(key))),
             1 => patch.limit = Some(Some(Nanos::new(self.below(4_000) as i64))),
             2 => patch.reset = Some([None, Some(ResetInterval::Daily)][self.below(2) as usize]),
             _ => patch.disabled = Some(self.chance(30)),
         }
-        self.amended.insert(self.keys[key].account);
+        if patch.reset.is_some() {
+            self.rewindowed.insert(self.keys[key].account);
+        }
         self.note_change(self.keys[key].account);
         let (hash, now) = (self.keys[key].hash, self.time());
         answer(self.store.key_update(hash, patch, now)).expect("written");
+        self.amended.insert(self.keys[key].account, self.store.head());
+    }
+
+    /// A limit that leaves a little, whatever was leased under the one before.
+    fn about_what_is_spent(&mut self, key: usize) -> Nanos {
+        let key = &self.keys[key];
+        let balance = answer(self.store.balance(key.account)).expect("the model reads");
+        let window = balance[self.state_of(key.account).terms.window().index()];
+        window.spend.spent.saturating_add(Nanos::new(self.below(60) as i64))
     }
 
     /// Somebody takes a node for dead that is not.

@@ -59,7 +59,7 @@ impl World {
     /// that came now would be.
     fn check_no_extension(&self, at: usize, id: GenerationId, refusal: &Refusal) {
         let request = &self.nodes[at].requests[&id];
-        let amended = self.amended.contains(&refusal.account);
+        let amended = self.amended.contains_key(&refusal.account);
         let ended = request.metered.windows != self.windows(at);
         let uncertain = amended || ended || self.trouble.has(Fault::Clock);
         // A request that held nothing is not in a lease.

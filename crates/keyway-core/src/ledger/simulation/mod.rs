@@ -88,6 +88,7 @@ fn every_planted_bug_is_caught() {
         Bug::KeepsWhatItGaveBack,
         Bug::RefusesForHolds,
         Bug::IgnoresAmendments,
+        Bug::SpendsWhatOldTermsGranted,
         Bug::LeaksPartialHolds,
         Bug::ExtendsWithoutHolding,
         Bug::ExtendsOneAccount,

@@ -102,6 +102,9 @@ impl World {
             Admission::Waiting | Admission::Unopened(_) => panic!("not a decision"),
         };
         self.check_admission(at, &accounts, windows);
+        if bound > Nanos::ZERO {
+            self.check_i1_admitted(at, &accounts, windows);
+        }
         // Sometimes a provider bills more than the bound.
         let cost = Nanos::new(self.below(bound.get() as u64 + 8) as i64);
         let account = accounts[0];

@@ -23,7 +23,7 @@ impl World {
             let all = self.all_leased(call.slice);
             let limit = terms.limit.expect("all are limited");
             let fits = figures.spent.get() + all <= limit.get();
-            let amended = self.amended.contains(&call.slice.account);
+            let amended = self.amended.contains_key(&call.slice.account);
             assert!(fits || amended, "I1: more is leased than the limit leaves: {call:?}");
         }
     }

@@ -38,8 +38,11 @@ pub(super) struct World {
     pub(super) truths: BTreeMap<GenerationId, Truth>,
     /// What a request was charged in the end: it does not change any more.
     pub(super) charges: BTreeMap<GenerationId, Nanos>,
-    /// Accounts whose terms were changed: what was leased before may be above a limit of now.
-    pub(super) amended: BTreeSet<AccountId>,
+    /// Accounts whose terms were changed, and the number of the last change: what was leased before
+    /// may be above a limit of now.
+    pub(super) amended: BTreeMap<AccountId, i64>,
+    /// Of those, the ones whose reset was changed.
+    pub(super) rewindowed: BTreeSet<AccountId>,
     pub(super) trouble: Trouble,
     pub(super) history: History,
     lives: u64,
@@ -66,7 +69,8 @@ impl World {
             nodes: Vec::new(),
             truths: BTreeMap::new(),
             charges: BTreeMap::new(),
-            amended: BTreeSet::new(),
+            amended: BTreeMap::new(),
+            rewindowed: BTreeSet::new(),
             trouble: Trouble::none(),
             history: History::default(),
             lives: 0,

@@ -60,6 +60,11 @@ impl MemoryStore {
         self.state().spend(slice)
     }
 
+    /// The number of the last change.
+    pub(crate) fn head(&self) -> i64 {
+        self.state().numbers.changes
+    }
+
     /// Every change, as it is told now.
     pub(crate) fn changes(&self) -> Vec<Change> {
         let state = self.state();
