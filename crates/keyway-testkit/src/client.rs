@@ -160,6 +160,11 @@ impl Reply {
         let content_type = self.headers.get("content-type").expect("a content type");
         assert_eq!(content_type, "application/json");
         let body = self.json();
+        if body["type"] == "error" {
+            // Anthropic's envelope.
+            assert!(body["error"]["type"].is_string(), "{body}");
+            return body["error"]["message"].as_str().expect("a message").to_owned();
+        }
         assert_eq!(body["error"]["code"], json!(self.status.as_u16()), "{body}");
         assert!(body["error"]["metadata"]["error_type"].is_string(), "{body}");
         body["error"]["message"].as_str().expect("a message").to_owned()

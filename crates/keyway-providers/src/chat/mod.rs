@@ -37,7 +37,7 @@ pub struct Envelope {
 
 impl Envelope {
     /// How an answer or a chunk begins.
-    fn head(&self, object: &str) -> Map<String, Value> {
+    pub(crate) fn head(&self, object: &str) -> Map<String, Value> {
         let mut body = Map::new();
         body.insert("id".into(), self.id.as_str().into());
         body.insert("object".into(), object.into());

@@ -10,6 +10,10 @@ const TOKENS_PER_MESSAGE: u64 = 16;
 const UNBOUNDED_FIELDS: [&str; 2] = ["plugins", "web_search_options"];
 /// Fields of a message that stand for pictures and sounds of an earlier answer.
 const UNBOUNDED_MESSAGE_FIELDS: [&str; 2] = ["images", "audio"];
+/// Fields besides the messages that models read.
+const COUNTED_FIELDS: [&str; 2] = ["tools", "response_format"];
+/// Bytes of a token in an estimate. English has more; this errs to the side of too many tokens.
+const BYTES_PER_TOKEN: u64 = 3;
 /// Parts of a message that are as long as they look.
 const TEXT_PARTS: [&str; 2] = ["text", "refusal"];
 /// Tools that run at the client; others add to the prompt what they find.
@@ -23,6 +27,16 @@ pub(super) fn tokens_bound(body: &Map<String, Value>, messages: &[Value]) -> Res
     // Any field may end up in the prompt: tools and schemas do, and templates take arguments.
     let bytes: u64 = body.values().map(serialized_bytes).sum();
     Ok(bytes.saturating_add(TOKENS_PER_MESSAGE.saturating_mul(messages.len() as u64)))
+}
+
+/// An estimate of the tokens that a prompt has. What its bytes say nothing of, pictures and sounds,
+/// does not count.
+pub(super) fn tokens_estimate(body: &Map<String, Value>, messages: &[Value]) -> u64 {
+    let texts: u64 = messages.iter().map(text_bytes).sum();
+    let calls = messages.iter().filter_map(|message| message.get("tool_calls"));
+    let further = COUNTED_FIELDS.iter().filter_map(|field| body.get(*field)).chain(calls);
+    let bytes = texts.saturating_add(further.map(serialized_bytes).sum());
+    bytes.div_ceil(BYTES_PER_TOKEN)
 }
 
 /// The text of a message, its text parts joined.

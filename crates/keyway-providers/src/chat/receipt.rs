@@ -32,6 +32,11 @@ fn usd(amount: Nanos) -> Value {
 }
 
 impl Receipt {
+    /// The block of an answer whose provider counted nothing besides.
+    pub(crate) fn block(&self) -> Value {
+        self.write(None)
+    }
+
     /// Writes the block over what the provider said, whose further counts are kept.
     pub(super) fn write(&self, provider: Option<Value>) -> Value {
         let mut block = match provider {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::prompt::{text_bytes, tokens_bound};
+use super::prompt::{text_bytes, tokens_bound, tokens_estimate};
 
 const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
 const CHOICES_MAX: u64 = 128;
@@ -82,6 +82,12 @@ impl ChatRequest {
     /// provider, plugins.
     pub fn prompt_tokens_bound(&self) -> Result<u64, String> {
         tokens_bound(&self.body, self.messages())
+    }
+
+    /// How many tokens the prompt may have, for those who plan with it: texts, calls, tools and schemas
+    /// at three bytes a token, pictures and sounds at nothing.
+    pub fn prompt_tokens_estimate(&self) -> u64 {
+        tokens_estimate(&self.body, self.messages())
     }
 
     /// UTF-8 bytes of text in the messages, for estimates.

@@ -2,10 +2,15 @@
 //! answer in the client's own words.
 
 mod chat;
+mod completions;
+pub mod messages;
+mod responses;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use self::completions::Completions;
+use self::responses::Responses;
 use crate::chat::{Answer, ChatRequest, Chunk, Envelope, Receipt, RequestError};
 use crate::sse;
 
@@ -14,6 +19,12 @@ use crate::sse;
 pub enum Face {
     /// OpenRouter's and OpenAI's chat completions.
     Chat,
+    /// OpenAI's completions of one prompt.
+    Completions,
+    /// Anthropic's Messages.
+    Messages,
+    /// OpenAI's Responses.
+    Responses,
 }
 
 /// How one request's answer is said. It remembers what of a stream was said before.
@@ -26,6 +37,9 @@ pub struct Voice {
 #[derive(Clone, Debug)]
 enum Dialect {
     Chat,
+    Completions(Completions),
+    Messages(messages::Stream),
+    Responses(Box<Responses>),
 }
 
 /// An error on its way into a stream that has begun.
@@ -43,6 +57,17 @@ impl Face {
     pub fn read(self, body: Value) -> Result<(ChatRequest, Voice), RequestError> {
         let (request, dialect) = match self {
             Self::Chat => (ChatRequest::parse(body)?, Dialect::Chat),
+            Self::Completions => {
+                let (request, voice) = completions::read(body)?;
+                (request, Dialect::Completions(voice))
+            }
+            Self::Messages => {
+                (messages::read(&body)?, Dialect::Messages(messages::Stream::default()))
+            }
+            Self::Responses => {
+                let (request, voice) = responses::read(body)?;
+                (request, Dialect::Responses(Box::new(voice)))
+            }
         };
         let hides_reasoning = request.hides_reasoning();
         Ok((request, Voice { hides_reasoning, dialect }))
@@ -56,6 +81,9 @@ impl Voice {
         self.hide(&mut said);
         let body = match &self.dialect {
             Dialect::Chat => said,
+            Dialect::Completions(voice) => voice.whole(said),
+            Dialect::Messages(_) => messages::whole(&said),
+            Dialect::Responses(voice) => voice.whole(&said),
         };
         serde_json::to_vec(&body).expect("a JSON object can be written")
     }
@@ -66,6 +94,9 @@ impl Voice {
         self.hide(&mut said);
         match &mut self.dialect {
             Dialect::Chat => chat::event(said),
+            Dialect::Completions(voice) => voice.chunk(said),
+            Dialect::Messages(stream) => stream.chunk(&said),
+            Dialect::Responses(voice) => voice.chunk(&said),
         }
     }
 
@@ -73,6 +104,9 @@ impl Voice {
     pub fn closing(&mut self, envelope: &Envelope, receipt: &Receipt) -> Bytes {
         match &mut self.dialect {
             Dialect::Chat => chat::closing(envelope, receipt),
+            Dialect::Completions(_) => Completions::closing(envelope, receipt),
+            Dialect::Messages(stream) => stream.closing(envelope, receipt),
+            Dialect::Responses(voice) => voice.closing(envelope, receipt),
         }
     }
 
@@ -81,6 +115,9 @@ impl Voice {
     pub fn cut_short(&mut self, envelope: &Envelope, why: Map<String, Value>) -> Bytes {
         match &mut self.dialect {
             Dialect::Chat => chat::cut_short(envelope, why),
+            Dialect::Completions(_) => Completions::cut_short(envelope, why),
+            Dialect::Messages(stream) => stream.cut_short(),
+            Dialect::Responses(voice) => voice.cut_short(),
         }
     }
 
@@ -88,6 +125,9 @@ impl Voice {
     pub fn failure(&mut self, envelope: &Envelope, error: &StreamError<'_>) -> Bytes {
         match &mut self.dialect {
             Dialect::Chat => chat::failure(envelope, error),
+            Dialect::Completions(_) => Completions::failure(envelope, error),
+            Dialect::Messages(_) => messages::Stream::failure(envelope, error),
+            Dialect::Responses(voice) => voice.failure(envelope, error),
         }
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
-use http::header;
 use http::request::Parts;
+use http::{HeaderName, header};
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::key::{KeyKind, KeyRecord};
 
@@ -12,6 +12,8 @@ use super::error::ApiError;
 use crate::app::App;
 use crate::keyring::AuthError;
 
+/// Where Anthropic's clients put their key.
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Longest `Authorization` header that is looked at, in bytes.
 const CREDENTIAL_BYTES_MAX: usize = 1_024;
 
@@ -36,7 +38,7 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let app = Arc::<App>::from_ref(state);
-        let presented = bearer(parts)?;
+        let presented = presented(parts)?;
         app.node.check_confirmed()?;
         app.keyring.authenticate(presented, app.clock.now()).await.map(Self).map_err(refused_key)
     }
@@ -74,9 +76,12 @@ where
     }
 }
 
-fn bearer(parts: &Parts) -> Result<&str, ApiError> {
+/// The key, wherever it stands: Anthropic's clients have a header of their own for it.
+fn presented(parts: &Parts) -> Result<&str, ApiError> {
     let Some(value) = parts.headers.get(header::AUTHORIZATION) else {
-        return Err(unauthenticated("Missing Authentication header"));
+        let key = parts.headers.get(API_KEY).and_then(|value| value.to_str().ok());
+        let key = key.map(str::trim).filter(|key| key.len() <= CREDENTIAL_BYTES_MAX);
+        return key.ok_or_else(|| unauthenticated("Missing Authentication header"));
     };
     let scheme_and_key = value.to_str().ok().and_then(|value| value.split_once(' '));
     match scheme_and_key {

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::store::StoreError;
+use keyway_providers::face::messages;
 use serde_json::{Map, Value, json};
 
 use super::redact::redact;
@@ -96,6 +97,13 @@ impl ApiError {
         }})
     }
 
+    /// As Anthropic's clients read it (contract, C.10), with what OpenRouter's envelope says besides.
+    pub(super) fn anthropic_envelope(&self) -> Value {
+        let mut body = messages::error_body(self.message(), self.error_type(), None);
+        body["metadata"] = self.envelope()["error"]["metadata"].take();
+        body
+    }
+
     /// A failure is logged once, here, where it is answered. What callers get wrong is theirs; that
     /// the store cannot be written is logged by the store, once and not per request.
     fn log(&self) {
@@ -121,7 +129,8 @@ const fn error_type(kind: ErrorKind) -> &'static str {
         ErrorKind::Unprocessable => "unprocessable",
         ErrorKind::RateLimited => "rate_limit_exceeded",
         ErrorKind::Internal => "server",
-        ErrorKind::Upstream | ErrorKind::Unavailable => "provider_unavailable",
+        ErrorKind::Upstream => "provider_unavailable",
+        ErrorKind::Unavailable => "provider_overloaded",
     }
 }
 
@@ -147,10 +156,25 @@ impl From<StoreError> for ApiError {
     }
 }
 
+/// The body that an error would have for Anthropic's clients.
+#[derive(Clone, Debug)]
+struct InAnthropicsWords(Value);
+
+/// Puts the errors of routes that Anthropic's clients call into Anthropic's envelope: of whatever is
+/// answered there, whoever refused it.
+pub async fn in_anthropics_words(mut response: Response) -> Response {
+    let Some(InAnthropicsWords(body)) = response.extensions_mut().remove() else {
+        return response;
+    };
+    let (parts, _) = response.into_parts();
+    Response::from_parts(parts, Json(body).into_response().into_body())
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.log();
         let mut response = (self.status(), Json(self.envelope())).into_response();
+        response.extensions_mut().insert(InAnthropicsWords(self.anthropic_envelope()));
         response.headers_mut().extend(self.0.headers);
         if let Some(seconds) = self.0.retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());

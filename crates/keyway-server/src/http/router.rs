@@ -4,20 +4,21 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::FromRef;
+use axum::middleware::map_response;
 use bytes::Bytes;
 use http::Method;
 use keyway_core::error::{Error, ErrorKind};
 use tower::Layer;
 use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
 use utoipa::openapi::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
-use super::error::ApiError;
+use super::error::{ApiError, in_anthropics_words};
 use crate::api::openapi::Description;
 use crate::api::{key, keys, management_keys, models, openapi};
 use crate::app::App;
-use crate::relay::chat;
+use crate::relay::{chat, completions, count_tokens, messages, responses};
 
 /// What the routes share.
 #[derive(Clone, Debug, FromRef)]
@@ -43,6 +44,10 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(management_keys::revoke::revoke_management_key))
         .routes(routes!(models::list_models))
         .routes(routes!(chat::chat_completion))
+        .routes(routes!(completions::create_completion))
+        .routes(routes!(responses::create_response))
+        .routes(routes!(messages::create_message).layer(map_response(in_anthropics_words)))
+        .routes(routes!(count_tokens::count_tokens).layer(map_response(in_anthropics_words)))
         .routes(routes!(openapi::get_openapi));
     OpenApiRouter::with_openapi(openapi::frame()).nest("/api/v1", v1)
 }

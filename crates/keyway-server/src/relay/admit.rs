@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::response::Response;
+use keyway_core::catalogue::Model;
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::id::GenerationId;
 use keyway_core::key::KeyRecord;
@@ -11,13 +12,13 @@ use keyway_core::routing::Plan;
 use keyway_providers::chat::RequestError;
 use keyway_providers::face::Face;
 
-use super::bound;
 use super::clamp::Wish;
 use super::dry_run;
 use super::head::Head;
 use super::job::Job;
 use super::rate_refusal::rate_refusal;
 use super::rolling;
+use super::{alias, bound};
 use crate::app::App;
 use crate::entropy::random;
 use crate::http::body;
@@ -37,10 +38,7 @@ pub(super) async fn admit(
     let wish = Wish::of(request.headers(), key.on_limit)?;
     let body = body::parse(&body::read(request, body::INFERENCE_BYTES_MAX).await?)?;
     let (mut request, voice) = face.read(body).map_err(invalid)?;
-    let model = app.catalogue.model(&request.model).cloned().ok_or_else(|| {
-        let message = format!("{} is not a valid model ID", request.model);
-        ApiError::from(Error::new(ErrorKind::Invalid, message))
-    })?;
+    let model = known_model(&app, &request.model)?;
     // What is reserved is what the provider is allowed to say.
     let plan = Plan::of(&model).ok_or_else(|| Error::internal("a model without endpoints"))?;
     request.max_tokens = request.max_tokens.map(|most| most.min(plan.max_completion_tokens()));
@@ -77,6 +75,15 @@ pub(super) async fn admit(
     answered.await.unwrap_or_else(|_| Err(broken()))
 }
 
-fn invalid(error: RequestError) -> ApiError {
+/// The model that a client names.
+pub(super) fn known_model(app: &App, id: &str) -> Result<Arc<Model>, ApiError> {
+    let model = app.catalogue.model(id).or_else(|| alias::of_bare_name(&app.catalogue, id));
+    model.cloned().ok_or_else(|| {
+        let message = format!("{id} is not a valid model ID");
+        Error::new(ErrorKind::Invalid, message).into()
+    })
+}
+
+pub(super) fn invalid(error: RequestError) -> ApiError {
     Error::invalid(&error.field, error.message).into()
 }

@@ -19,7 +19,7 @@ pub fn with_echo(config: &Config) -> Catalogue {
     Catalogue { models }
 }
 
-fn echo_model() -> Model {
+pub(super) fn echo_model() -> Model {
     let endpoint = Endpoint {
         provider: BUILT_IN_PROVIDER.to_owned(),
         upstream_model: echo::MODEL_ID.to_owned(),

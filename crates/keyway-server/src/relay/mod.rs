@@ -5,21 +5,26 @@
 //! client's disappearance cannot cancel.
 
 mod admit;
+mod alias;
 pub mod bound;
 mod broken;
 pub mod catalogue;
 pub mod chat;
 mod clamp;
+pub mod completions;
+pub mod count_tokens;
 mod dispatch;
 mod dry_run;
 mod exchange;
 mod head;
 mod job;
+pub mod messages;
 pub mod meter;
 mod pass;
 mod pump;
 mod rate_refusal;
 pub mod rates;
 mod refusal;
+pub mod responses;
 mod rolling;
 pub mod upstream;

@@ -2,12 +2,14 @@
 
 #![expect(clippy::print_stdout, reason = "figures and skipped tests are told")]
 
+mod anthropic;
 mod bad_input;
 mod budget;
 mod command_line;
 mod completions;
 mod disk;
 mod dry_run;
+mod faces;
 mod idempotency;
 mod keys;
 mod limits;
@@ -17,6 +19,7 @@ mod nodes;
 mod providers;
 mod rates;
 mod rates_minute;
+mod responses;
 mod revocation;
 mod rolling;
 mod rotation;

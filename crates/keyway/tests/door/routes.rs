@@ -20,7 +20,7 @@ enum Takes {
 use Takes::{Anyone, Either, Inference, Management};
 
 /// `{hash}` stands for that of a key that is there.
-const ROUTES: [(&str, &str, Takes); 13] = [
+const ROUTES: [(&str, &str, Takes); 17] = [
     ("GET", "/api/v1/keys", Management),
     ("POST", "/api/v1/keys", Management),
     ("GET", "/api/v1/keys/{hash}", Management),
@@ -34,6 +34,10 @@ const ROUTES: [(&str, &str, Takes); 13] = [
     ("GET", "/api/v1/auth/key", Either),
     ("GET", "/api/v1/models", Anyone),
     ("POST", "/api/v1/chat/completions", Inference),
+    ("POST", "/api/v1/completions", Inference),
+    ("POST", "/api/v1/responses", Inference),
+    ("POST", "/api/v1/messages", Inference),
+    ("POST", "/api/v1/messages/count_tokens", Inference),
 ];
 /// Serves the description that the table is compared with.
 const DESCRIPTION: (&str, &str) = ("GET", "/api/v1/openapi.json");

@@ -1,0 +1,145 @@
+//! A whole answer as an Anthropic message.
+
+use serde_json::{Map, Value, json};
+
+use super::{input, stop_reason, usage::usage};
+
+/// From a whole answer of the form in the middle.
+pub(in crate::face) fn whole(said: &Map<String, Value>) -> Map<String, Value> {
+    let none = Value::Null;
+    let choice = said.get("choices").and_then(|choices| choices.get(0)).unwrap_or(&none);
+    let mut message = head(said);
+    message.insert("content".into(), content(&choice["message"]).into());
+    let (finish, native) =
+        (choice["finish_reason"].as_str(), choice["native_finish_reason"].as_str());
+    message.insert("stop_reason".into(), stop_reason(finish, native).into());
+    message.insert("stop_sequence".into(), choice["stop_sequence"].as_str().into());
+    let block = said.get("usage").unwrap_or(&none);
+    message.insert("usage".into(), Value::Object(usage(block)));
+    message
+}
+
+/// How a message begins, whole or streamed: with nothing in it yet.
+pub(super) fn head(said: &Map<String, Value>) -> Map<String, Value> {
+    let said = |field: &str| said.get(field).cloned().unwrap_or_default();
+    let Value::Object(head) = json!({
+        "id": said("id"),
+        "type": "message",
+        "role": "assistant",
+        "model": said("model"),
+        "provider": said("provider"),
+        "content": [],
+        "stop_reason": null,
+        "stop_sequence": null,
+        "stop_details": null,
+        "container": null,
+    }) else {
+        unreachable!("it is written as an object")
+    };
+    head
+}
+
+fn content(message: &Value) -> Vec<Value> {
+    let mut blocks = thoughts(message);
+    if let Some(text) = message["content"].as_str().filter(|text| !text.is_empty()) {
+        blocks.push(text_block(text));
+    }
+    if let Some(text) = message["refusal"].as_str().filter(|text| !text.is_empty()) {
+        blocks.push(text_block(text));
+    }
+    let calls = message["tool_calls"].as_array().into_iter().flatten();
+    blocks.extend(calls.map(|call| {
+        let function = &call["function"];
+        tool_block(&call["id"], &function["name"], &input(function.get("arguments")))
+    }));
+    blocks
+}
+
+pub(super) fn text_block(text: &str) -> Value {
+    json!({"type": "text", "text": text, "citations": null})
+}
+
+pub(super) fn tool_block(id: &Value, name: &Value, input: &Value) -> Value {
+    json!({
+        "type": "tool_use", "id": id, "name": name, "input": input, "caller": {"type": "direct"},
+    })
+}
+
+fn thoughts(message: &Value) -> Vec<Value> {
+    let details = message["reasoning_details"].as_array().into_iter().flatten();
+    let blocks: Vec<Value> = details.filter_map(thought).collect();
+    match message["reasoning"].as_str().filter(|text| !text.is_empty()) {
+        Some(text) if blocks.is_empty() => {
+            vec![json!({"type": "thinking", "thinking": text, "signature": ""})]
+        }
+        _ => blocks,
+    }
+}
+
+fn thought(detail: &Value) -> Option<Value> {
+    let signature = detail["signature"].as_str().unwrap_or_default();
+    match detail["type"].as_str()? {
+        "reasoning.text" => {
+            let text = detail["text"].as_str().unwrap_or_default();
+            Some(json!({"type": "thinking", "thinking": text, "signature": signature}))
+        }
+        "reasoning.summary" => {
+            let text = detail["summary"].as_str()?;
+            Some(json!({"type": "thinking", "thinking": text, "signature": signature}))
+        }
+        "reasoning.encrypted" => {
+            Some(json!({"type": "redacted_thinking", "data": detail["data"].as_str()?}))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_becomes_a_message() {
+        let said = json!({
+            "id": "gen-1", "model": "a/b", "provider": "A",
+            "choices": [{
+                "finish_reason": "tool_calls", "native_finish_reason": "tool_calls",
+                "message": {
+                    "content": "look", "reasoning": "hm",
+                    "reasoning_details": [
+                        {"type": "reasoning.text", "text": "hm", "signature": "s"},
+                        {"type": "reasoning.encrypted", "data": "d"},
+                    ],
+                    "tool_calls": [{"id": "t", "function": {"name": "f", "arguments": "{\"a\":1}"}}],
+                },
+            }],
+            "usage": {"prompt_tokens": 3, "completion_tokens": 4},
+        });
+        let message = Value::Object(whole(said.as_object().expect("an object")));
+        let expected = json!([
+            {"type": "thinking", "thinking": "hm", "signature": "s"},
+            {"type": "redacted_thinking", "data": "d"},
+            {"type": "text", "text": "look", "citations": null},
+            {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}, "caller": {"type": "direct"}},
+        ]);
+        assert_eq!(message["content"], expected);
+        assert_eq!(
+            (&message["stop_reason"], &message["id"]),
+            (&json!("tool_use"), &json!("gen-1"))
+        );
+        assert_eq!(message["usage"]["input_tokens"], 3);
+    }
+
+    #[test]
+    fn why_it_stopped_is_told_in_anthropics_words() {
+        for (finish, native, told) in [
+            (Some("stop"), Some("stop"), Some("end_turn")),
+            (Some("stop"), Some("stop_sequence"), Some("stop_sequence")),
+            (Some("length"), Some("length"), Some("max_tokens")),
+            (Some("content_filter"), None, Some("refusal")),
+            (None, None, None),
+        ] {
+            assert_eq!(stop_reason(finish, native), told);
+        }
+    }
+}

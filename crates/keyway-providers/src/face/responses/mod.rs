@@ -1,0 +1,104 @@
+//! OpenAI's Responses, as clients speak them (contract, C.9). Nothing is kept between requests.
+
+mod frame;
+mod input;
+mod item;
+mod parts;
+mod request;
+mod stream;
+mod usage;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::{Map, Value};
+
+use self::frame::{Frame, State};
+use self::stream::Stream;
+use super::StreamError;
+use crate::chat::{ChatRequest, Envelope, Receipt, RequestError};
+
+/// Says one answer.
+#[derive(Clone, Debug)]
+pub(super) struct Responses {
+    /// The request: an answer repeats much of it.
+    asked: Arc<Map<String, Value>>,
+    stream: Stream,
+}
+
+/// Reads a request, and who will say its answer.
+pub(super) fn read(body: Value) -> Result<(ChatRequest, Responses), RequestError> {
+    let Value::Object(mut asked) = body else {
+        return Err(RequestError::new("The request's body", "must be a JSON object"));
+    };
+    let request = request::read(&asked)?;
+    // The one part of it that no answer repeats, and the largest.
+    asked.shift_remove("input");
+    Ok((request, Responses { asked: Arc::new(asked), stream: Stream::default() }))
+}
+
+impl Responses {
+    /// From a whole answer of the form in the middle.
+    pub(super) fn whole(&self, said: &Map<String, Value>) -> Map<String, Value> {
+        let mut stream = Stream::default();
+        let choice = said.get("choices").and_then(|choices| choices.get(0));
+        let choice = choice.unwrap_or(&Value::Null);
+        // A message says what the deltas of a stream add up to.
+        let _ = stream.hear(said, &choice["message"], choice);
+        let _ = stream.close();
+        let frame = Frame::new(&self.asked, said);
+        let usage = said.get("usage").map(usage::usage);
+        frame.response(&State::of(stream.finish()), stream.items(), usage)
+    }
+
+    pub(super) fn chunk(&mut self, said: &Map<String, Value>) -> Bytes {
+        let mut events = self.begin(said);
+        if let Some(choice) = said.get("choices").and_then(|choices| choices.get(0)) {
+            events.push(&self.stream.hear(said, &choice["delta"], choice));
+        }
+        events.freeze()
+    }
+
+    /// The events that end what was said, and the one that carries the usage.
+    pub(super) fn closing(&mut self, envelope: &Envelope, receipt: &Receipt) -> Bytes {
+        let head = envelope.head("response");
+        let mut events = self.begin(&head);
+        events.push(&self.stream.close());
+        let state = State::of(self.stream.finish());
+        let usage = usage::usage(&receipt.block());
+        let frame = Frame::new(&self.asked, &head);
+        let response = frame.response(&state, self.stream.items(), Some(usage));
+        events.push(&self.stream.whole_response(state.event(), &response));
+        events.done()
+    }
+
+    /// The answer is as long as the budget affords.
+    pub(super) fn cut_short(&mut self) -> Bytes {
+        self.stream.finish_with("length");
+        Bytes::new()
+    }
+
+    pub(super) fn failure(&mut self, envelope: &Envelope, error: &StreamError<'_>) -> Bytes {
+        let head = envelope.head("response");
+        let mut events = self.begin(&head);
+        let state = State::Failed(*error);
+        let response = Frame::new(&self.asked, &head).response(&state, self.stream.items(), None);
+        events.push(&self.stream.whole_response(state.event(), &response));
+        events.freeze()
+    }
+
+    fn begin(&mut self, said: &Map<String, Value>) -> stream::Events {
+        let mut events = stream::Events::default();
+        if self.stream.begins() {
+            for event in ["response.created", "response.in_progress"] {
+                let frame = Frame::new(&self.asked, said);
+                let response = frame.response(&State::InProgress, &[], None);
+                events.push(&self.stream.whole_response(event, &response));
+            }
+        }
+        events
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,46 @@
+//! The parts of a message's content, in the words of the form in the middle.
+
+use serde_json::{Value, json};
+
+use crate::chat::RequestError;
+
+/// Reads the parts that stand at `at`.
+pub(super) fn parts(at: &str, content: &[Value]) -> Result<Value, RequestError> {
+    let read = content.iter().enumerate().map(|(number, part)| {
+        read_part(part).map_err(|why| RequestError::new(format!("{at}[{number}]"), why))
+    });
+    read.collect()
+}
+
+fn read_part(part: &Value) -> Result<Value, String> {
+    let kind = part["type"].as_str().unwrap_or_default();
+    match kind {
+        "input_text" | "output_text" | "text" | "summary_text" | "reasoning_text" => {
+            Ok(json!({"type": "text", "text": part["text"]}))
+        }
+        "refusal" => Ok(json!({"type": "refusal", "refusal": part["refusal"]})),
+        "input_image" => {
+            let url = part["image_url"]
+                .as_str()
+                .ok_or("must have an image_url: Keyway keeps no files")?;
+            let mut image = json!({"url": url});
+            if let Some(detail) = part["detail"].as_str() {
+                image["detail"] = detail.into();
+            }
+            Ok(json!({"type": "image_url", "image_url": image}))
+        }
+        "input_file" => {
+            let data = part["file_data"].as_str().or_else(|| part["file_url"].as_str());
+            let data = data.ok_or("must have file_data or file_url: Keyway keeps no files")?;
+            let name = part["filename"].as_str().unwrap_or("file");
+            Ok(json!({"type": "file", "file": {"filename": name, "file_data": data}}))
+        }
+        "input_audio" => Ok(json!({"type": "input_audio", "input_audio": part["input_audio"]})),
+        "input_video" => Ok(json!({"type": "video_url", "video_url": {"url": part["video_url"]}})),
+        _ => Err(
+            "must be an object whose type is input_text, input_image, input_file, input_audio, \
+                  input_video, output_text or refusal"
+                .to_owned(),
+        ),
+    }
+}

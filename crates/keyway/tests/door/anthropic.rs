@@ -1,0 +1,147 @@
+//! Anthropic's Messages through the public door: to a provider of another dialect.
+
+use http::StatusCode;
+use keyway_testkit::{Gateway, Provider, Script};
+use serde_json::{Value, json};
+
+use crate::faces::{self, named_events};
+
+const MESSAGES: &str = "/api/v1/messages";
+
+fn asked(stream: bool) -> Value {
+    json!({
+        "model": "acme/fast", "max_tokens": 50, "stream": stream, "system": "be brief",
+        "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}],
+        "tools": [{"name": "f", "input_schema": {"type": "object"}}],
+    })
+}
+
+#[tokio::test]
+async fn a_message_is_asked_and_answered_in_anthropics_words() {
+    let provider = Provider::start().await;
+    provider.then(Script::json(200, &faces::called()));
+    let gateway = faces::gateway(&provider).await;
+    let (hash, key) = faces::key(&gateway).await;
+    let client = gateway.anonymous().with_header("x-api-key", &key);
+    let reply =
+        client.with_header("anthropic-version", "2023-06-01").post(MESSAGES, &asked(false)).await;
+    assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+    let message = reply.json();
+    assert_eq!(message["id"], reply.headers["x-generation-id"].to_str().expect("an id"));
+    assert_eq!((&message["type"], &message["role"]), (&json!("message"), &json!("assistant")));
+    assert_eq!(message["stop_reason"], "tool_use");
+    let call = json!({
+        "type": "tool_use", "id": "call-1", "name": "f", "input": {"a": 1}, "caller": {"type": "direct"},
+    });
+    assert_eq!(message["content"][1], call);
+    // 10 × $0.000001 + 4 × $0.000002
+    assert_eq!(message["usage"]["cost"].to_string(), "0.000018");
+    assert_eq!(
+        (&message["usage"]["input_tokens"], &message["usage"]["output_tokens"]),
+        (&json!(10), &json!(4))
+    );
+    assert_eq!(faces::spent(&gateway, &hash).await, "0.000018");
+    let sent = &provider.received()[0].body;
+    let expected = json!([
+        {"role": "system", "content": "be brief"},
+        {"role": "user", "content": [{"type": "text", "text": "hi"}]},
+    ]);
+    assert_eq!((&sent["messages"], &sent["max_tokens"]), (&expected, &json!(50)));
+    assert_eq!(sent["tools"][0]["function"]["name"], "f");
+}
+
+#[tokio::test]
+async fn a_stream_tells_its_usage_once_it_is_charged() {
+    let provider = Provider::start().await;
+    provider.then(faces::stream());
+    let gateway = faces::gateway(&provider).await;
+    let (hash, key) = faces::key(&gateway).await;
+    let events = named_events(&gateway.client(&key), MESSAGES, &asked(true)).await;
+    let kinds: Vec<&str> = events.iter().map(|(name, _)| name.as_str()).collect();
+    let expected = [
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+    ];
+    assert_eq!(kinds, expected);
+    let told = &events[5].1;
+    assert_eq!(
+        (&told["delta"]["stop_reason"], &told["usage"]["output_tokens"]),
+        (&json!("end_turn"), &json!(4))
+    );
+    assert_eq!(told["usage"]["cost"].to_string(), faces::spent(&gateway, &hash).await);
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_off_is_an_error_event_and_free() {
+    let provider = Provider::start().await;
+    provider.then(Script::events(&[&faces::delta("hel")]));
+    let gateway = faces::gateway(&provider).await;
+    let (hash, key) = faces::key(&gateway).await;
+    let events = named_events(&gateway.client(&key), MESSAGES, &asked(true)).await;
+    let (name, last) = events.last().expect("events");
+    assert_eq!((name.as_str(), &last["error"]["type"]), ("error", &json!("api_error")));
+    assert_eq!(faces::spent(&gateway, &hash).await, "0");
+}
+
+#[tokio::test]
+async fn errors_come_in_anthropics_envelope() {
+    let provider = Provider::start().await;
+    provider.always(Script::json(529, &json!({"error": {"message": "busy"}})));
+    let gateway = faces::gateway(&provider).await;
+    let (_, key) = faces::key(&gateway).await;
+    let (_, poor) = gateway.manager().create_key(&json!({"name": "poor", "limit": 0.00001})).await;
+    let unknown = json!({"model": "no/model", "max_tokens": 1, "messages": [{"role": "user", "content": "hi"}]});
+    let tell = |client: keyway_testkit::Client, body: Value| async move {
+        let reply = client.post(MESSAGES, &body).await;
+        let body = reply.json();
+        assert_eq!(body["type"], "error", "{body}");
+        assert!(body.get("request_id").is_some(), "{body}");
+        (reply.status.as_u16(), body["error"]["type"].as_str().expect("a type").to_owned())
+    };
+    for (client, body, status, kind) in [
+        (gateway.anonymous(), asked(false), 401, "authentication_error"),
+        (gateway.manager(), asked(false), 403, "permission_error"),
+        (gateway.client(&key), unknown, 400, "invalid_request_error"),
+        (gateway.client(&key), json!({"model": "acme/fast"}), 400, "invalid_request_error"),
+        (gateway.client(&poor), asked(false), 402, "billing_error"),
+        (gateway.client(&key), asked(false), 503, "overloaded_error"),
+    ] {
+        assert_eq!(tell(client, body).await, (status, kind.to_owned()));
+    }
+}
+
+#[tokio::test]
+async fn counting_costs_nothing_and_sends_nothing() {
+    let provider = Provider::start().await;
+    let gateway = faces::gateway(&provider).await;
+    let (_, string) = gateway.manager().create_key(&json!({"name": "spent", "limit": 0})).await;
+    let mut body = asked(false);
+    body["max_tokens"].take();
+    let path = "/api/v1/messages/count_tokens?beta=true";
+    let reply = gateway.client(&string).post(path, &body).await;
+    assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+    let few = reply.json()["input_tokens"].as_u64().expect("a number");
+    body["messages"][0]["content"] = "a longer text than that".repeat(100).into();
+    let many = gateway.client(&string).post(path, &body).await.json();
+    let many = many["input_tokens"].as_u64().expect("a number");
+    assert!(few > 0 && many > few + 500, "{few}, {many}");
+    assert!(provider.received().is_empty());
+}
+
+#[tokio::test]
+async fn a_bare_name_is_the_model_that_has_it() {
+    let gateway: Gateway = crate::gateway().await;
+    let (_, key) = faces::key(&gateway).await;
+    let body =
+        json!({"model": "echo", "max_tokens": 5, "messages": [{"role": "user", "content": "hi"}]});
+    let message = gateway.client(&key).post(MESSAGES, &body).await.json();
+    assert_eq!(
+        (&message["model"], &message["content"][0]["text"]),
+        (&json!("keyway/echo"), &json!("hi"))
+    );
+}
