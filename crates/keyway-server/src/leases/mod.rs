@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use keyway_core::clock::Timestamp;
 use keyway_core::id::{Epoch, Timeline};
-use keyway_core::store::{Joined, NodeEnd, Poll, Store, StoreError};
+use keyway_core::store::{Joined, NodeEnd, Poll, SILENCE_SECONDS, Store, StoreError};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -39,6 +39,10 @@ const POLL_PATIENCE: Duration = Duration::from_millis(500);
 const BEAT_EVERY: Duration = Duration::from_secs(1);
 /// How long a node serves from memory without having asked what changed.
 const CACHE_LEASE: Duration = Duration::from_millis(900);
+/// A node that could not ask for so long does not know who was silent, and who had no store to speak to.
+const GAP: Duration = Duration::from_secs(2);
+/// How long it listens before it ends those that are silent.
+const SILENCE: Duration = Duration::from_secs(SILENCE_SECONDS.unsigned_abs());
 /// How long an answer under way waits for a node that is not sure of what it knows.
 const CONFIRM_PATIENCE: Duration = Duration::from_secs(1);
 /// After this no node serves without the change: its cache's lease and a round trip.
@@ -57,6 +61,8 @@ struct Known {
     began: Instant,
     /// The same moment, by a clock that goes on while the machine sleeps.
     asked: Moment,
+    /// Since when no poll was missed for longer than [`GAP`].
+    listening: Instant,
     /// Up to here changes are in force on this node,
     applied: i64,
     /// and on all others.
@@ -107,6 +113,7 @@ impl Node {
         let known = Known {
             began: Instant::now(),
             asked: Moment::now(),
+            listening: Instant::now(),
             applied: joined.head,
             acknowledged: joined.head,
             timeline: joined.timeline,
@@ -254,14 +261,19 @@ impl Node {
         }
         self.memory.meter.learn(&poll);
         self.memory.rates.learn(&poll);
-        self.end_silent(epoch, &poll);
         self.known.send_modify(|known| {
+            if began - known.began > GAP {
+                known.listening = began;
+            }
             known.began = began;
             known.asked = asked;
             known.applied = poll.head;
             known.acknowledged = poll.acknowledged;
             known.returning = poll.returning;
         });
+        if self.known.borrow().listening.elapsed() >= SILENCE {
+            self.end_silent(epoch, &poll);
+        }
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! A node that missed what others changed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use keyway_core::clock::{Clock, ManualClock};
 use keyway_core::id::GenerationId;
@@ -11,7 +12,7 @@ use keyway_core::rate::RateLimits;
 use keyway_core::secret::{InstallationSecret, KEY_ENTROPY_BYTES, KeyPrefix, KeySecret};
 use keyway_core::store::contract::fixture::{inference, now};
 use keyway_core::store::model::MemoryStore;
-use keyway_core::store::{KEPT_SECONDS, KeyCreated, Store};
+use keyway_core::store::{Joined, KEPT_SECONDS, KeyCreated, SILENCE_SECONDS, Store};
 use tokio_util::task::TaskTracker;
 
 use super::clock::StoreClock;
@@ -20,8 +21,17 @@ use crate::keyring::{AuthError, Keyring};
 use crate::relay::meter::{Meter, ReserveError};
 use crate::relay::rates::Rates;
 
-#[tokio::test]
-async fn who_missed_changes_that_are_not_kept_looks_at_everything_anew() {
+/// A node with nobody beside it, and what it works on.
+struct Alone {
+    node: Arc<Node>,
+    store: Arc<MemoryStore>,
+    own: Arc<ManualClock>,
+    joined: Joined,
+    keyring: Arc<Keyring>,
+    meter: Arc<Meter>,
+}
+
+async fn alone() -> Alone {
     let store = Arc::new(MemoryStore::new(WorkspaceId::from_random([1; 16])));
     let shared = || Arc::clone(&store) as Arc<dyn Store>;
     let own = Arc::new(ManualClock::at(now()));
@@ -35,8 +45,39 @@ async fn who_missed_changes_that_are_not_kept_looks_at_everything_anew() {
     let rates = Arc::new(Rates::new(RateLimits::default(), false));
     let memory = Memory { meter: Arc::clone(&meter), rates, keyring: Arc::clone(&keyring) };
     let node = Node::new("one".to_owned(), shared(), clock, memory, TaskTracker::new(), joined);
-    let node = Arc::new(node);
+    Alone { node: Arc::new(node), store, own, joined, keyring, meter }
+}
 
+#[tokio::test(start_paused = true)]
+async fn who_had_no_store_to_speak_to_is_not_taken_for_dead() {
+    let Alone { node, store, own, joined, .. } = alone().await;
+    store.node_join("two", now()).await.expect("writable");
+    let poll = |seconds| {
+        own.set(now().plus_seconds(SILENCE_SECONDS + 1 + seconds));
+        node.poll()
+    };
+    let live =
+        || async { store.node_poll(joined.epoch, 0, now()).await.expect("it is there").nodes };
+
+    // The store was away, and this node is the first that is back.
+    tokio::time::advance(Duration::from_secs(10)).await;
+    poll(0).await.expect("the store is back");
+    node.companions.close();
+    node.companions.wait().await;
+    assert_eq!(live().await, 2);
+
+    // It listened long enough, and heard nothing.
+    for second in 1..=6 {
+        tokio::time::advance(Duration::from_secs(1)).await;
+        poll(second).await.expect("the store is there");
+    }
+    node.companions.wait().await;
+    assert_eq!(live().await, 1);
+}
+
+#[tokio::test]
+async fn who_missed_changes_that_are_not_kept_looks_at_everything_anew() {
+    let Alone { node, store, own, joined, keyring, meter } = alone().await;
     let presented = KeySecret::mint(keyring.prefix(), &[9; KEY_ENTROPY_BYTES]);
     let mut creation = inference(store.as_ref(), "used");
     creation.secret = keyring.record(&presented);
