@@ -89,6 +89,10 @@ impl Rate {
         Self(femtos)
     }
 
+    pub const fn femtos(self) -> i128 {
+        self.0
+    }
+
     /// Reads a price in USD per token. More than 15 decimals, a negative price and one above $1 are
     /// errors: rounding a price would be a silent change of every charge.
     pub fn parse(text: &str) -> Result<Self, MoneyError> {

@@ -1,0 +1,221 @@
+//! How an endpoint did of late: outcomes in bounded memory, and what follows from them.
+
+use std::collections::VecDeque;
+
+use crate::clock::Timestamp;
+
+/// Outcomes of an endpoint that are remembered; older ones make room.
+const OUTCOMES_MAX: usize = 256;
+/// How far back an outage is looked for.
+const OUTAGE_MICROS: i64 = 30 * 1_000_000;
+/// How far back percentiles go.
+const FIGURES_MICROS: i64 = 5 * 60 * 1_000_000;
+/// Longest time that a provider's wish to be left alone is heeded.
+const REST_SECONDS_MAX: u32 = 10 * 60;
+
+/// How one request to an endpoint went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It answered.
+    Answered {
+        /// Until the first chunk of a stream; `None` where nobody could see it.
+        first_ms: Option<u64>,
+        /// Thousandths of a token per second, from the first to the last.
+        throughput: Option<u64>,
+    },
+    /// It failed by its own fault, not by the request's.
+    Failed {
+        /// How long it asked to be left alone.
+        retry_after_seconds: Option<u32>,
+    },
+}
+
+/// What routing knows of an endpoint's state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// It is failing, or asked to be left alone.
+    pub is_unstable: bool,
+    /// `None` where nobody asked for them, or nothing was seen.
+    pub figures: Option<Figures>,
+}
+
+/// What was observed over five minutes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    pub latency_ms: Option<Percentiles>,
+    /// Thousandths of a token per second.
+    pub throughput: Option<Percentiles>,
+    /// Of a thousand requests, how many were answered.
+    pub success_permille: u64,
+}
+
+/// What so many of a hundred requests were at least as good as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Percentiles {
+    pub p50: u64,
+    pub p75: u64,
+    pub p90: u64,
+    pub p99: u64,
+}
+
+impl Percentiles {
+    pub(super) fn each(self) -> [u64; 4] {
+        [self.p50, self.p75, self.p90, self.p99]
+    }
+
+    /// `best_first` is sorted; `None` where it is empty.
+    fn of(best_first: &[u64]) -> Option<Self> {
+        let last = best_first.len().checked_sub(1)?;
+        // The smallest number of requests that are so many of a hundred.
+        let at = |percent: usize| {
+            best_first[(best_first.len() * percent).div_ceil(100).saturating_sub(1).min(last)]
+        };
+        Some(Self { p50: at(50), p75: at(75), p90: at(90), p99: at(99) })
+    }
+}
+
+/// What is remembered of one endpoint.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// The oldest first.
+    outcomes: VecDeque<(Timestamp, Outcome)>,
+    rests_until: Option<Timestamp>,
+}
+
+impl Observed {
+    /// Remembers an outcome. It makes no difference to times before `now`.
+    pub fn record(&mut self, outcome: Outcome, now: Timestamp) {
+        if self.outcomes.len() >= OUTCOMES_MAX {
+            self.outcomes.pop_front();
+        }
+        self.outcomes.push_back((now, outcome));
+        match outcome {
+            Outcome::Answered { .. } => self.rests_until = None,
+            Outcome::Failed { retry_after_seconds: Some(seconds) } => {
+                let micros = i64::from(seconds.min(REST_SECONDS_MAX)) * 1_000_000;
+                let until = Timestamp::from_micros(now.as_micros().saturating_add(micros));
+                self.rests_until = self.rests_until.max(Some(until));
+            }
+            Outcome::Failed { retry_after_seconds: None } => {}
+        }
+    }
+
+    /// Whether it fails at least every other request, or asked to be left alone until later than `now`.
+    pub fn is_unstable(&self, now: Timestamp) -> bool {
+        if self.rests_until.is_some_and(|until| until > now) {
+            return true;
+        }
+        let (mut failed, mut all) = (0_usize, 0_usize);
+        for outcome in self.since(now, OUTAGE_MICROS) {
+            all += 1;
+            failed += usize::from(matches!(outcome, Outcome::Failed { .. }));
+        }
+        failed > 0 && failed * 2 >= all
+    }
+
+    /// What was seen in the five minutes before `now`; `None` where that is nothing.
+    pub fn figures(&self, now: Timestamp) -> Option<Figures> {
+        let (mut latency, mut throughput) = (Vec::new(), Vec::new());
+        let (mut answered, mut all) = (0_u64, 0_u64);
+        for outcome in self.since(now, FIGURES_MICROS) {
+            all += 1;
+            if let Outcome::Answered { first_ms, throughput: rate } = outcome {
+                answered += 1;
+                latency.extend(first_ms);
+                throughput.extend(rate);
+            }
+        }
+        latency.sort_unstable();
+        throughput.sort_unstable_by(|one, other| other.cmp(one));
+        (all > 0).then(|| Figures {
+            latency_ms: Percentiles::of(&latency),
+            throughput: Percentiles::of(&throughput),
+            success_permille: answered * 1_000 / all,
+        })
+    }
+
+    /// Outcomes of the last `micros`, the newest first.
+    fn since(&self, now: Timestamp, micros: i64) -> impl Iterator<Item = Outcome> {
+        let from = Timestamp::from_micros(now.as_micros().saturating_sub(micros));
+        let recent = self.outcomes.iter().rev().take_while(move |(at, _)| *at > from);
+        recent.map(|(_, outcome)| *outcome)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FAILED: Outcome = Outcome::Failed { retry_after_seconds: None };
+    const ANSWERED: Outcome = Outcome::Answered { first_ms: None, throughput: None };
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_micros(seconds * 1_000_000)
+    }
+
+    fn observed(outcomes: &[(i64, Outcome)]) -> Observed {
+        let mut observed = Observed::default();
+        for (seconds, outcome) in outcomes {
+            observed.record(*outcome, at(*seconds));
+        }
+        observed
+    }
+
+    #[test]
+    fn an_outage_is_half_of_what_was_seen_in_thirty_seconds() {
+        assert!(!Observed::default().is_unstable(at(0)));
+        let one = observed(&[(100, FAILED)]);
+        assert!(one.is_unstable(at(101)) && one.is_unstable(at(129)) && !one.is_unstable(at(130)));
+        let half = observed(&[(100, ANSWERED), (101, FAILED)]);
+        assert!(half.is_unstable(at(102)));
+        let less = observed(&[(100, ANSWERED), (101, FAILED), (102, ANSWERED)]);
+        assert!(!less.is_unstable(at(103)));
+        assert!(!less.is_unstable(at(500)), "all of it is forgotten");
+    }
+
+    #[test]
+    fn who_asks_to_be_left_alone_is_until_then_or_until_it_answers() {
+        let resting = Outcome::Failed { retry_after_seconds: Some(120) };
+        let mut observed = observed(&[(0, resting)]);
+        assert!(observed.is_unstable(at(119)) && !observed.is_unstable(at(120)));
+        observed.record(ANSWERED, at(60));
+        assert!(!observed.is_unstable(at(91)));
+        let forever = Outcome::Failed { retry_after_seconds: Some(u32::MAX) };
+        observed.record(forever, at(100));
+        assert!(
+            observed.is_unstable(at(699)) && !observed.is_unstable(at(700)),
+            "ten minutes at most"
+        );
+    }
+
+    #[test]
+    fn percentiles_are_of_the_last_five_minutes() {
+        let mut observed = Observed::default();
+        let seen = |number| Outcome::Answered { first_ms: Some(number), throughput: Some(number) };
+        observed.record(seen(9_999), at(0));
+        for number in 1..=100 {
+            observed.record(seen(number), at(300));
+        }
+        let figures = observed.figures(at(301)).expect("something was seen");
+        let latency = figures.latency_ms.expect("it was seen");
+        assert_eq!(latency.each(), [50, 75, 90, 99], "so many were as quick or quicker");
+        let throughput = figures.throughput.expect("it was seen");
+        assert_eq!(throughput.each(), [51, 26, 11, 2], "so many were as fast or faster");
+        assert_eq!(figures.success_permille, 1_000);
+        observed.record(FAILED, at(302));
+        assert_eq!(observed.figures(at(302)).map(|it| it.success_permille), Some(990));
+        assert_eq!(observed.figures(at(700)), None);
+        let one = Observed { outcomes: [(at(0), seen(7))].into(), rests_until: None };
+        let figures = one.figures(at(1)).expect("something was seen");
+        assert_eq!(figures.latency_ms.map(Percentiles::each), Some([7; 4]));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut observed = Observed::default();
+        for seconds in 0..10_000 {
+            observed.record(ANSWERED, at(seconds / 100));
+        }
+        assert_eq!(observed.outcomes.len(), OUTCOMES_MAX);
+    }
+}
