@@ -1,13 +1,15 @@
 //! Which endpoints a request may not use at all, and why.
 
 use super::preferences::{Needs, Preferences, names, names_itself};
-use super::{Attempt, Candidate};
+use super::{Attempt, Candidate, Variant};
 use crate::catalogue::{DataCollection, Endpoint};
 
 /// What stands against an endpoint, in the order in which it is looked at: the last of several
 /// endpoints' reasons is what was missing to the one that came nearest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exclusion {
+    /// It is none of the model's variant.
+    Variant,
     /// It serves a tier that the request did not ask for.
     ServiceTier,
     /// Others may not be trained on its model.
@@ -25,8 +27,6 @@ pub enum Exclusion {
     /// It is said not to support tools.
     Tools,
     Parameters,
-    /// Another endpoint of the model has the longer context that is asked for.
-    ContextLength,
     /// It cannot say as much as it is asked for.
     MaxTokens,
 }
@@ -56,17 +56,21 @@ impl Reach {
     }
 }
 
-/// What stands against `attempt`; `None` lets it through.
+/// What stands against a candidate; `None` lets it through.
 pub(super) fn exclusion(
-    attempt: &Attempt,
+    candidate: &Candidate,
     reach: Reach,
     preferences: &Preferences,
     needs: &Needs,
 ) -> Option<Exclusion> {
+    let attempt = &candidate.attempt;
     let endpoint = attempt.endpoint();
     let traits = &endpoint.traits;
     let named = |slugs: &[String]| slugs.iter().any(|slug| names(slug, endpoint));
-    if !serves_tier(endpoint, preferences, needs) {
+    if candidate.variant.is_some_and(|variant| !variant.admits(attempt, reach.context_length)) {
+        return Some(Exclusion::Variant);
+    }
+    if !serves_tier(candidate, preferences, needs) {
         return Some(Exclusion::ServiceTier);
     }
     if preferences.distillable && !attempt.model().distillable {
@@ -117,18 +121,17 @@ fn lacks(
     if preferences.require_parameters && !needs.parameters.iter().all(|it| supports(endpoint, it)) {
         return Some(Exclusion::Parameters);
     }
-    if needs.longest_context && attempt.context_length() < reach.context_length {
-        return Some(Exclusion::ContextLength);
-    }
     // A request for more than any endpoint can say is held to the most of them.
     let wanted = needs.max_tokens.unwrap_or(0).min(reach.max_tokens);
     (attempt.max_completion_tokens() < wanted).then_some(Exclusion::MaxTokens)
 }
 
-fn serves_tier(endpoint: &Endpoint, preferences: &Preferences, needs: &Needs) -> bool {
+fn serves_tier(candidate: &Candidate, preferences: &Preferences, needs: &Needs) -> bool {
+    let endpoint = candidate.attempt.endpoint();
     let Some(tier) = &endpoint.traits.service_tier else { return true };
     let only = preferences.only.as_deref().unwrap_or_default();
-    needs.service_tiers.contains(tier)
+    needs.service_tier.as_ref() == Some(tier)
+        || candidate.variant.and_then(Variant::tier) == Some(tier.as_str())
         || names_itself(&preferences.order, endpoint)
         || names_itself(only, endpoint)
 }

@@ -11,6 +11,7 @@ mod plan;
 mod preferences;
 #[cfg(test)]
 mod tests;
+mod variant;
 
 use std::cmp::Reverse;
 
@@ -18,6 +19,7 @@ pub use filter::Exclusion;
 pub use health::{Figures, Health, Observed, Outcome, Percentiles};
 pub use plan::{Attempt, Plan};
 pub use preferences::{Cutoffs, MaxPrice, Needs, Preferences, Sort};
+pub use variant::Variant;
 
 use filter::{Reach, exclusion, is_apt};
 use preferences::names;
@@ -43,6 +45,7 @@ pub struct Candidate {
     pub attempt: Attempt,
     /// Which of the models that the request names it serves, from 0.
     pub model: usize,
+    pub variant: Option<Variant>,
     pub turn: Turn,
     pub health: Health,
     /// It answered this conversation before, and may have its prompt in its cache.
@@ -76,7 +79,7 @@ pub fn plan(
     let mut left: Vec<&Candidate> = Vec::new();
     for candidate in candidates {
         let reach = Reach::of(&candidate.attempt, candidates);
-        match exclusion(&candidate.attempt, reach, preferences, needs) {
+        match exclusion(candidate, reach, preferences, needs) {
             None => left.push(candidate),
             Some(exclusion) => exclusions.push(exclusion),
         }
@@ -113,7 +116,8 @@ fn place(candidate: &Candidate, preferences: &Preferences, needs: &Needs) -> Pla
     let named = preferences.order.iter().position(|slug| names(slug, endpoint));
     // What the request named itself is tried in its order, whatever is known of it.
     let is_free_to_move = named.is_none();
-    let (most, least) = sorted_by(candidate, preferences.sort);
+    let (most, least) =
+        sorted_by(candidate, preferences.sort.or(candidate.variant.and_then(Variant::sort)));
     (
         is_free_to_move && misses(&candidate.health, preferences),
         if preferences.across_models { 0 } else { candidate.model },

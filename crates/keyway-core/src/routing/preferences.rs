@@ -119,10 +119,8 @@ pub struct Needs {
     pub max_tokens: Option<u64>,
     /// The fields with which it was sent, as far as endpoints differ by them.
     pub parameters: Vec<&'static str>,
-    /// Tiers of service that it may be served in, besides the usual one.
-    pub service_tiers: Vec<String>,
-    /// Only the endpoints of a model with its longest context.
-    pub longest_context: bool,
+    /// The tier of service that it may be served in, besides the usual one.
+    pub service_tier: Option<String>,
 }
 
 /// Whether `slug` names the endpoint: its provider's slug names all of a provider's endpoints but those

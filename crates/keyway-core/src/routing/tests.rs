@@ -36,6 +36,7 @@ fn candidates(models: &[(&str, Vec<Endpoint>)]) -> Vec<Candidate> {
             .map(|endpoint| Candidate {
                 attempt: Attempt::new(&model, endpoint).expect("it is there"),
                 model: number,
+                variant: None,
                 turn: Turn::default(),
                 health: Health::default(),
                 is_sticky: false,
@@ -151,7 +152,7 @@ fn providers_are_named_by_slug_variant_and_tier() {
     assert_eq!(prices(&only("deep/turbo"), &needs), [2]);
     assert_eq!(prices(&only("deep/priority"), &needs), [3]);
     assert_eq!(prices(&Preferences { ignore: words(&["deep"]), ..anything() }, &needs), [4]);
-    let asks = Needs { service_tiers: words(&["priority"]), ..Needs::default() };
+    let asks = Needs { service_tier: Some("priority".to_owned()), ..Needs::default() };
     assert_eq!(prices(&anything(), &asks), [1, 2, 3, 4]);
 }
 
@@ -295,6 +296,34 @@ fn a_plan_is_bounded_and_every_model_has_its_part() {
     let parts = ["a/x", "a/y", "a/z"]
         .map(|id| plan.attempts().iter().filter(|attempt| attempt.model().id == id).count());
     assert_eq!(parts, [4, 4, 4]);
+}
+
+#[test]
+fn a_variant_chooses_among_its_models_endpoints() {
+    let tier = |name: &str| Traits { service_tier: Some(name.to_owned()), ..Traits::default() };
+    let short = Traits { context_length: Some(5_000), ..Traits::default() };
+    let endpoints = vec![
+        endpoint("usual", 2, short.clone()),
+        endpoint("free", 0, short),
+        endpoint("long", 9, Traits::default()),
+        endpoint("flex", 1, tier("flex")),
+        endpoint("priority", 8, tier("priority")),
+    ];
+    let mut candidates = candidates(&[("a/m", endpoints)]);
+    candidates[0].health = seen(1, 50_000, 900);
+    candidates[4].health = seen(1, 90_000, 800);
+    let mut with = |variant| {
+        for candidate in &mut candidates {
+            candidate.variant = Some(variant);
+        }
+        planned(&candidates, &anything(), &Needs::default())
+    };
+    assert_eq!(with(Variant::Free), ["free"]);
+    assert_eq!(with(Variant::Nitro)[..2], ["priority", "usual"]);
+    assert_eq!(with(Variant::Floor), ["free", "flex", "usual", "long"]);
+    assert_eq!(with(Variant::Extended), ["long"]);
+    assert_eq!(with(Variant::Exacto)[0], "usual");
+    assert_eq!(with(Variant::Thinking).len(), 3);
 }
 
 fn any_traits() -> impl Strategy<Value = Traits> {
