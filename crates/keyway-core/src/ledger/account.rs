@@ -55,8 +55,9 @@ pub(super) struct Account {
     pub(super) waiting: VecDeque<Waiting>,
     /// On its way to the store.
     pub(super) call: Option<LeaseCall>,
-    /// It was made before the terms changed: what its answer says of the budget may be from before.
-    pub(super) stale_call: bool,
+    /// The number of a call that was made before the terms changed: what its answer says of the budget
+    /// may be from before.
+    pub(super) outdated: Option<i64>,
     /// When the last call was made.
     pub(super) called_at: Timestamp,
     /// The last call could not be made.
@@ -84,7 +85,7 @@ impl Account {
             reservations: 0,
             waiting: VecDeque::new(),
             call: None,
-            stale_call: false,
+            outdated: None,
             called_at: now,
             failing: false,
             recalled: false,
@@ -113,7 +114,7 @@ impl Account {
         }
         // Terms that are what they were may have been others in between, and more may be leased.
         self.state = state;
-        self.stale_call = self.call.is_some();
+        self.outdated = self.call.map(|call| call.seq);
         self.forget_figures();
         // Under new terms all is granted anew.
         self.recalled = true;

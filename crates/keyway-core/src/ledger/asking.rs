@@ -106,8 +106,8 @@ impl Account {
                 None => self.leases.push(Lease { slice: call.slice, granted, held: Nanos::ZERO }),
             }
         }
-        let stale = std::mem::take(&mut self.stale_call);
-        if stale || call.slice != self.current || figures.state != self.state {
+        let outdated = self.outdated == Some(call.seq) || figures.state != self.state;
+        if outdated || call.slice != self.current {
             return;
         }
         self.known = Some(*figures);
