@@ -42,9 +42,9 @@ impl World {
             let newest = answer(self.store.balance(key.account)).expect("the model reads");
             let starts_at = newest[kind.index()].starts_at;
             let newest = Slice { account: key.account, kind, starts_at };
-            let leased = self.store.leases().into_iter().map(|(slice, ..)| slice);
-            let leased = leased.filter(|slice| slice.account == key.account);
-            for slice in leased.chain([newest]).collect::<BTreeSet<_>>() {
+            let slices = self.store.leases().into_iter().map(|(slice, ..)| slice);
+            let slices = slices.filter(|slice| slice.account == key.account);
+            for slice in slices.chain([newest]).collect::<BTreeSet<_>>() {
                 self.check_window(slice, key.terms, writing);
             }
         }
