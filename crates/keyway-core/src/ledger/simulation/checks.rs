@@ -54,9 +54,9 @@ impl World {
         let limit = terms.limit.expect("all are limited").get();
         let late = self.history.late.get(&slice.account).copied().unwrap_or(0);
         let spent = self.store.spend_of(&slice).spent.get();
-        let leases = self.store.leases().into_iter();
-        let leases = leases.filter(|(of, epoch, _)| *of == slice && writing.contains(epoch));
-        let leased: i64 = leases.map(|(.., amount)| amount.get()).sum();
+        let all = self.store.leases().into_iter();
+        let here = all.filter(|(of, epoch, _)| *of == slice && writing.contains(epoch));
+        let leased: i64 = here.map(|(.., amount)| amount.get()).sum();
         assert!(
             spent + leased <= limit + late,
             "I1: {spent} + {leased} of {limit}, {late} late: {slice:?}"
