@@ -41,7 +41,8 @@ pub struct Endpoint {
     pub provider: String,
     /// What the provider calls the model.
     pub upstream_model: String,
-    pub pricing: Pricing,
+    /// `None` where nobody knows it: then no key with a limit may use the endpoint.
+    pub pricing: Option<Pricing>,
     pub traits: Traits,
 }
 

@@ -11,6 +11,8 @@ use thiserror::Error;
 const NANO_DECIMALS: usize = 9;
 /// Decimal places of a femto-dollar.
 const FEMTO_DECIMALS: usize = 15;
+/// Decimal places of a discount.
+const DISCOUNT_DECIMALS: usize = 6;
 /// Femto-dollars in a nano-dollar.
 const FEMTOS_PER_NANO: i128 = 1_000_000;
 /// Exponents beyond this are refused before they can cost any work (`1e400` is no amount of money).
@@ -59,6 +61,19 @@ impl Nanos {
             Ok(nanos) if nanos <= Self::LIMIT_MAX.0 => Ok(Self(nanos)),
             _ => Err(MoneyError::TooLarge),
         }
+    }
+
+    /// Reads what a provider charged in USD from decimal text as it stood in the JSON, rounded up.
+    ///
+    /// Decimals beyond a femto-dollar are what a floating-point number has left over.
+    pub fn parse_cost(text: &str) -> Result<Self, MoneyError> {
+        let decimal = Decimal::parse(text)?;
+        let femtos = decimal.scaled(FEMTO_DECIMALS, Excess::RoundDown)?;
+        if decimal.negative && femtos > 0 {
+            return Err(MoneyError::Negative);
+        }
+        let cost = Femtos(femtos).round_up();
+        if cost > Self::LIMIT_MAX { Err(MoneyError::TooLarge) } else { Ok(cost) }
     }
 }
 
@@ -118,11 +133,25 @@ impl Rate {
 
     /// How many tokens `budget` buys at this rate; `None` when they are free.
     pub fn affordable(self, budget: Nanos) -> Option<u64> {
+        self.affordable_beside(Femtos::default(), budget)
+    }
+
+    /// How many tokens `budget` buys at this rate beside what costs `other`, rounded up together;
+    /// `None` when they are free.
+    pub fn affordable_beside(self, other: Femtos, budget: Nanos) -> Option<u64> {
         if self.0 == 0 {
             return None;
         }
-        let femtos = i128::from(budget.0.max(0)) * FEMTOS_PER_NANO;
+        let femtos = (i128::from(budget.0.max(0)) * FEMTOS_PER_NANO).saturating_sub(other.0).max(0);
         Some(u64::try_from(femtos / self.0).unwrap_or(u64::MAX))
+    }
+
+    /// The rate that `discount` leaves, rounded up: for bounds, where a sum is not rounded below what
+    /// it stands for.
+    #[must_use]
+    pub const fn less(self, discount: Discount) -> Self {
+        let kept = self.0 * discount.kept();
+        Self(kept / Discount::WHOLE + if kept % Discount::WHOLE > 0 { 1 } else { 0 })
     }
 }
 
@@ -139,9 +168,63 @@ impl fmt::Display for Rate {
     }
 }
 
+/// A part that is taken off a price, in millionths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Discount(u32);
+
+impl Discount {
+    pub const NONE: Self = Self(0);
+    const WHOLE: i128 = 1_000_000;
+
+    /// Reads `0.25`, a quarter off. `1` is free. More than six decimals are an error.
+    pub fn parse(text: &str) -> Result<Self, MoneyError> {
+        let decimal = Decimal::parse(text)?;
+        if decimal.negative {
+            return Err(MoneyError::Negative);
+        }
+        let parts = decimal.scaled(DISCOUNT_DECIMALS, Excess::Refuse)?;
+        match u32::try_from(parts) {
+            Ok(parts) if i128::from(parts) <= Self::WHOLE => Ok(Self(parts)),
+            _ => Err(MoneyError::TooLarge),
+        }
+    }
+
+    pub const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+
+    /// What is left of a whole, in millionths.
+    const fn kept(self) -> i128 {
+        Self::WHOLE - self.0 as i128
+    }
+}
+
+impl fmt::Display for Discount {
+    /// The shortest decimal text: `0.25`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Nanos(i64::from(self.0) * 1_000))
+    }
+}
+
 /// A sum on its way to a charge, in femto-dollars; not yet rounded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Femtos(i128);
+
+/// A sum of which a discount was taken off, exact: in millionths of femto-dollars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Discounted(i128);
+
+impl Discounted {
+    /// The one rounding of a request: up, to a whole nano-dollar.
+    pub fn round_up(self) -> Nanos {
+        rounded_up(self.0, FEMTOS_PER_NANO * Discount::WHOLE)
+    }
+}
+
+fn rounded_up(amount: i128, unit: i128) -> Nanos {
+    let nanos = amount / unit + i128::from(amount % unit > 0);
+    Nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
+}
 
 impl Femtos {
     #[must_use]
@@ -149,10 +232,14 @@ impl Femtos {
         Self(self.0.saturating_add(other.0))
     }
 
+    /// What `discount` leaves. Sums beyond all money stay beyond it.
+    pub const fn less(self, discount: Discount) -> Discounted {
+        Discounted(self.0.saturating_mul(discount.kept()))
+    }
+
     /// The one rounding of a request: up, to a whole nano-dollar.
     pub fn round_up(self) -> Nanos {
-        let nanos = self.0 / FEMTOS_PER_NANO + i128::from(self.0 % FEMTOS_PER_NANO > 0);
-        Nanos(i64::try_from(nanos).unwrap_or(i64::MAX))
+        rounded_up(self.0, FEMTOS_PER_NANO)
     }
 }
 

@@ -24,10 +24,7 @@ const FILLER: &str = "echo ";
 
 /// $0.000001 per prompt token, $0.000002 per completion token.
 pub const fn pricing() -> Pricing {
-    Pricing {
-        prompt: Rate::from_femtos(1_000_000_000),
-        completion: Rate::from_femtos(2_000_000_000),
-    }
+    Pricing::per_token(Rate::from_femtos(1_000_000_000), Rate::from_femtos(2_000_000_000))
 }
 
 /// What the model will say, and how.
@@ -65,10 +62,7 @@ impl Echo {
 
     /// What it uses, exactly: its bound is its cost.
     pub fn usage(&self) -> Usage {
-        Usage {
-            prompt_tokens: self.prompt_tokens,
-            completion_tokens: (self.text.len() as u64).div_ceil(BYTES_PER_TOKEN),
-        }
+        Usage::of(self.prompt_tokens, (self.text.len() as u64).div_ceil(BYTES_PER_TOKEN))
     }
 
     /// Milliseconds before the first token.
@@ -228,7 +222,7 @@ mod tests {
     fn it_says_what_it_was_told() {
         let plain = echo("hello world", None).expect("valid");
         assert_eq!((plain.text.as_str(), plain.finish_reason), ("hello world", "stop"));
-        assert_eq!(plain.usage(), Usage { prompt_tokens: 2 + 3, completion_tokens: 3 });
+        assert_eq!(plain.usage(), Usage::of(2 + 3, 3));
         let cut = echo("hello world", Some(2)).expect("valid");
         assert_eq!((cut.text.as_str(), cut.finish_reason), ("hello wo", "length"));
     }

@@ -28,6 +28,8 @@ pub struct App {
     pub rates: Arc<Rates>,
     pub node: Arc<Node>,
     pub catalogue: Catalogue,
+    /// Whether all keys together have a budget: then none is without a limit.
+    pub is_budgeted: bool,
     /// By the provider's slug.
     pub upstreams: HashMap<String, Upstream>,
     /// Where clients find this gateway, without a trailing slash.
@@ -105,6 +107,7 @@ impl App {
             node,
             leave,
             companions,
+            is_budgeted: config.budget.limit.is_some(),
             catalogue: relay::catalogue::with_echo(config),
             upstreams: relay::upstream::connect(config),
             public_url: config.server.public_url.clone().unwrap_or(public_url),

@@ -95,7 +95,7 @@ fn usage_day(row: &Row) -> UsageDay {
         model: row.get(1),
         provider: row.get(2),
         requests: count(3),
-        usage: Usage { prompt_tokens: count(4), completion_tokens: count(5) },
+        usage: Usage::of(count(4), count(5)),
         spend: WindowSpend { spent: nanos(row, 6), byok: nanos(row, 7) },
     }
 }

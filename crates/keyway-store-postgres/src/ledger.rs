@@ -192,10 +192,10 @@ fn generation(row: &Row) -> Result<GenerationRecord, Failure> {
         byok: nanos(row, 12),
         overrun: nanos(row, 13),
         absorbed: nanos(row, 14),
-        usage: Usage {
-            prompt_tokens: u64::try_from(row.get::<_, i64>(15)).unwrap_or(0),
-            completion_tokens: u64::try_from(row.get::<_, i64>(16)).unwrap_or(0),
-        },
+        usage: Usage::of(
+            u64::try_from(row.get::<_, i64>(15)).unwrap_or(0),
+            u64::try_from(row.get::<_, i64>(16)).unwrap_or(0),
+        ),
         ending: ending(row.get(17))?,
         estimated: row.get(18),
         settled_at,

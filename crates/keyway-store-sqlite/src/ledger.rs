@@ -160,10 +160,10 @@ fn generation(row: &Row<'_>) -> Result<GenerationRecord, Error> {
         byok: Nanos::new(row.get(12)?),
         overrun: Nanos::new(row.get(13)?),
         absorbed: Nanos::new(row.get(14)?),
-        usage: Usage {
-            prompt_tokens: u64::try_from(row.get::<_, i64>(15)?).unwrap_or(0),
-            completion_tokens: u64::try_from(row.get::<_, i64>(16)?).unwrap_or(0),
-        },
+        usage: Usage::of(
+            u64::try_from(row.get::<_, i64>(15)?).unwrap_or(0),
+            u64::try_from(row.get::<_, i64>(16)?).unwrap_or(0),
+        ),
         ending: ending.ok_or_else(|| broken(17, "ending"))?,
         estimated: row.get(18)?,
         settled_at,

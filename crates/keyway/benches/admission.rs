@@ -235,11 +235,11 @@ fn terms() -> Terms {
 
 fn plan() -> Plan {
     let rate = |text| Rate::parse(text).expect("a rate");
-    let pricing = Pricing { prompt: rate("0.0000025"), completion: rate("0.00001") };
+    let pricing = Pricing::per_token(rate("0.0000025"), rate("0.00001"));
     let endpoint = |provider: &str| Endpoint {
         provider: provider.to_owned(),
         upstream_model: "model".to_owned(),
-        pricing,
+        pricing: Some(pricing.clone()),
         traits: Traits::default(),
     };
     let model = Model {

@@ -1,10 +1,11 @@
 //! A whole answer.
 
+use keyway_core::money::Nanos;
 use keyway_core::pricing::Usage;
 use serde_json::{Map, Value};
 
 use super::choice::{self, Form};
-use super::receipt::read_usage;
+use super::receipt::{read_cost, read_usage};
 use super::{AnswerError, Envelope, Receipt, error_message, keep_unknown};
 use crate::json;
 
@@ -13,6 +14,7 @@ use crate::json;
 pub struct Answer {
     body: Map<String, Value>,
     usage: Option<Usage>,
+    provider_cost: Option<Nanos>,
 }
 
 impl Answer {
@@ -28,14 +30,20 @@ impl Answer {
             return Err(message.map_or_else(|| malformed("has no choices"), AnswerError::Failed));
         }
         let usage = read.get("usage").and_then(read_usage);
-        Ok(Self { body: read, usage })
+        let provider_cost = read.get("usage").and_then(read_cost);
+        Ok(Self { body: read, usage, provider_cost })
     }
 
     /// An answer that was made here.
     pub(crate) fn new(choices: Value, usage: Usage) -> Self {
         let mut body = Map::new();
         body.insert("choices".into(), choices);
-        Self { body, usage: Some(usage) }
+        Self { body, usage: Some(usage), provider_cost: None }
+    }
+
+    /// What the provider says that it charges.
+    pub const fn provider_cost(&self) -> Option<Nanos> {
+        self.provider_cost
     }
 
     /// The tokens that the provider counted.
@@ -120,7 +128,7 @@ mod tests {
                     "upstream_inference_cost": null, "upstream_inference_prompt_cost": 0,
                     "upstream_inference_completions_cost": 0,
                 },
-                "prompt_tokens_details": {"cached_tokens": 0},
+                "prompt_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0, "audio_tokens": 0},
                 "completion_tokens_details": {"reasoning_tokens": 0},
             },
         });

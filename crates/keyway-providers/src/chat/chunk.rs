@@ -1,10 +1,11 @@
 //! A streamed answer, chunk by chunk.
 
+use keyway_core::money::Nanos;
 use keyway_core::pricing::Usage;
 use serde_json::{Map, Value, json};
 
 use super::choice::{self, Form};
-use super::receipt::read_usage;
+use super::receipt::{read_cost, read_usage};
 use super::{AnswerError, Envelope, Receipt, error_message, keep_unknown};
 use crate::json::parse_lenient;
 use crate::sse::DONE;
@@ -28,6 +29,7 @@ pub enum StreamEvent {
 pub struct Chunk {
     body: Map<String, Value>,
     usage: Option<Usage>,
+    provider_cost: Option<Nanos>,
 }
 
 /// Reads the data of one event.
@@ -46,8 +48,10 @@ pub fn stream_event(data: &str) -> Result<StreamEvent, AnswerError> {
     if let Some(failure) = failure(&body, data) {
         return Ok(failure);
     }
-    let usage = body.shift_remove("usage").as_ref().and_then(read_usage);
-    Ok(StreamEvent::Chunk(Chunk { body, usage }))
+    let block = body.shift_remove("usage");
+    let usage = block.as_ref().and_then(read_usage);
+    let provider_cost = block.as_ref().and_then(read_cost);
+    Ok(StreamEvent::Chunk(Chunk { body, usage, provider_cost }))
 }
 
 /// The failure that an event tells of. Some servers put it into `error`, some make the event the error.
@@ -69,7 +73,12 @@ impl Chunk {
     pub(crate) fn new(choices: Value, usage: Option<Usage>) -> Self {
         let mut body = Map::new();
         body.insert("choices".into(), choices);
-        Self { body, usage }
+        Self { body, usage, provider_cost: None }
+    }
+
+    /// What the provider says that it charges, beside its count of tokens.
+    pub const fn provider_cost(&self) -> Option<Nanos> {
+        self.provider_cost
     }
 
     /// The tokens that the provider counted, at the end of the stream.
@@ -180,7 +189,7 @@ mod tests {
             "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_use"}],
             "usage": {"prompt_tokens": 3, "completion_tokens": 4},
         }));
-        assert_eq!(last.usage(), Some(Usage { prompt_tokens: 3, completion_tokens: 4 }));
+        assert_eq!(last.usage(), Some(Usage::of(3, 4)));
         assert!(last.carries_choices());
         assert!(
             last.render(&envelope())
@@ -221,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_usage_chunk_has_no_choices() {
-        let usage = Usage { prompt_tokens: 1, completion_tokens: 2 };
+        let usage = Usage::of(1, 2);
         let receipt = Receipt { usage, cost: Cost::default(), charge: Nanos::new(5) };
         let rendered: Value =
             serde_json::from_str(&usage_chunk(&envelope(), &receipt)).expect("JSON");

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use keyway_core::pricing::{Kind, Uses};
 use serde_json::{Map, Value};
 
 /// Tokens that a template may put around each message, at most.
@@ -16,6 +17,10 @@ const COUNTED_FIELDS: [&str; 2] = ["tools", "response_format"];
 const BYTES_PER_TOKEN: u64 = 3;
 /// Parts of a message that are as long as they look.
 const TEXT_PARTS: [&str; 2] = ["text", "refusal"];
+/// Parts of a message that are pictures.
+const IMAGE_PARTS: [&str; 2] = ["image_url", "input_image"];
+/// How long a provider caches where a request says that it shall, but not how long.
+const DEFAULT_TTL: &str = "5m";
 /// Tools that run at the client; others add to the prompt what they find.
 const CLIENT_TOOLS: [&str; 2] = ["function", "custom"];
 
@@ -54,6 +59,39 @@ fn texts(message: &Value) -> impl Iterator<Item = &str> {
     let parts = content.and_then(Value::as_array).into_iter().flatten();
     let parts = parts.filter_map(|part| part.get("text")?.as_str());
     content.and_then(Value::as_str).into_iter().chain(parts)
+}
+
+/// What else than text a request may use. What is not understood may use everything.
+pub(super) fn uses(body: &Map<String, Value>, messages: &[Value]) -> Uses {
+    let foreign = unbounded_field(body, messages).is_some();
+    let asked = |modality: &str| {
+        let modalities = body.get("modalities").and_then(Value::as_array);
+        modalities.is_some_and(|all| all.iter().any(|it| it.as_str() == Some(modality)))
+    };
+    Uses::beside_text(|kind| match kind {
+        Kind::CacheWriteHour => body.values().any(keeps_long),
+        Kind::ImageOutput => asked("image"),
+        Kind::AudioOutput => asked("audio") || body.get("audio").is_some_and(is_given),
+        _ => foreign,
+    })
+}
+
+/// Whether something is to be cached for longer than by default: `{"ttl": "1h"}`, anywhere.
+fn keeps_long(value: &Value) -> bool {
+    match value {
+        Value::Object(fields) => fields.iter().any(|(name, value)| {
+            (name == "ttl" && value.as_str() != Some(DEFAULT_TTL)) || keeps_long(value)
+        }),
+        Value::Array(items) => items.iter().any(keeps_long),
+        _ => false,
+    }
+}
+
+/// Parts of messages that are images.
+pub(super) fn images(messages: &[Value]) -> u64 {
+    let parts = messages.iter().filter_map(|message| message.get("content")?.as_array()).flatten();
+    let types = parts.filter_map(|part| part.get("type").and_then(Value::as_str));
+    types.filter(|it| IMAGE_PARTS.contains(it)).count() as u64
 }
 
 fn unbounded_field(body: &Map<String, Value>, messages: &[Value]) -> Option<String> {

@@ -17,13 +17,45 @@ pub struct Receipt {
 }
 
 /// The token counts of a provider's `usage` block; `None` where it has none.
+///
+/// `prompt_tokens` and `completion_tokens` count their whole side. Of which kind they are is said by
+/// `*_details`, and by DeepSeek, Moonshot, Together and Perplexity in fields of their own.
 pub(super) fn read_usage(block: &Value) -> Option<Usage> {
     let count = |field: &str| block.get(field).and_then(Value::as_u64);
+    let detail = |side: &str, field: &str| block.get(side)?.get(field)?.as_u64();
+    let of_prompt = |field: &str| detail("prompt_tokens_details", field);
+    let of_completion = |field: &str| detail("completion_tokens_details", field);
     let prompt_tokens = count("prompt_tokens")?;
     let said = count("completion_tokens").unwrap_or(0);
     // Some providers count reasoning, which they bill, in the total only.
     let rest = count("total_tokens").unwrap_or(0).saturating_sub(prompt_tokens);
-    Some(Usage { prompt_tokens, completion_tokens: said.max(rest) })
+    let cached = of_prompt("cached_tokens");
+    let cached = cached.or_else(|| CACHED.into_iter().find_map(count)).unwrap_or(0);
+    let reasoning = of_completion("reasoning_tokens").or_else(|| count("reasoning_tokens"));
+    let usage = Usage {
+        cached_tokens: cached,
+        cache_write_tokens: of_prompt("cache_write_tokens").unwrap_or(0),
+        image_tokens: of_prompt("image_tokens").unwrap_or(0),
+        audio_tokens: of_prompt("audio_tokens").unwrap_or(0),
+        reasoning_tokens: reasoning.unwrap_or(0),
+        image_output_tokens: of_completion("image_tokens").unwrap_or(0),
+        audio_output_tokens: of_completion("audio_tokens").unwrap_or(0),
+        ..Usage::of(prompt_tokens, said.max(rest))
+    };
+    Some(usage.clamped())
+}
+
+/// Where providers say outside of the details how much of a prompt they had cached.
+const CACHED: [&str; 3] = ["prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens"];
+
+/// What a provider says itself that it charges, in USD; `None` where it says nothing, or no amount.
+pub(super) fn read_cost(block: &Value) -> Option<Nanos> {
+    let cost = block.get("cost")?;
+    let cost = cost.get("total_cost").unwrap_or(cost);
+    if !cost.is_number() {
+        return None;
+    }
+    Nanos::parse_cost(&cost.to_string()).ok()
 }
 
 /// An amount in USD as a JSON number with its exact decimal text.
@@ -44,7 +76,8 @@ impl Receipt {
             _ => Map::new(),
         };
         block.retain(|_, value| !value.is_null());
-        let Usage { prompt_tokens, completion_tokens } = self.usage;
+        let usage = &self.usage;
+        let Usage { prompt_tokens, completion_tokens, .. } = *usage;
         block.insert("prompt_tokens".into(), prompt_tokens.into());
         block.insert("completion_tokens".into(), completion_tokens.into());
         block.insert("total_tokens".into(), prompt_tokens.saturating_add(completion_tokens).into());
@@ -56,20 +89,37 @@ impl Receipt {
             "upstream_inference_completions_cost": usd(self.cost.completion),
         });
         block.insert("cost_details".into(), costs);
-        details(&mut block, "prompt_tokens_details", "cached_tokens");
-        details(&mut block, "completion_tokens_details", "reasoning_tokens");
+        let written = usage.cache_write_tokens.saturating_add(usage.cache_write_1h_tokens);
+        let of_prompt = [
+            ("cached_tokens", usage.cached_tokens),
+            ("cache_write_tokens", written),
+            ("audio_tokens", usage.audio_tokens),
+        ];
+        details(&mut block, "prompt_tokens_details", &of_prompt);
+        let of_completion = [
+            ("reasoning_tokens", usage.reasoning_tokens),
+            ("image_tokens", usage.image_output_tokens),
+            ("audio_tokens", usage.audio_output_tokens),
+        ];
+        // Clients want reasoning, and of the others only what there is.
+        let said = of_completion.into_iter().enumerate();
+        let said = said.filter(|(place, (_, tokens))| *place == 0 || *tokens > 0);
+        let said: Vec<_> = said.map(|(_, detail)| detail).collect();
+        details(&mut block, "completion_tokens_details", &said);
         Value::Object(block)
     }
 }
 
-/// Clients want `counted` in the details as a number, and none of the others as null.
-fn details(block: &mut Map<String, Value>, name: &str, counted: &str) {
+/// Clients want what is `counted` in the details as numbers, and none of the others as null.
+fn details(block: &mut Map<String, Value>, name: &str, counted: &[(&str, u64)]) {
     let mut details = match block.get_mut(name).map(Value::take) {
         Some(Value::Object(details)) => details,
         _ => Map::new(),
     };
     details.retain(|_, count| count.is_u64());
-    details.entry(counted).or_insert_with(|| 0.into());
+    for (kind, tokens) in counted {
+        details.insert((*kind).to_owned(), (*tokens).into());
+    }
     block.insert(name.to_owned(), Value::Object(details));
 }
 
@@ -98,18 +148,81 @@ mod tests {
     }
 
     #[test]
+    fn kinds_of_tokens_are_read_wherever_providers_say_them() {
+        let cases = [
+            (
+                json!({
+                    "prompt_tokens_details": {
+                        "cached_tokens": 1, "cache_write_tokens": 2, "audio_tokens": 3,
+                        "image_tokens": 4, "text_tokens": null,
+                    },
+                    "completion_tokens_details": {
+                        "reasoning_tokens": 5, "audio_tokens": 6, "image_tokens": 7,
+                        "accepted_prediction_tokens": 0,
+                    },
+                }),
+                Usage {
+                    cached_tokens: 1,
+                    cache_write_tokens: 2,
+                    audio_tokens: 3,
+                    image_tokens: 4,
+                    reasoning_tokens: 5,
+                    audio_output_tokens: 6,
+                    image_output_tokens: 7,
+                    ..Usage::of(100, 50)
+                },
+            ),
+            (
+                json!({"prompt_cache_hit_tokens": 8, "prompt_cache_miss_tokens": 92}),
+                Usage { cached_tokens: 8, ..Usage::of(100, 50) },
+            ),
+            (
+                json!({"cached_tokens": 9, "reasoning_tokens": 10, "prompt_tokens_details": null}),
+                Usage { cached_tokens: 9, reasoning_tokens: 10, ..Usage::of(100, 50) },
+            ),
+            // More than the whole is a mistake of the provider's.
+            (
+                json!({"prompt_tokens_details": {"cached_tokens": 101}}),
+                Usage { cached_tokens: 100, ..Usage::of(100, 50) },
+            ),
+        ];
+        for (mut block, expected) in cases {
+            block["prompt_tokens"] = 100.into();
+            block["completion_tokens"] = 50.into();
+            assert_eq!(read_usage(&block), Some(expected), "{block}");
+        }
+    }
+
+    #[test]
+    fn a_providers_own_cost_is_read_from_its_text() {
+        let read = |text: &str| {
+            let block: Value = serde_json::from_str(text).expect("JSON");
+            read_cost(&block).map(Nanos::get)
+        };
+        assert_eq!(read(r#"{"cost": 0.00014}"#), Some(140_000));
+        assert_eq!(read(r#"{"cost": 0.30000000000000004}"#), Some(300_000_000));
+        assert_eq!(read(r#"{"cost": 0.0000000001}"#), Some(1));
+        assert_eq!(read(r#"{"cost": {"input_tokens_cost": 1, "total_cost": 2e-9}}"#), Some(2));
+        for nothing in ["{}", r#"{"cost": null}"#, r#"{"cost": -1}"#, r#"{"cost": "1"}"#] {
+            assert_eq!(read(nothing), None, "{nothing}");
+        }
+    }
+
+    #[test]
     fn what_the_provider_counted_besides_is_kept_and_its_prices_are_not() {
         let receipt =
             Receipt { usage: Usage::default(), cost: Cost::default(), charge: Nanos::new(7) };
         let block = receipt.write(Some(json!({
             "cost": 9, "cost_details": null, "is_byok": true, "queue_time": 0.5, "x": null,
-            "prompt_tokens_details": {"cached_tokens": 3, "audio_tokens": null},
+            "prompt_tokens_details": {"cached_tokens": 3, "text_tokens": 4, "video_tokens": null},
             "completion_tokens_details": null,
         })));
         let expected = r#"{
             "queue_time": 0.5, "is_byok": false, "cost": 0.000000007,
             "prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0,
-            "prompt_tokens_details": {"cached_tokens": 3},
+            "prompt_tokens_details": {
+                "cached_tokens": 0, "text_tokens": 4, "cache_write_tokens": 0, "audio_tokens": 0
+            },
             "completion_tokens_details": {"reasoning_tokens": 0},
             "cost_details": {
                 "upstream_inference_cost": null, "upstream_inference_prompt_cost": 0,

@@ -1,9 +1,10 @@
 //! A chat completion request, as far as the gateway has to understand it. The rest is kept.
 
+use keyway_core::pricing::Uses;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
-use super::prompt::{text_bytes, tokens_bound, tokens_estimate};
+use super::prompt::{self, text_bytes, tokens_bound, tokens_estimate};
 
 const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
 const CHOICES_MAX: u64 = 128;
@@ -88,6 +89,16 @@ impl ChatRequest {
     /// at three bytes a token, pictures and sounds at nothing.
     pub fn prompt_tokens_estimate(&self) -> u64 {
         tokens_estimate(&self.body, self.messages())
+    }
+
+    /// What else than text the request may use, of what providers have prices of their own for.
+    pub fn uses(&self) -> Uses {
+        prompt::uses(&self.body, self.messages())
+    }
+
+    /// Images that the prompt has, in its messages' parts.
+    pub fn images(&self) -> u64 {
+        prompt::images(self.messages())
     }
 
     /// UTF-8 bytes of text in the messages, for estimates.

@@ -5,6 +5,7 @@ mod clients;
 mod golden;
 mod nulls;
 
+use keyway_core::clock::Timestamp;
 use keyway_core::money::Rate;
 use keyway_core::pricing::{Pricing, Usage};
 use keyway_providers::chat::{Envelope, Receipt};
@@ -19,10 +20,8 @@ fn envelope() -> Envelope {
 }
 
 fn receipt(usage: Usage) -> Receipt {
-    let pricing = Pricing {
-        prompt: Rate::from_femtos(1_000_000_000),
-        completion: Rate::from_femtos(2_000_000_000),
-    };
-    let cost = pricing.cost(usage);
+    let pricing =
+        Pricing::per_token(Rate::from_femtos(1_000_000_000), Rate::from_femtos(2_000_000_000));
+    let cost = pricing.cost(usage, Timestamp::default());
     Receipt { usage, cost, charge: cost.total }
 }

@@ -119,7 +119,11 @@ pub async fn list_models(
 impl ModelObject {
     /// Of several endpoints the first is shown: it is the one that is tried first.
     fn of(model: &Model, created: Timestamp, public_url: &str) -> Self {
-        let pricing = model.endpoints.first().map(|endpoint| endpoint.pricing).unwrap_or_default();
+        let pricing = model
+            .endpoints
+            .first()
+            .and_then(|endpoint| endpoint.pricing.clone())
+            .unwrap_or_default();
         Self {
             id: model.id.clone(),
             canonical_slug: model.id.clone(),

@@ -9,8 +9,7 @@ use std::path::Path;
 use keyway_core::budget::ResetInterval;
 use keyway_core::catalogue::{Endpoint, Model};
 use keyway_core::key::Terms;
-use keyway_core::money::{Nanos, Rate};
-use keyway_core::pricing::Pricing;
+use keyway_core::money::Nanos;
 use keyway_core::rate::{Figure, RateLimits};
 use keyway_core::secret::{KeyPrefix, KeySecret};
 
@@ -20,7 +19,7 @@ use super::traits::traits;
 use super::view::View;
 use super::{
     Config, Dialect, Durability, KeysConfig, ProviderConfig, SHUTDOWN_GRACE_DEFAULT, ServerConfig,
-    StoreConfig, rules, secret,
+    StoreConfig, pricing, rules, secret,
 };
 
 /// Of a secret that is written out.
@@ -163,6 +162,7 @@ fn provider(
             None => None,
         },
         abort_stops_billing: view.flag("abort_stops_billing").unwrap_or(false),
+        trust_provider_cost: view.flag("trust_provider_cost").unwrap_or(false),
     })
 }
 
@@ -245,13 +245,15 @@ fn endpoint(
         let place = view.place("provider", place);
         report.missing(&place, "names a provider that is not configured", &allowed);
     }
-    let pricing = view.section("pricing")?;
+    let pricing = view
+        .section("pricing")
+        .map(|pricing| pricing::build(pricing, &view.place("pricing", place), report));
     Some(Endpoint {
         provider: provider.to_owned(),
         upstream_model: view.text("upstream_model")?.to_owned(),
-        pricing: Pricing {
-            prompt: Rate::parse(pricing.text("prompt")?).ok()?,
-            completion: Rate::parse(pricing.text("completion")?).ok()?,
+        pricing: match pricing {
+            Some(built) => Some(built?),
+            None => None,
         },
         traits: traits(view, place, serving.map(|(view, _)| *view), report)?,
     })

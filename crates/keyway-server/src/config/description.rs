@@ -1,8 +1,8 @@
 //! What a configuration may say: its sections and their fields, described once.
 
-use keyway_core::catalogue::{DataCollection, Quantization};
 use keyway_core::rate::Figure;
 
+use super::offers;
 use super::rules::{self, TextRule};
 
 /// A table of the file.
@@ -56,7 +56,7 @@ pub(super) const RESETS: &[&str] = &["daily", "weekly", "monthly"];
 pub(super) const SERVICE_TIERS: &[&str] = &["flex", "priority"];
 pub(super) const DIALECTS: &[&str] = &["openai"];
 /// Tokens beyond this are a typing error.
-const TOKENS_MAX: u64 = 1_000_000_000;
+pub(super) const TOKENS_MAX: u64 = 1_000_000_000;
 const FIGURE_MAX: u64 = Figure::MAX as u64;
 
 pub(super) static ROOT: Section = Section {
@@ -96,13 +96,13 @@ pub(super) static ROOT: Section = Section {
             name: "providers",
             doc: "The upstreams that serve models.",
             presence: Presence::Optional,
-            kind: Kind::List(&PROVIDER, Least::None),
+            kind: Kind::List(&offers::PROVIDER, Least::None),
         },
         Field {
             name: "models",
             doc: "The models that clients may ask for.",
             presence: Presence::Optional,
-            kind: Kind::List(&MODEL, Least::None),
+            kind: Kind::List(&offers::MODEL, Least::None),
         },
     ],
 };
@@ -191,192 +191,6 @@ static LIMITS: Section = Section {
             doc: "Requests that a key may have in flight at once; absent is no limit.",
             presence: Presence::Optional,
             kind: Kind::Count(FIGURE_MAX),
-        },
-    ],
-};
-
-static PROVIDER: Section = Section {
-    doc: "An upstream that serves models.",
-    fields: &[
-        Field {
-            name: "slug",
-            doc: "Its name in this file and in the API. \"keyway\" is reserved.",
-            presence: Presence::Required,
-            kind: Kind::Text(&rules::SLUG),
-        },
-        Field {
-            name: "name",
-            doc: "Its name for people; the slug where absent.",
-            presence: Presence::Optional,
-            kind: Kind::Text(&rules::NAME),
-        },
-        Field {
-            name: "dialect",
-            doc: "The API that it speaks.",
-            presence: Presence::Required,
-            kind: Kind::Choice(DIALECTS),
-        },
-        Field {
-            name: "base_url",
-            doc: "What its routes stand under, such as \"https://api.example.com/v1\".",
-            presence: Presence::Required,
-            kind: Kind::Text(&rules::URL),
-        },
-        Field {
-            name: "api_key",
-            doc: "Its credential: \"env:NAME\", \"file:PATH\" (relative to this file), or the key itself, which is better not kept here. Absent sends none.",
-            presence: Presence::Optional,
-            kind: Kind::Text(&rules::SECRET_SOURCE),
-        },
-        Field {
-            name: "abort_stops_billing",
-            doc: "Whether it bills nothing of a streamed answer that is broken off before its end but what it sent by then; false where absent. If so, a stream whose whole bound does not fit its budget is admitted all the same, and ended where the budget ends.",
-            presence: Presence::Optional,
-            kind: Kind::Flag,
-        },
-        Field {
-            name: "data_collection",
-            doc: "\"deny\" where it neither keeps what it is sent beyond the request nor trains on it; \"allow\" where absent. Requests may ask for providers that deny.",
-            presence: Presence::Optional,
-            kind: Kind::Choice(DataCollection::WORDS),
-        },
-        Field {
-            name: "zdr",
-            doc: "Whether it retains nothing at all of what it is sent (zero data retention); false where absent.",
-            presence: Presence::Optional,
-            kind: Kind::Flag,
-        },
-    ],
-};
-
-static MODEL: Section = Section {
-    doc: "A model as clients name it.",
-    fields: &[
-        Field {
-            name: "id",
-            doc: "What clients ask for, \"author/slug\". \"keyway/...\" is reserved.",
-            presence: Presence::Required,
-            kind: Kind::Text(&rules::MODEL_ID),
-        },
-        Field {
-            name: "name",
-            doc: "Its name for people; the id where absent.",
-            presence: Presence::Optional,
-            kind: Kind::Text(&rules::NAME),
-        },
-        Field {
-            name: "context_length",
-            doc: "Tokens of prompt and completion together.",
-            presence: Presence::Required,
-            kind: Kind::Count(TOKENS_MAX),
-        },
-        Field {
-            name: "max_completion_tokens",
-            doc: "Most tokens of one completion; the context length where absent. It bounds what a request without max_tokens reserves.",
-            presence: Presence::Optional,
-            kind: Kind::Count(TOKENS_MAX),
-        },
-        Field {
-            name: "distillable",
-            doc: "Whether its author allows other models to be trained on what it says; false where absent.",
-            presence: Presence::Optional,
-            kind: Kind::Flag,
-        },
-        Field {
-            name: "endpoints",
-            doc: "The providers that serve it. A request is sent to the healthy ones by the inverse square of their prices, unless it says otherwise, and to another where one fails.",
-            presence: Presence::Required,
-            kind: Kind::List(&ENDPOINT, Least::One),
-        },
-    ],
-};
-
-static ENDPOINT: Section = Section {
-    doc: "One model at one provider, with its price.",
-    fields: &[
-        Field {
-            name: "provider",
-            doc: "The slug of one of the providers in this file.",
-            presence: Presence::Required,
-            kind: Kind::Text(&rules::SLUG),
-        },
-        Field {
-            name: "upstream_model",
-            doc: "What the provider calls the model.",
-            presence: Presence::Required,
-            kind: Kind::Text(&rules::NAME),
-        },
-        Field {
-            name: "pricing",
-            doc: "What the provider charges.",
-            presence: Presence::Required,
-            kind: Kind::Section(&PRICING),
-        },
-        Field {
-            name: "variant",
-            doc: "What tells it from the provider's other endpoints of the model: requests name it \"provider/variant\".",
-            presence: Presence::Optional,
-            kind: Kind::Text(&rules::SLUG),
-        },
-        Field {
-            name: "service_tier",
-            doc: "Where it serves only requests that ask for this tier.",
-            presence: Presence::Optional,
-            kind: Kind::Choice(SERVICE_TIERS),
-        },
-        Field {
-            name: "quantization",
-            doc: "How the provider stores the model's weights; \"unknown\" where absent.",
-            presence: Presence::Optional,
-            kind: Kind::Choice(Quantization::WORDS),
-        },
-        Field {
-            name: "data_collection",
-            doc: "As in the provider's section, for this endpoint.",
-            presence: Presence::Optional,
-            kind: Kind::Choice(DataCollection::WORDS),
-        },
-        Field {
-            name: "zdr",
-            doc: "As in the provider's section, for this endpoint.",
-            presence: Presence::Optional,
-            kind: Kind::Flag,
-        },
-        Field {
-            name: "supported_parameters",
-            doc: "Fields of a request that it heeds, such as \"tools\" and \"response_format\". Absent is not known: then a request that requires its parameters is not sent to it.",
-            presence: Presence::Optional,
-            kind: Kind::Texts(&rules::PARAMETER),
-        },
-        Field {
-            name: "context_length",
-            doc: "Tokens of prompt and completion together, where they are fewer than the model's.",
-            presence: Presence::Optional,
-            kind: Kind::Count(TOKENS_MAX),
-        },
-        Field {
-            name: "max_completion_tokens",
-            doc: "Most tokens of one completion, where they are fewer than the model's. Requests for more are not sent to it.",
-            presence: Presence::Optional,
-            kind: Kind::Count(TOKENS_MAX),
-        },
-    ],
-};
-
-static PRICING: Section = Section {
-    doc: "What a provider charges, in USD per token.",
-    fields: &[
-        Field {
-            name: "prompt",
-            doc: "For a token of the prompt.",
-            presence: Presence::Required,
-            kind: Kind::Text(&rules::RATE),
-        },
-        Field {
-            name: "completion",
-            doc: "For a token of the completion.",
-            presence: Presence::Required,
-            kind: Kind::Text(&rules::RATE),
         },
     ],
 };

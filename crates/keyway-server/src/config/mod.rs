@@ -9,6 +9,8 @@ mod build;
 mod check;
 mod description;
 mod mistake;
+mod offers;
+mod pricing;
 mod rules;
 mod schema;
 mod secret;
@@ -100,6 +102,8 @@ pub struct ProviderConfig {
     pub api_key: Option<KeySecret>,
     /// Whether a stream that is broken off is billed up to there, and no further.
     pub abort_stops_billing: bool,
+    /// Whether what it says that an answer costs is charged, where it says so.
+    pub trust_provider_cost: bool,
 }
 
 /// The API that a provider speaks.

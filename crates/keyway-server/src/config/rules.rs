@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use http::Uri;
-use keyway_core::money::{Nanos, Rate};
+use keyway_core::money::{Discount, MoneyError, Nanos, Rate};
 use keyway_core::secret::KeyPrefix;
 
 /// What a text has to look like.
@@ -59,6 +59,18 @@ pub(super) static RATE: TextRule = TextRule {
     allowed: "a decimal string in USD per token between \"0\" and \"1\", such as \"0.000001\"",
     pattern: "[0-9]+(\\.[0-9]+)?([eE][+-]?[0-9]+)?",
     check: rate,
+};
+
+pub(super) static DISCOUNT: TextRule = TextRule {
+    allowed: "a decimal string between \"0\" and \"1\" with six decimals at most, such as \"0.25\" for a quarter off",
+    pattern: "[0-9]+(\\.[0-9]+)?([eE][+-]?[0-9]+)?",
+    check: discount,
+};
+
+pub(super) static CLOCK: TextRule = TextRule {
+    allowed: "a time of day in UTC, such as \"16:30\"",
+    pattern: "([01][0-9]|2[0-3]):[0-5][0-9]",
+    check: clock_time,
 };
 
 pub(super) static AMOUNT: TextRule = TextRule {
@@ -168,6 +180,28 @@ fn is_host(host: &str) -> bool {
 
 fn rate(text: &str) -> Result<(), String> {
     Rate::parse(text).map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn discount(text: &str) -> Result<(), String> {
+    match Discount::parse(text) {
+        Ok(_) => Ok(()),
+        Err(MoneyError::TooPrecise) => Err("has more than 6 decimals".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn clock_time(text: &str) -> Result<(), String> {
+    clock(text).map(|_| ()).ok_or_else(|| "is not a time of day".to_owned())
+}
+
+/// Reads `16:30` as 1630.
+pub(super) fn clock(text: &str) -> Option<u16> {
+    let (hour, minute) = text.split_once(':')?;
+    let number = |text: &str, below: u16| {
+        let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<u16>().ok().filter(|number| digits && *number < below)
+    };
+    Some(number(hour, 24)? * 100 + number(minute, 60)?)
 }
 
 fn amount(text: &str) -> Result<(), String> {

@@ -39,8 +39,10 @@ pub(super) async fn admit(
     let body = body::parse(&body::read(request, body::INFERENCE_BYTES_MAX).await?)?;
     let (mut request, voice) = face.read(body).map_err(invalid)?;
     let model = known_model(&app, &request.model)?;
-    // What is reserved is what the provider is allowed to say.
     let plan = Plan::of(&model).ok_or_else(|| Error::internal("a model without endpoints"))?;
+    let is_limited = app.is_budgeted || key.terms.limit.is_some() || wish.ceiling.is_some();
+    let plan = if is_limited { bound::priced(&plan)? } else { plan };
+    // What is reserved is what the provider is allowed to say.
     request.max_tokens = request.max_tokens.map(|most| most.min(plan.max_completion_tokens()));
     let bound = bound::bound(&request, &plan).map_err(invalid)?;
     if dry_run {

@@ -1,7 +1,8 @@
 //! The most that a request may cost, over every endpoint that it may be sent to.
 
+use keyway_core::error::{Error, ErrorKind};
 use keyway_core::money::Nanos;
-use keyway_core::pricing::{Pricing, Usage};
+use keyway_core::pricing::{Usage, Worst};
 use keyway_core::routing::{Attempt, Plan};
 use keyway_providers::chat::{ChatRequest, RequestError};
 use keyway_providers::echo::{self, Echo};
@@ -11,8 +12,8 @@ use keyway_providers::echo::{self, Echo};
 pub struct Bound {
     pub usage: Usage,
     pub cost: Nanos,
-    /// The dearest price per side over the endpoints.
-    pub pricing: Pricing,
+    /// The dearest price over the endpoints whose price is known.
+    pub worst: Worst,
     /// UTF-8 bytes of a token, where a provider does not report its count.
     pub bytes_per_token: u64,
     /// Answers that are asked for, which `max_tokens` bounds one by one.
@@ -31,12 +32,13 @@ pub fn bound(request: &ChatRequest, plan: &Plan) -> Result<Bound, RequestError> 
     } else {
         (usage(request, plan), BYTES_PER_TOKEN, request.choices)
     };
-    let pricing = Pricing {
-        prompt: endpoints().map(|it| it.pricing.prompt).max().unwrap_or_default(),
-        completion: endpoints().map(|it| it.pricing.completion).max().unwrap_or_default(),
-    };
-    let cost = pricing.cost(usage).total;
-    Ok(Bound { usage, cost, pricing, bytes_per_token, choices })
+    let uses = request.uses();
+    let worst = endpoints()
+        .filter_map(|endpoint| endpoint.pricing.as_ref())
+        .map(|pricing| pricing.worst(usage.prompt_tokens, uses))
+        .fold(Worst::default(), Worst::or);
+    let cost = worst.cost(usage);
+    Ok(Bound { usage, cost, worst, bytes_per_token, choices })
 }
 
 /// A token is at least a byte, and no prompt is longer than the model's context; so images and
@@ -47,9 +49,23 @@ fn usage(request: &ChatRequest, plan: &Plan) -> Usage {
     let most = plan.max_completion_tokens();
     let each = request.max_tokens.unwrap_or(most);
     Usage {
-        prompt_tokens: prompt.min(context),
-        completion_tokens: each.min(most).saturating_mul(request.choices),
+        images: request.images(),
+        ..Usage::of(prompt.min(context), each.min(most).saturating_mul(request.choices))
     }
+}
+
+/// The plan without endpoints whose price nobody knows: nobody can say what they cost at most, so that
+/// no limit holds there.
+pub(super) fn priced(plan: &Plan) -> Result<Plan, Error> {
+    let is_priced = |attempt: &&Attempt| attempt.endpoint().pricing.is_some();
+    let priced: Vec<_> = plan.attempts().iter().filter(is_priced).cloned().collect();
+    Plan::new(priced).ok_or_else(|| {
+        let message = format!(
+            "No endpoints found for {} with a known price. A key with a limit may use no others.",
+            plan.first().model().id
+        );
+        Error::new(ErrorKind::NotFound, message)
+    })
 }
 
 impl Bound {
@@ -60,32 +76,21 @@ impl Bound {
 
     /// The cost of the whole prompt and of `completion_tokens`, at most that of the bound.
     pub fn cost_up_to(&self, completion_tokens: u64) -> Nanos {
-        let usage = Usage {
-            prompt_tokens: self.usage.prompt_tokens,
-            completion_tokens: completion_tokens.min(self.usage.completion_tokens),
-        };
-        self.pricing.cost(usage).total
+        let completion_tokens = completion_tokens.min(self.usage.completion_tokens);
+        self.worst.cost(Usage { completion_tokens, ..self.usage })
     }
 
     /// How many completion tokens `budget` affords after the prompt.
     pub fn affordable_tokens(&self, budget: Nanos) -> u64 {
-        let prompt = self.cost_up_to(0);
-        if prompt > budget {
-            return 0;
-        }
-        let left = budget.saturating_sub(prompt);
-        let tokens =
-            self.pricing.completion.affordable(left).unwrap_or(self.usage.completion_tokens);
-        tokens.min(self.usage.completion_tokens)
+        let tokens = self.worst.affordable(self.usage, budget);
+        tokens.unwrap_or(u64::MAX).min(self.usage.completion_tokens)
     }
 
     /// Tokens where the provider did not count them, from the bytes of both sides.
     pub fn estimate(&self, prompt_bytes: u64, completion_bytes: u64) -> Usage {
-        Usage {
-            prompt_tokens: prompt_bytes
-                .div_ceil(self.bytes_per_token)
-                .min(self.usage.prompt_tokens),
-            completion_tokens: completion_bytes.div_ceil(self.bytes_per_token),
-        }
+        Usage::of(
+            prompt_bytes.div_ceil(self.bytes_per_token).min(self.usage.prompt_tokens),
+            completion_bytes.div_ceil(self.bytes_per_token),
+        )
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn echo_model() -> Model {
     let endpoint = Endpoint {
         provider: BUILT_IN_PROVIDER.to_owned(),
         upstream_model: echo::MODEL_ID.to_owned(),
-        pricing: echo::pricing(),
+        pricing: Some(echo::pricing()),
         // What it is sent never leaves this process.
         traits: Traits { data_collection: DataCollection::Deny, zdr: true, ..Traits::default() },
     };

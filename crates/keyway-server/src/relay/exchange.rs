@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::StatusCode;
 use keyway_core::ledger::{Ending, Metered, Outcome, Refusal, Settlement};
+use keyway_core::money::Nanos;
 use keyway_core::pricing::{Cost, Pricing, Usage};
 use keyway_core::store::StoreError;
 use keyway_providers::chat::{Envelope, Receipt};
@@ -27,8 +28,10 @@ pub(super) struct Exchange {
     pub(super) bound: Bound,
     /// It was admitted without its whole bound, and holds more ahead of what it delivers.
     pub(super) rolling: bool,
-    /// The price of the endpoint that answers.
-    pub(super) pricing: Pricing,
+    /// The price of the endpoint that answers; `None` where nobody knows it.
+    pub(super) pricing: Option<Pricing>,
+    /// Whether what the provider says that it charges is what it charges.
+    pub(super) trusts_cost: bool,
     /// UTF-8 bytes of the prompt's text, for estimates.
     pub(super) prompt_bytes: u64,
     pub(super) permit: Arc<Permit>,
@@ -40,6 +43,8 @@ pub(super) struct Ended {
     pub(super) ending: Ending,
     /// As the provider counted; `None` where it did not.
     pub(super) usage: Option<Usage>,
+    /// What the provider says that it charges.
+    pub(super) provider_cost: Option<Nanos>,
     /// UTF-8 bytes of output, for an estimate.
     pub(super) output_bytes: u64,
     /// The provider itself ended it, or answered nothing: the key is not charged (contract, C.5).
@@ -50,7 +55,7 @@ impl Ended {
     /// Nothing of an answer of `output_bytes` reached the client, by nobody's failure but ours or the
     /// key's own: nobody is charged for it.
     pub(super) const fn withheld(ending: Ending, usage: Option<Usage>, output_bytes: u64) -> Self {
-        Self { ending, usage, output_bytes, free: true }
+        Self { ending, usage, provider_cost: None, output_bytes, free: true }
     }
 }
 
@@ -58,12 +63,15 @@ impl Exchange {
     /// Charges what an answer used; durable when it returns.
     pub(super) async fn settle(&self, ended: Ended, late: Late) -> Result<Receipt, StoreError> {
         let estimate = || self.bound.estimate(self.prompt_bytes, ended.output_bytes);
-        let usage = ended.usage.unwrap_or_else(estimate);
-        let cost = self.pricing.cost(usage);
+        let usage = ended.usage.unwrap_or_else(estimate).clamped();
+        let mut cost = self.cost(Usage { images: self.bound.usage.images, ..usage });
+        if let (true, Some(total)) = (self.trusts_cost, ended.provider_cost) {
+            cost.total = total;
+        }
         let outcome = Outcome {
             usage,
             cost: cost.total,
-            byok: keyway_core::money::Nanos::ZERO,
+            byok: Nanos::ZERO,
             free: ended.free,
             ending: ended.ending,
             estimated: ended.usage.is_none(),
@@ -75,6 +83,13 @@ impl Exchange {
         log(&settlement);
         let cost = if ended.free { Cost::default() } else { cost };
         Ok(Receipt { usage, cost, charge: settlement.charge })
+    }
+
+    /// What an unknown price comes to is unknown: it is charged to nobody, and no key with a limit gets
+    /// here.
+    fn cost(&self, usage: Usage) -> Cost {
+        let cost = |pricing: &Pricing| pricing.cost(usage, self.metered.admitted_at);
+        self.pricing.as_ref().map(cost).unwrap_or_default()
     }
 
     /// What was used and charged, and the end of a stream.

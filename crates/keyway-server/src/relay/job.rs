@@ -11,11 +11,12 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::stream;
 use http::{HeaderValue, header};
+use keyway_core::catalogue::Endpoint;
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::id::GenerationId;
 use keyway_core::key::KeyRecord;
 use keyway_core::ledger::{Ending, Metered};
-use keyway_core::pricing::{Pricing, Usage};
+use keyway_core::pricing::Usage;
 use keyway_core::routing::{Attempt, Plan};
 use keyway_providers::chat::{Answer, ChatRequest, Chunk, Envelope};
 use keyway_providers::face::Voice;
@@ -230,7 +231,7 @@ impl Job {
         provider: &str,
     ) -> Exchange {
         let (endpoint, model) = (attempt.endpoint(), &attempt.model().id);
-        let pricing: Pricing = endpoint.pricing;
+        let pricing = endpoint.pricing.clone();
         let metered = Metered {
             model: model.clone(),
             provider: endpoint.provider.clone(),
@@ -250,10 +251,15 @@ impl Job {
             rolling: metered.reserved < self.bound.cost,
             metered: Arc::new(metered),
             pricing,
+            trusts_cost: trusts(&self.app, endpoint),
             prompt_bytes: self.prompt_bytes,
             permit: Arc::clone(&self.permit),
         }
     }
+}
+
+fn trusts(app: &App, endpoint: &Endpoint) -> bool {
+    app.upstreams.get(&endpoint.provider).is_some_and(|upstream| upstream.trust_provider_cost)
 }
 
 fn stopping() -> ApiError {
@@ -271,6 +277,7 @@ async fn give_whole(exchange: &Exchange, whole: Answer) -> Result<Response, ApiE
     let ended = Ended {
         ending: Ending::Completed,
         usage: whole.usage(),
+        provider_cost: whole.provider_cost(),
         output_bytes: whole.output_bytes(),
         free: whole.is_uncharged(),
     };

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use keyway_core::ledger::Ending;
+use keyway_core::money::Nanos;
 use keyway_core::pricing::Usage;
 use keyway_providers::chat::{Chunk, StreamEvent};
 use tokio::sync::mpsc;
@@ -45,6 +46,7 @@ pub(super) struct Pump<'a> {
     /// Chunks with output that the client was given.
     delivered_chunks: u64,
     usage: Option<Usage>,
+    provider_cost: Option<Nanos>,
     finish_reason: Option<String>,
 }
 
@@ -86,6 +88,7 @@ impl<'a> Pump<'a> {
             delivered_bytes: 0,
             delivered_chunks: 0,
             usage: None,
+            provider_cost: None,
             finish_reason: None,
         }
     }
@@ -200,6 +203,7 @@ impl<'a> Pump<'a> {
     async fn pass(&mut self, chunk: Chunk) -> Result<(), Break> {
         if let Some(usage) = chunk.usage() {
             self.usage = Some(usage);
+            self.provider_cost = chunk.provider_cost();
         }
         if let Some(reason) = chunk.finish_reason() {
             self.finish_reason = Some(reason.to_owned());
@@ -292,6 +296,7 @@ impl<'a> Pump<'a> {
         Ended {
             ending,
             usage: self.usage,
+            provider_cost: self.provider_cost,
             output_bytes: if cut { self.delivered_bytes } else { self.received_bytes },
             free: ending == Ending::ProviderFailed || nothing_said || nothing_given,
         }

@@ -16,6 +16,7 @@ mod limits;
 mod migrate;
 mod money;
 mod nodes;
+mod prices;
 mod providers;
 mod rates;
 mod rates_minute;

@@ -102,19 +102,16 @@ async fn r14_what_is_charged_adds_up() {
 /// Meters `requests`, and answers what they say that they cost.
 async fn meter(app: Arc<App>, key: Arc<KeyRecord>, task: u64, requests: u64) -> Nanos {
     let rate = |text| Rate::parse(text).expect("a rate");
-    let pricing = Pricing { prompt: rate(PROMPT), completion: rate(COMPLETION) };
+    let pricing = Pricing::per_token(rate(PROMPT), rate(COMPLETION));
     let mut random = Random::new(setting("KEYWAY_TORTURE_SEED", 0x5eed)).fork(task);
     let mut costs = Nanos::ZERO;
     for number in 0..requests {
         let mut bits = [0; 10];
         bits[..8].copy_from_slice(&(task << 48 | number).to_be_bytes());
         let id = GenerationId::new(app.clock.now(), bits);
-        let usage = Usage {
-            prompt_tokens: random.between(1, 5_000),
-            completion_tokens: random.between(0, 2_000),
-        };
+        let usage = Usage::of(random.between(1, 5_000), random.between(0, 2_000));
         let most = Usage { completion_tokens: 2_000, ..usage };
-        let reserved = pricing.cost(most).total;
+        let reserved = pricing.bound(most);
         let windows = app.meter.reserve(id, &app.keyring, &key, reserved).await;
         let request = Arc::new(Metered {
             id,
@@ -130,7 +127,7 @@ async fn meter(app: Arc<App>, key: Arc<KeyRecord>, task: u64, requests: u64) -> 
         });
         let outcome = Answered {
             usage,
-            cost: pricing.cost(usage).total,
+            cost: pricing.cost(usage, request.admitted_at).total,
             byok: Nanos::ZERO,
             free: false,
             ending: Ending::Completed,

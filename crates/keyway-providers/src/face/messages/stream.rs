@@ -224,7 +224,7 @@ mod tests {
         }
         events.extend(read(&stream.chunk(&chunk(&json!({}), finish.into()))));
         assert!(events.iter().all(|event| event["type"] != "message_delta"), "before the charge");
-        let usage = Usage { prompt_tokens: 3, completion_tokens: 4 };
+        let usage = Usage::of(3, 4);
         let receipt = Receipt { usage, cost: Cost::default(), charge: Nanos::new(9) };
         events.extend(read(&stream.closing(&envelope(), &receipt)));
         events

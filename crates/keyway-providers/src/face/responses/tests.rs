@@ -9,7 +9,7 @@ fn envelope() -> Envelope {
 }
 
 fn receipt() -> Receipt {
-    let usage = Usage { prompt_tokens: 3, completion_tokens: 4 };
+    let usage = Usage::of(3, 4);
     Receipt { usage, cost: Cost::default(), charge: Nanos::new(9) }
 }
 

@@ -16,12 +16,15 @@ const DURATION: &str = "whole seconds, such as 30, or a text such as \"500ms\", 
 const CREDENTIAL: &str =
     "1 to 8192 visible ASCII characters without spaces; leave api_key out to send none";
 const PROVIDER_FIELDS: &str = "slug, name, dialect, base_url, api_key, \
-     abort_stops_billing, data_collection, zdr";
+     abort_stops_billing, trust_provider_cost, data_collection, zdr";
 const ENDPOINT_FIELDS: &str = "provider, upstream_model, pricing, variant, service_tier, \
      quantization, data_collection, zdr, supported_parameters, context_length, \
      max_completion_tokens";
 const MODEL_FIELDS: &str =
     "id, name, context_length, max_completion_tokens, distillable, endpoints";
+const PRICING_FIELDS: &str = "prompt, completion, input_cache_read, input_cache_write, \
+                              input_cache_write_1h, image_token, audio, internal_reasoning, \
+                              image_output, audio_output, request, image, discount, overrides";
 
 /// What replaces a text in [`WHOLE`], and the mistake that this is.
 struct Case<'a> {
@@ -75,9 +78,9 @@ fn unknown_fields_are_told_with_what_was_meant() {
         ),
         case(
             "completion = \"0.000002\"",
-            "completion = \"0\", image = \"0\"",
-            "32:54: models[0].endpoints[0].pricing.image: is not a field of this section",
-            "prompt, completion",
+            "completion = \"0\", colour = \"0\"",
+            "32:54: models[0].endpoints[0].pricing.colour: is not a field of this section",
+            PRICING_FIELDS,
         ),
         case(
             "name = \"Acme\"",
@@ -140,13 +143,58 @@ fn wrong_types_are_named() {
             "{ prompt = \"0.000001\", completion = \"0.000002\" }",
             "1979-05-27",
             "32:13: models[0].endpoints[0].pricing: is a date",
-            "a table with prompt, completion",
+            &format!("a table with {PRICING_FIELDS}"),
         ),
     ]);
     assert_eq!(
         message("models = [1]"),
         format!("keyway.toml:1:11: models[0]: is an integer; allowed: a table with {MODEL_FIELDS}")
     );
+}
+
+#[test]
+fn prices_under_a_condition_have_one_that_can_hold() {
+    let check_override = |said: &str, problem: &str, allowed: &str| {
+        let new = format!("completion = \"0\", overrides = [{{ {said} }}]");
+        check(&[case("completion = \"0.000002\"", &new, problem, allowed)]);
+    };
+    let place = "models[0].endpoints[0].pricing.overrides[0]";
+    let hours = "utc_start and utc_end, two different times of day";
+    let clock = "a time of day in UTC, such as \"16:30\"";
+    check_override(
+        "prompt = \"0\"",
+        &format!("32:67: {place}: has no condition"),
+        "min_prompt_tokens, or utc_start and utc_end, or all three",
+    );
+    check_override(
+        "utc_start = \"08:00\"",
+        &format!("32:67: {place}: has one end of a time of day only"),
+        hours,
+    );
+    check_override(
+        "utc_start = \"08:00\", utc_end = \"08:00\"",
+        &format!("32:100: {place}.utc_end: is the same as utc_start"),
+        hours,
+    );
+    for wrong in ["8:00", "24:00", "08:60", "0800", "08:00:00", "+8:00"] {
+        check_override(
+            &format!("utc_start = \"{wrong}\", utc_end = \"09:00\""),
+            &format!("32:81: {place}.utc_start: is not a time of day"),
+            clock,
+        );
+    }
+    check_override(
+        "min_prompt_tokens = 0, prompt = \"0\"",
+        &format!("32:89: {place}.min_prompt_tokens: is out of range"),
+        TOKENS,
+    );
+    let discount = "a decimal string between \"0\" and \"1\" with six decimals at most, such as \
+                    \"0.25\" for a quarter off";
+    for (wrong, problem) in [("1.1", "is too large"), ("0.0000001", "has more than 6 decimals")] {
+        let new = format!("completion = \"0\", discount = \"{wrong}\"");
+        let problem = format!("32:65: models[0].endpoints[0].pricing.discount: {problem}");
+        check(&[case("completion = \"0.000002\"", &new, &problem, discount)]);
+    }
 }
 
 #[test]

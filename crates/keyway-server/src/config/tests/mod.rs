@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use keyway_core::money::Rate;
+use keyway_core::pricing::{Hours, Kind as TokenKind};
 use keyway_core::rate::{Figure, RateLimits};
 use keyway_core::secret::KeySecret;
 
@@ -87,6 +88,43 @@ fn parse(text: &str) -> Result<Config, ConfigErrors> {
 }
 
 #[test]
+fn a_price_of_every_kind_is_read() {
+    let said = r#"pricing = { prompt = "0.000001", completion = "0.000002", input_cache_read = "0.0000001", input_cache_write = "0.00000125", input_cache_write_1h = "0.000003", image_token = "0.000004", audio = "0.000005", internal_reasoning = "0.000006", image_output = "0.000007", audio_output = "0.000008", request = "0.01", image = "0.02", discount = "0.5", overrides = [
+      { min_prompt_tokens = 200_000, prompt = "0.00001", audio = "0.00005" },
+      { utc_start = "16:30", utc_end = "00:30", completion = "0" },
+    ] }"#;
+    let text = WHOLE.replace(r#"pricing = { prompt = "0.000001", completion = "0.000002" }"#, said);
+    let config = parse(&text).expect("it is valid");
+    let pricing = config.models[0].endpoints[0].pricing.as_ref().expect("a price");
+    let rates = TokenKind::EXTRA.map(|kind| pricing.kinds.get(kind).expect("a rate").to_string());
+    let expected = [
+        "0.0000001",
+        "0.00000125",
+        "0.000003",
+        "0.000004",
+        "0.000005",
+        "0.000006",
+        "0.000007",
+        "0.000008",
+    ];
+    assert_eq!(rates, expected);
+    assert_eq!(
+        (pricing.request.to_string(), pricing.image.to_string()),
+        ("0.01".into(), "0.02".into())
+    );
+    assert_eq!(pricing.discount.to_string(), "0.5");
+    let [long, night] = &pricing.overrides[..] else { panic!("{:?}", pricing.overrides) };
+    assert_eq!((long.min_prompt_tokens, long.hours), (Some(200_000), None));
+    assert_eq!(long.prompt, Some(Rate::from_femtos(10_000_000_000)));
+    assert_eq!(long.kinds.get(TokenKind::Audio), Some(Rate::from_femtos(50_000_000_000)));
+    assert_eq!((night.hours, night.completion), (Hours::from_clock(1630, 30), Some(Rate::ZERO)));
+
+    let unpriced = WHOLE.replacen("pricing = ", "# ", 1);
+    let config = parse(&unpriced).expect("it is valid");
+    assert_eq!(config.models[0].endpoints[0].pricing, None);
+}
+
+#[test]
 fn a_whole_configuration_is_read() {
     let config = parse(WHOLE).expect("it is valid");
     assert_eq!(config.server.public_url.as_deref(), Some("https://llm.example.com"));
@@ -116,8 +154,14 @@ fn a_whole_configuration_is_read() {
         (endpoint.provider.as_str(), endpoint.upstream_model.as_str()),
         ("acme", "mock-model")
     );
-    assert_eq!(endpoint.pricing.prompt, Rate::from_femtos(1_000_000_000));
-    assert_eq!(endpoint.pricing.completion, Rate::from_femtos(2_000_000_000));
+    assert_eq!(
+        endpoint.pricing.as_ref().map(|it| it.prompt),
+        Some(Rate::from_femtos(1_000_000_000))
+    );
+    assert_eq!(
+        endpoint.pricing.as_ref().map(|it| it.completion),
+        Some(Rate::from_femtos(2_000_000_000))
+    );
     assert_eq!(fast.endpoints[1].provider, "local");
     assert_eq!((small.name.as_str(), small.max_completion_tokens), ("acme/small:free", 4_096));
     assert!(config.warnings.is_empty(), "{:?}", config.warnings);

@@ -27,6 +27,8 @@ pub struct Upstream {
     pub name: String,
     /// Whether a stream that is broken off is billed up to there, and no further.
     pub abort_stops_billing: bool,
+    /// Whether what it says that an answer costs is charged, where it says so.
+    pub trust_provider_cost: bool,
     dialect: Connection,
 }
 
@@ -81,12 +83,18 @@ pub fn connect(config: &Config) -> HashMap<String, Upstream> {
         let dialect = match provider.dialect {
             Dialect::OpenAi => Connection::OpenAi(Box::new(OpenAi::new(provider, egress.clone()))),
         };
-        let (name, abort_stops_billing) = (provider.name.clone(), provider.abort_stops_billing);
-        (provider.slug.clone(), Upstream { name, abort_stops_billing, dialect })
+        let upstream = Upstream {
+            name: provider.name.clone(),
+            abort_stops_billing: provider.abort_stops_billing,
+            trust_provider_cost: provider.trust_provider_cost,
+            dialect,
+        };
+        (provider.slug.clone(), upstream)
     });
     let built_in = Upstream {
         name: "Keyway".to_owned(),
         abort_stops_billing: true,
+        trust_provider_cost: false,
         dialect: Connection::Echo,
     };
     configured.chain([(BUILT_IN_PROVIDER.to_owned(), built_in)]).collect()

@@ -291,7 +291,7 @@ fn settlement(
         byok,
         overrun: Nanos::ZERO,
         absorbed: charge,
-        usage: Usage { prompt_tokens: u64::from(number), completion_tokens: 9 },
+        usage: Usage::of(u64::from(number), 9),
         ending: Ending::ALL[usize::from(number) % Ending::ALL.len()],
         estimated: number.is_multiple_of(3),
         settled_at,
