@@ -1,6 +1,7 @@
 //! Chance, from a seed: the order in which endpoints take turns.
 
 use crate::catalogue::Endpoint;
+use crate::money::Rate;
 
 /// What the cheapest endpoint weighs is the square of this.
 const SCALE: u128 = 1 << 32;
@@ -8,7 +9,9 @@ const SCALE: u128 = 1 << 32;
 /// What a request costs at an endpoint, as far as endpoints are compared by it: a token of either side,
 /// in femto-dollars.
 pub(super) fn price(endpoint: &Endpoint) -> u128 {
-    let (prompt, completion) = (endpoint.pricing.prompt, endpoint.pricing.completion);
+    // What nobody knows is taken for the most that there is.
+    let known = endpoint.pricing.as_ref().map(|it| (it.prompt, it.completion));
+    let (prompt, completion) = known.unwrap_or((Rate::MAX, Rate::MAX));
     u128::try_from(prompt.femtos() + completion.femtos()).unwrap_or(0)
 }
 

@@ -3,6 +3,7 @@
 use super::preferences::{Needs, Preferences, names, names_itself};
 use super::{Attempt, Candidate, Variant};
 use crate::catalogue::{DataCollection, Endpoint};
+use crate::money::Rate;
 
 /// What stands against an endpoint, in the order in which it is looked at: the last of several
 /// endpoints' reasons is what was missing to the one that came nearest.
@@ -137,9 +138,12 @@ fn serves_tier(candidate: &Candidate, preferences: &Preferences, needs: &Needs) 
 }
 
 fn is_too_dear(endpoint: &Endpoint, preferences: &Preferences) -> bool {
-    let (pricing, most) = (&endpoint.pricing, preferences.max_price);
-    most.prompt.is_some_and(|most| pricing.prompt > most)
-        || most.completion.is_some_and(|most| pricing.completion > most)
+    let (pricing, most) = (endpoint.pricing.as_ref(), preferences.max_price);
+    let exceeds = |most: Option<Rate>, price: Option<Rate>| {
+        most.is_some_and(|most| price.is_none_or(|price| price > most))
+    };
+    exceeds(most.prompt, pricing.map(|it| it.prompt))
+        || exceeds(most.completion, pricing.map(|it| it.completion))
 }
 
 fn supports(endpoint: &Endpoint, parameter: &str) -> bool {

@@ -17,9 +17,13 @@ fn endpoint(provider: &str, dollars: i128, traits: Traits) -> Endpoint {
     Endpoint {
         provider: provider.to_owned(),
         upstream_model: "theirs".to_owned(),
-        pricing: Pricing { prompt: rate, completion: rate },
+        pricing: Some(Pricing::per_token(rate, rate)),
         traits,
     }
+}
+
+fn pricing(endpoint: &Endpoint) -> &Pricing {
+    endpoint.pricing.as_ref().expect("a known price")
 }
 
 fn candidates(models: &[(&str, Vec<Endpoint>)]) -> Vec<Candidate> {
@@ -140,7 +144,7 @@ fn providers_are_named_by_slug_variant_and_tier() {
     let candidates = candidates(&[("a/m", endpoints)]);
     let prices = |preferences: &Preferences, needs: &Needs| {
         let plan = plan(&candidates, preferences, needs, 7).expect("some are allowed");
-        let price = |it: &Attempt| it.endpoint().pricing.prompt.femtos() / DOLLAR_A_MILLION;
+        let price = |it: &Attempt| pricing(it.endpoint()).prompt.femtos() / DOLLAR_A_MILLION;
         let mut prices: Vec<i128> = plan.attempts().iter().map(price).collect();
         prices.sort_unstable();
         prices
@@ -406,8 +410,8 @@ proptest! {
             prop_assert!(preferences.data_collection == DataCollection::Allow || traits.data_collection == DataCollection::Deny);
             prop_assert!(preferences.quantizations.is_empty() || traits.quantization == Quantization::Fp8);
             prop_assert!(traits.service_tier.is_none());
-            prop_assert!(preferences.max_price.prompt.is_none_or(|most| endpoint.pricing.prompt <= most));
-            prop_assert!(preferences.max_price.completion.is_none_or(|most| endpoint.pricing.completion <= most));
+            prop_assert!(preferences.max_price.prompt.is_none_or(|most| pricing(endpoint).prompt <= most));
+            prop_assert!(preferences.max_price.completion.is_none_or(|most| pricing(endpoint).completion <= most));
             let known = traits.supported_parameters.as_ref().map(|it| it.contains(&"tools".to_owned()));
             prop_assert!(!tools || known != Some(false));
             prop_assert!(!tools || !preferences.require_parameters || known == Some(true));
