@@ -12,6 +12,7 @@ mod prompt;
 mod receipt;
 mod request;
 mod scrub;
+mod search;
 
 use serde_json::{Map, Value};
 use thiserror::Error;

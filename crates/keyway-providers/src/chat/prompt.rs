@@ -175,7 +175,7 @@ mod tests {
             json!([{"type": "text", "text": "see"}, {"type": "image_url", "image_url": {}}]);
         let spoken = json!({"role": "assistant", "content": null, "audio": {"id": "a"}});
         let cases = [
-            (json!({"plugins": [{"id": "web"}]}), "plugins"),
+            (json!({"plugins": [{"id": "file-parser"}]}), "plugins"),
             (json!({"web_search_options": {}}), "web_search_options"),
             (
                 json!({"tools": [{"type": "function"}, {"type": "openrouter:web_search"}]}),

@@ -1,10 +1,11 @@
 //! A chat completion request, as far as the gateway has to understand it. The rest is kept.
 
 use keyway_core::pricing::Uses;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use super::prompt::{self, text_bytes, tokens_bound, tokens_estimate};
+use super::search;
 
 const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
 const CHOICES_MAX: u64 = 128;
@@ -38,14 +39,12 @@ pub struct ChatRequest {
 impl ChatRequest {
     /// Reads a request. Null counts as absent; unknown fields are kept and not looked at.
     pub fn parse(body: Value) -> Result<Self, RequestError> {
-        let Value::Object(body) = body else {
+        let Value::Object(mut body) = body else {
             return Err(RequestError::new("The request's body", "must be a JSON object"));
         };
-        let model = match present(&body, "model") {
-            Some(Value::String(model)) if !model.is_empty() => model.clone(),
-            None => return Err(RequestError::new("model", "is required")),
-            Some(_) => return Err(RequestError::new("model", "must be a model's id, a string")),
-        };
+        let model = model(&body)?;
+        search::refuse(&body, &model)?;
+        prompt_to_messages(&mut body);
         let stream = match present(&body, "stream") {
             None => false,
             Some(Value::Bool(stream)) => *stream,
@@ -107,6 +106,27 @@ impl ChatRequest {
     }
 }
 
+/// The model that is asked for: the first of `models` where `model` names none.
+fn model(body: &Map<String, Value>) -> Result<String, RequestError> {
+    let first = || body.get("models").and_then(|models| models.get(0)).filter(|it| !it.is_null());
+    match present(body, "model").or_else(first) {
+        Some(Value::String(model)) if !model.is_empty() => Ok(model.clone()),
+        None => Err(RequestError::new("model", "is required; GET /api/v1/models lists them all")),
+        Some(_) => Err(RequestError::new("model", "must be a model's id, a string")),
+    }
+}
+
+/// Before there were messages there was a prompt; one is taken for the user's message.
+fn prompt_to_messages(body: &mut Map<String, Value>) {
+    if present(body, "messages").is_none()
+        && let Some(Value::String(prompt)) = present(body, "prompt")
+    {
+        let messages = json!([{"role": "user", "content": prompt}]);
+        body.shift_remove("prompt");
+        body.insert("messages".to_owned(), messages);
+    }
+}
+
 fn present<'a>(body: &'a Map<String, Value>, field: &str) -> Option<&'a Value> {
     body.get(field).filter(|value| !value.is_null())
 }
@@ -161,7 +181,6 @@ fn check_message(number: usize, message: &Value) -> Result<(), RequestError> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
 
     use super::*;
 
@@ -201,6 +220,15 @@ mod tests {
         assert_eq!((nulls.max_tokens, nulls.stream, nulls.choices), (None, false, 1));
         let both = json!({"max_tokens": 10.0, "max_completion_tokens": 7});
         assert_eq!(request(&both).expect("valid").max_tokens, Some(7));
+    }
+
+    #[test]
+    fn a_prompt_is_a_message_and_the_first_of_the_models_the_model() {
+        let body = json!({"models": ["a/b", "c/d"], "prompt": "hi", "temperature": 0});
+        let request = ChatRequest::parse(body).expect("valid");
+        assert_eq!(request.model, "a/b");
+        assert_eq!(request.messages(), [json!({"role": "user", "content": "hi"})]);
+        assert!(!request.body.contains_key("prompt"));
     }
 
     #[test]

@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn mistakes_name_their_field() {
         for (fields, told) in [
-            (json!({"model": null}), "model: is required"),
+            (json!({"model": null}), "model: is required; GET /api/v1/models lists them all"),
             (json!({"tools": {}}), "tools: must be an array of tools"),
             (
                 json!({"tool_choice": "auto"}),
