@@ -6,7 +6,6 @@ from typing import Any
 
 import requests
 
-from conformity import COMPLETIONS
 from exchange import Exchange, exact_json
 from recorder import Recorder
 
@@ -50,9 +49,10 @@ class Administration:
             (
                 _cost(exchange)
                 for exchange in self._recorder.exchanges()
-                if exchange.path == COMPLETIONS
+                if exchange.method == "POST"
                 and exchange.status == 200
-                and exchange.request_headers.get("authorization") == bearer
+                and (headers := exchange.request_headers)
+                and (headers.get("authorization") == bearer or headers.get("x-api-key") == key.string)
             ),
             Decimal(),
         )
@@ -65,5 +65,7 @@ class Administration:
 
 
 def _cost(exchange: Exchange) -> Decimal:
+    """The cost of an answer, wherever its dialect says it."""
     answers = exchange.chunks if exchange.streams else [exchange.json]
-    return sum((Decimal(answer["usage"]["cost"]) for answer in answers if "usage" in answer), Decimal())
+    usages = [(answer.get("response") or answer).get("usage") or {} for answer in answers]
+    return sum((Decimal(usage["cost"]) for usage in usages if "cost" in usage), Decimal())

@@ -10,6 +10,8 @@ from exchange import DONE, Exchange
 ERRORS_ANYWHERE = {400, 401, 403, 404, 405, 409, 413, 422}
 ERRORS_OF_UNKNOWN_ROUTES = {404, 405}
 COMPLETIONS = "/api/v1/chat/completions"
+# Answers and errors are Anthropic's here.
+MESSAGES = "/api/v1/messages"
 
 
 def violations(exchange: Exchange, descriptions: list[Description]) -> list[str]:
@@ -35,6 +37,9 @@ def _problems_of_envelope(exchange: Exchange) -> Iterator[str]:
     if exchange.content_type != "application/json":
         yield f"an error as {exchange.content_type or 'nothing'}, not JSON"
         return
+    if exchange.path.startswith(MESSAGES):
+        yield from _problems_of_anthropics_envelope(exchange.json)
+        return
     error = exchange.json.get("error") if isinstance(exchange.json, dict) else None
     if not isinstance(error, dict):
         yield f"no error envelope: {exchange.json}"
@@ -42,6 +47,14 @@ def _problems_of_envelope(exchange: Exchange) -> Iterator[str]:
         yield f"$.error.code is {error.get('code')!r}, not the status"
     elif not isinstance(error.get("message"), str) or not error["message"]:
         yield f"$.error.message is {error.get('message')!r}"
+
+
+def _problems_of_anthropics_envelope(body: Any) -> Iterator[str]:
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict) or body.get("type") != "error" or "request_id" not in body:
+        yield f"not Anthropic's error envelope: {body}"
+    elif not str(error.get("type", "")).endswith("_error") or not error.get("message"):
+        yield f"$.error says not what it is: {error}"
 
 
 def _problems_by_description(exchange: Exchange, descriptions: list[Description]) -> Iterator[str]:
@@ -64,11 +77,19 @@ def _problems_by_description(exchange: Exchange, descriptions: list[Description]
             yield f"{exchange.content_type} is not one of {sorted(content)} ({description.name} description)"
         elif content and exchange.streams:
             # The descriptions have the schema of an event: its data and, elsewhere, its name.
-            for number, chunk in enumerate(exchange.chunks):
-                for mistake in description.mistakes(operation, exchange.status, exchange.content_type, {"data": chunk}):
+            for number, (chunk, name) in enumerate(zip(exchange.chunks, exchange.names)):
+                if _contradicts_itself(chunk):
+                    continue
+                event = {"data": chunk} | ({"event": name} if name else {})
+                for mistake in description.mistakes(operation, exchange.status, exchange.content_type, event):
                     yield f"event {number}: {mistake}"
         elif content:
             yield from description.mistakes(operation, exchange.status, exchange.content_type, exchange.json)
+
+
+def _contradicts_itself(event: Any) -> bool:
+    """The reference describes the parts of what a model thinks twice, and no part is both. Clients want it."""
+    return isinstance(event, dict) and (event.get("part") or {}).get("type") == "reasoning_text"
 
 
 def _problems_of_completion(exchange: Exchange) -> Iterator[str]:

@@ -12,6 +12,7 @@ from conformity import violations
 from description import Description
 from gateway import Gateway
 from node import Node
+from provider import Provider
 from recorder import Recorder
 
 HERE = Path(__file__).parent
@@ -34,10 +35,18 @@ def contract_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def provider() -> Iterator[Provider]:
+    """The provider behind the gateway, beside the built-in model."""
+    scripted = Provider()
+    yield scripted
+    scripted.close()
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterator[Gateway]:
     if not BINARY.exists():
         pytest.exit(f"{BINARY} is missing: `cargo build`, or let `scripts/test clients` build it", returncode=2)
-    running = Gateway(BINARY, tmp_path_factory.mktemp("gateway"))
+    running = Gateway(BINARY, tmp_path_factory.mktemp("gateway"), provider.config)
     yield running
     assert running.stop() == 0, f"the gateway did not stop cleanly:\n{running.log.read_text()[-4000:]}"
 

@@ -58,6 +58,18 @@ class Exchange:
         return ["\n".join(lines) for lines in data if lines]
 
     @cached_property
+    def names(self) -> list[str | None]:
+        """The name of each event that has data; `None` where it has none."""
+        text = self.body.decode().replace("\r\n", "\n")
+        blocks = [block.split("\n") for block in text.split("\n\n")[:-1]]
+        named = [
+            [line.removeprefix("event:").strip() for line in lines if line.startswith("event:")]
+            for lines in blocks
+            if any(line.startswith("data:") for line in lines)
+        ]
+        return [names[0] if names else None for names in named]
+
+    @cached_property
     def chunks(self) -> list[Any]:
         """The JSON of each event but the last, `[DONE]`."""
         return [exact_json(event) for event in self.events if event != DONE]

@@ -17,15 +17,16 @@ STOP_SECONDS_MAX = 40
 class Gateway:
     """A running gateway, and the management key that it was given at its first start."""
 
-    def __init__(self, binary: Path, home: Path):
+    def __init__(self, binary: Path, home: Path, config: str = ""):
         self.management_key = f"management-{secrets.token_hex(24)}"
         self.log = home / "gateway.log"
+        (home / "keyway.toml").write_text(config)
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("KEYWAY_")}
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [binary, "--listen", "127.0.0.1:0", "--data-dir", home / "data"],
                 cwd=home,
-                env=inherited | {"KEYWAY_BOOTSTRAP_MANAGEMENT_KEY": self.management_key},
+                env=inherited | {"KEYWAY_BOOTSTRAP_MANAGEMENT_KEY": self.management_key, "SCRIPTED_KEY": "scripted"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -79,7 +79,7 @@ class TypeScriptSdk:
 
     def _call(self, method: str, key: str, *arguments: Any) -> Any:
         try:
-            return _snake(self._node.call(self._version, method, self._base_url, key, *arguments))
+            return snake(self._node.call(self._version, method, self._base_url, key, *arguments))
         except Thrown as error:
             raise SdkError(error.type, error.status, error.message) from error
 
@@ -149,12 +149,26 @@ def _camel(value: dict[str, Any]) -> dict[str, Any]:
     return {re.sub(r"_(\w)", lambda found: found[1].upper(), name): one for name, one in value.items()}
 
 
-def _snake(value: Any) -> Any:
+# What is the caller's own data, and has no spelling.
+VERBATIM = {"schema", "parameters"}
+
+
+def camel_all_through(value: Any) -> Any:
+    """The same for what stands inside."""
+    if isinstance(value, list):
+        return [camel_all_through(one) for one in value]
+    if isinstance(value, dict):
+        inside = {name: one if name in VERBATIM else camel_all_through(one) for name, one in value.items()}
+        return _camel(inside)
+    return value
+
+
+def snake(value: Any) -> Any:
     """What an npm SDK returned, in the names of the wire."""
     if isinstance(value, list):
-        return [_snake(one) for one in value]
+        return [snake(one) for one in value]
     if isinstance(value, dict):
         return {
-            re.sub(r"[A-Z]", lambda found: f"_{found[0].lower()}", name): _snake(one) for name, one in value.items()
+            re.sub(r"[A-Z]", lambda found: f"_{found[0].lower()}", name): snake(one) for name, one in value.items()
         }
     return value

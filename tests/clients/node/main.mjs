@@ -3,12 +3,16 @@
 
 import { createInterface } from 'node:readline';
 
+import * as ai from './ai.mjs';
+import * as anthropic from './anthropic.mjs';
 import * as example from './example.mjs';
 import * as openai from './openai.mjs';
 import * as openrouterNewest from './openrouter-newest.mjs';
 import * as openrouter01 from './openrouter-0.1.mjs';
 
 const CLIENTS = {
+  ai,
+  anthropic,
   example,
   openai,
   'openrouter-newest': openrouterNewest,

@@ -16,3 +16,16 @@ export const stream = (door, request) => collected(open(door).chat.completions.c
 export const addedUp = (door, request) => open(door).chat.completions.stream(request).finalChatCompletion();
 
 export const models = (door) => collected(open(door).models.list());
+
+export const respond = (door, request) => open(door).responses.create(request);
+
+export const respondStreaming = (door, request) => collected(open(door).responses.create({ ...request, stream: true }));
+
+// The response at the end of a stream, as the package puts it together.
+export const respondAddedUp = (door, request) => open(door).responses.stream(request).finalResponse();
+
+export const complete = (door, request) => open(door).completions.create(request);
+
+export const completeStreaming = (door, request) => collected(open(door).completions.create({ ...request, stream: true }));
+
+export const embed = (door, request) => open(door).embeddings.create(request);

@@ -32,3 +32,12 @@ export async function models(door) {
   }
   return found;
 }
+
+export const respond = (door, request) => open(door).responses.send({ responsesRequest: request });
+
+export const respondStreaming = (door, request) =>
+  collected(open(door).responses.send({ responsesRequest: { ...request, stream: true } }));
+
+export const embed = (door, request) => open(door).embeddings.generate({ requestBody: request });
+
+export const rerank = (door, request) => open(door).rerank.rerank({ requestBody: request });
