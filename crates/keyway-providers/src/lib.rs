@@ -2,9 +2,12 @@
 //! ([`chat`]), the dialects of clients ([`face`]), one adapter for each of providers, and the built-in
 //! echo model. Nothing here does I/O or reads a clock.
 
+mod anthropic;
 pub mod chat;
+pub mod dialect;
 pub mod echo;
 pub mod face;
+mod gemini;
 pub mod json;
 pub mod openai;
 pub mod sse;

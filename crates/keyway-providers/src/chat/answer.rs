@@ -29,9 +29,14 @@ impl Answer {
             let message = failed.and_then(|_| error_message(body, None));
             return Err(message.map_or_else(|| malformed("has no choices"), AnswerError::Failed));
         }
-        let usage = read.get("usage").and_then(read_usage);
-        let provider_cost = read.get("usage").and_then(read_cost);
-        Ok(Self { body: read, usage, provider_cost })
+        Ok(Self::of(read))
+    }
+
+    /// An answer that a dialect put into this form.
+    pub(crate) fn of(body: Map<String, Value>) -> Self {
+        let usage = body.get("usage").and_then(read_usage);
+        let provider_cost = body.get("usage").and_then(read_cost);
+        Self { body, usage, provider_cost }
     }
 
     /// An answer that was made here.

@@ -42,20 +42,17 @@ pub fn stream_event(data: &str) -> Result<StreamEvent, AnswerError> {
     }
     let body = parse_lenient(data.as_bytes())
         .map_err(|error| AnswerError::Malformed(format!("an event {error}")))?;
-    let Value::Object(mut body) = body else {
+    let Value::Object(body) = body else {
         return Err(AnswerError::Malformed("an event is not an object".to_owned()));
     };
     if let Some(failure) = failure(&body, data) {
         return Ok(failure);
     }
-    let block = body.shift_remove("usage");
-    let usage = block.as_ref().and_then(read_usage);
-    let provider_cost = block.as_ref().and_then(read_cost);
-    Ok(StreamEvent::Chunk(Chunk { body, usage, provider_cost }))
+    Ok(StreamEvent::Chunk(Chunk::of(body)))
 }
 
 /// The failure that an event tells of. Some servers put it into `error`, some make the event the error.
-fn failure(body: &Map<String, Value>, data: &str) -> Option<StreamEvent> {
+pub(crate) fn failure(body: &Map<String, Value>, data: &str) -> Option<StreamEvent> {
     let code = match body.get("error") {
         Some(error) if !error.is_null() => error.get("code"),
         _ if body.get("object").and_then(Value::as_str) == Some("error") => body.get("code"),
@@ -69,6 +66,14 @@ fn failure(body: &Map<String, Value>, data: &str) -> Option<StreamEvent> {
 }
 
 impl Chunk {
+    /// A chunk that a dialect put into this form.
+    pub(crate) fn of(mut body: Map<String, Value>) -> Self {
+        let block = body.shift_remove("usage");
+        let usage = block.as_ref().and_then(read_usage);
+        let provider_cost = block.as_ref().and_then(read_cost);
+        Self { body, usage, provider_cost }
+    }
+
     /// A chunk that was made here.
     pub(crate) fn new(choices: Value, usage: Option<Usage>) -> Self {
         let mut body = Map::new();

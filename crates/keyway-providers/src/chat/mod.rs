@@ -8,21 +8,34 @@
 mod answer;
 mod choice;
 mod chunk;
+mod counted;
+pub(crate) mod part;
 mod prompt;
+mod reasoning;
 mod receipt;
 mod request;
+mod said;
 mod scrub;
 mod search;
+mod tool;
+mod turns;
 
 use serde_json::{Map, Value};
 use thiserror::Error;
 
 pub use answer::Answer;
+pub(crate) use chunk::failure as stream_failure;
 pub use chunk::{Chunk, StreamEvent, error_chunk, length_chunk, stream_event, usage_chunk};
+pub(crate) use counted::Counted;
 pub(crate) use prompt::{text_bytes, text_of};
+pub(crate) use reasoning::{Effort, Reasoning};
 pub use receipt::Receipt;
 pub use request::{ChatRequest, RequestError};
+pub(crate) use said::{Reason, Said, ended, is_of};
 pub use scrub::{error_message, scrub};
+pub(crate) use tool::{Tool, ToolCall, ToolChoice, tool_calls};
+pub(crate) use turns::Turns;
+
 /// What every answer and chunk says about itself, whoever produced it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {

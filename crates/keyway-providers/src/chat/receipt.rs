@@ -32,9 +32,13 @@ pub(super) fn read_usage(block: &Value) -> Option<Usage> {
     let cached = of_prompt("cached_tokens");
     let cached = cached.or_else(|| CACHED.into_iter().find_map(count)).unwrap_or(0);
     let reasoning = of_completion("reasoning_tokens").or_else(|| count("reasoning_tokens"));
+    let written = of_prompt("cache_write_tokens").unwrap_or(0);
+    // Told by our own dialects only: OpenRouter's block does not say how long a write stays.
+    let for_an_hour = of_prompt("cache_write_1h_tokens").unwrap_or(0);
     let usage = Usage {
         cached_tokens: cached,
-        cache_write_tokens: of_prompt("cache_write_tokens").unwrap_or(0),
+        cache_write_tokens: written.saturating_sub(for_an_hour),
+        cache_write_1h_tokens: for_an_hour,
         image_tokens: of_prompt("image_tokens").unwrap_or(0),
         audio_tokens: of_prompt("audio_tokens").unwrap_or(0),
         reasoning_tokens: reasoning.unwrap_or(0),

@@ -71,6 +71,11 @@ impl ChatRequest {
             || self.body.get("include_reasoning") == Some(&Value::Bool(false))
     }
 
+    /// A field as the client said it; null counts as absent.
+    pub(crate) fn field(&self, name: &str) -> Option<&Value> {
+        present(&self.body, name)
+    }
+
     /// The whole request as it came.
     pub(crate) const fn body(&self) -> &Map<String, Value> {
         &self.body

@@ -29,24 +29,29 @@ fn answers_are_rendered_as_recorded() {
 #[test]
 fn streams_are_rendered_as_recorded() {
     for sent in fixtures("streams", "sse") {
-        let mut rendered = String::new();
-        for data in relay(&fs::read(&sent).expect("a fixture")) {
-            if data != sse::DONE {
-                accept_chunk(&serde_json::from_str(&data).expect("JSON"));
-            }
-            rendered.push_str(std::str::from_utf8(&sse::data(&data)).expect("text"));
-        }
-        compare(&sent, &rendered);
+        let mut decoder = Decoder::new(EVENT_BYTES_MAX);
+        decoder.feed(&fs::read(&sent).expect("a fixture"));
+        let events = std::iter::from_fn(|| decoder.next().expect("well-formed events"));
+        compare(&sent, &relayed(events.map(|event| stream_event(&event.data).expect("an event"))));
     }
 }
 
-/// The data of the events that a client gets for a provider's stream.
-fn relay(stream: &[u8]) -> Vec<String> {
-    let mut decoder = Decoder::new(EVENT_BYTES_MAX);
-    decoder.feed(stream);
+/// What a client gets for a provider's stream.
+pub(crate) fn relayed(events: impl Iterator<Item = StreamEvent>) -> String {
+    let mut rendered = String::new();
+    for data in relay(events) {
+        if data != sse::DONE {
+            accept_chunk(&serde_json::from_str(&data).expect("JSON"));
+        }
+        rendered.push_str(std::str::from_utf8(&sse::data(&data)).expect("text"));
+    }
+    rendered
+}
+
+fn relay(sent: impl Iterator<Item = StreamEvent>) -> Vec<String> {
     let (mut events, mut usage) = (Vec::new(), Usage::default());
-    while let Some(event) = decoder.next().expect("well-formed events") {
-        match stream_event(&event.data).expect("an event") {
+    for event in sent {
+        match event {
             StreamEvent::Chunk(chunk) => {
                 usage = chunk.usage().unwrap_or(usage);
                 if chunk.carries_choices() {
@@ -58,15 +63,16 @@ fn relay(stream: &[u8]) -> Vec<String> {
                 events.push(error_chunk(&envelope(), code, &message, "provider_unavailable"));
                 return events;
             }
-            StreamEvent::Done => events.push(usage_chunk(&envelope(), &receipt(usage))),
+            StreamEvent::Done => break,
         }
     }
+    events.push(usage_chunk(&envelope(), &receipt(usage)));
     events.push(sse::DONE.to_owned());
     events
 }
 
 /// What providers sent, one file each.
-fn fixtures(folder: &str, extension: &str) -> Vec<PathBuf> {
+pub(crate) fn fixtures(folder: &str, extension: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(folder);
     let entries = fs::read_dir(folder).expect("the fixtures");
     let files = entries.map(|entry| entry.expect("a fixture").path());
@@ -83,7 +89,7 @@ fn is_rendered(file: &Path) -> bool {
         .is_some_and(|stem| Path::new(stem).extension().is_some_and(|it| it == "rendered"))
 }
 
-fn compare(sent: &Path, rendered: &str) {
+pub(crate) fn compare(sent: &Path, rendered: &str) {
     let extension = sent.extension().and_then(|it| it.to_str()).expect("an extension");
     let recorded = sent.with_extension(format!("rendered.{extension}"));
     if std::env::var("KEYWAY_FIXTURES").is_ok_and(|it| it == "write") {

@@ -1,6 +1,7 @@
-//! The OpenAI-compatible dialect from outside: what providers are known to send, and what clients are
+//! The dialects from outside: what providers are known to send, and what clients are
 //! known to accept.
 
+mod adapters;
 mod clients;
 mod golden;
 mod nulls;

@@ -12,13 +12,14 @@ use keyway_core::key::Terms;
 use keyway_core::money::Nanos;
 use keyway_core::rate::{Figure, RateLimits};
 use keyway_core::secret::{KeyPrefix, KeySecret};
+use keyway_providers::dialect::Dialect;
 
 use super::mistake::{Place, Report};
 use super::rules::base_url;
 use super::traits::traits;
 use super::view::View;
 use super::{
-    Config, Dialect, Durability, KeysConfig, ProviderConfig, SHUTDOWN_GRACE_DEFAULT, ServerConfig,
+    Config, Durability, KeysConfig, ProviderConfig, SHUTDOWN_GRACE_DEFAULT, ServerConfig,
     StoreConfig, pricing, rules, secret,
 };
 

@@ -29,6 +29,7 @@ use keyway_core::catalogue::Model;
 use keyway_core::key::Terms;
 use keyway_core::rate::RateLimits;
 use keyway_core::secret::{KeyPrefix, KeySecret};
+use keyway_providers::dialect::Dialect;
 use toml::de::DeTable;
 
 pub use self::mistake::{ConfigErrors, Mistake};
@@ -106,27 +107,11 @@ pub struct ProviderConfig {
     pub trust_provider_cost: bool,
 }
 
-/// The API that a provider speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// OpenAI's chat completions.
-    OpenAi,
-}
-
 impl Durability {
     fn parse(word: &str) -> Option<Self> {
         match word {
             "flush" => Some(Self::Flush),
             "process" => Some(Self::Process),
-            _ => None,
-        }
-    }
-}
-
-impl Dialect {
-    fn parse(word: &str) -> Option<Self> {
-        match word {
-            "openai" => Some(Self::OpenAi),
             _ => None,
         }
     }

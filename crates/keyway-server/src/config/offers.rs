@@ -24,7 +24,7 @@ pub(super) static PROVIDER: Section = Section {
         },
         Field {
             name: "dialect",
-            doc: "The API that it speaks.",
+            doc: "The API that it speaks: OpenAI's chat completions, Anthropic's Messages or Google's generateContent.",
             presence: Presence::Required,
             kind: Kind::Choice(DIALECTS),
         },

@@ -4,6 +4,7 @@ use http::StatusCode;
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::routing::{Attempt, Plan};
 use keyway_providers::chat::ChatRequest;
+use keyway_providers::dialect::Target;
 use serde_json::{Value, json};
 
 use super::upstream::{Failure, Reply, Upstream};
@@ -28,7 +29,11 @@ pub(super) async fn dispatch<'a>(
     for attempt in plan.attempts() {
         let endpoint = attempt.endpoint();
         let Some(upstream) = app.upstreams.get(&endpoint.provider) else { continue };
-        match upstream.send(request, endpoint, None).await {
+        let target = Target {
+            model: &endpoint.upstream_model,
+            completion_tokens_max: attempt.max_completion_tokens(),
+        };
+        match upstream.send(request, &target, None).await {
             Ok(reply) => return Ok(Dispatched { attempt, upstream, reply }),
             Err(failure) => failures.push((&upstream.name, failure)),
         }

@@ -7,6 +7,7 @@ mod bad_input;
 mod budget;
 mod command_line;
 mod completions;
+mod dialects;
 mod disk;
 mod dry_run;
 mod faces;

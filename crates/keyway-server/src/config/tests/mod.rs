@@ -14,7 +14,8 @@ use keyway_core::rate::{Figure, RateLimits};
 use keyway_core::secret::KeySecret;
 
 use super::description::{self, Kind, Presence};
-use super::{Config, ConfigErrors, Dialect, Durability, schema};
+use super::{Config, ConfigErrors, Durability, schema};
+use keyway_providers::dialect::Dialect;
 
 /// Uses every field.
 const WHOLE: &str = r#"

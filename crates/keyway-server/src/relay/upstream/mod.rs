@@ -1,20 +1,21 @@
 //! Where a request is sent: a provider over HTTP, or the built-in model.
 
+mod authorize;
 mod echo;
-mod openai;
+mod http;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use http::StatusCode;
-use keyway_core::catalogue::Endpoint;
+use ::http::StatusCode;
 use keyway_core::secret::KeySecret;
 use keyway_providers::chat::{Answer, ChatRequest, Chunk, StreamEvent};
+use keyway_providers::dialect::Target;
 
 use self::echo::EchoStream;
-use self::openai::{OpenAi, OpenAiStream};
+use self::http::{HttpProvider, HttpStream};
 use super::catalogue::BUILT_IN_PROVIDER;
-use crate::config::{Config, Dialect};
+use crate::config::Config;
 use crate::egress::Egress;
 
 /// How long a provider may take for a whole answer, or for the head of a streamed one.
@@ -29,13 +30,13 @@ pub struct Upstream {
     pub abort_stops_billing: bool,
     /// Whether what it says that an answer costs is charged, where it says so.
     pub trust_provider_cost: bool,
-    dialect: Connection,
+    connection: Connection,
 }
 
 #[derive(Debug)]
 enum Connection {
     Echo,
-    OpenAi(Box<OpenAi>),
+    Http(Box<HttpProvider>),
 }
 
 /// What a provider said.
@@ -50,7 +51,7 @@ pub(super) enum Reply {
 #[derive(Debug)]
 pub(super) enum ChunkStream {
     Echo(EchoStream),
-    OpenAi(Box<OpenAiStream>),
+    Http(Box<HttpStream>),
 }
 
 /// A provider's failure.
@@ -80,14 +81,12 @@ fn timed_out() -> Failure {
 pub fn connect(config: &Config) -> HashMap<String, Upstream> {
     let egress = Egress::new();
     let configured = config.providers.iter().map(|provider| {
-        let dialect = match provider.dialect {
-            Dialect::OpenAi => Connection::OpenAi(Box::new(OpenAi::new(provider, egress.clone()))),
-        };
+        let connection = Connection::Http(Box::new(HttpProvider::new(provider, egress.clone())));
         let upstream = Upstream {
             name: provider.name.clone(),
             abort_stops_billing: provider.abort_stops_billing,
             trust_provider_cost: provider.trust_provider_cost,
-            dialect,
+            connection,
         };
         (provider.slug.clone(), upstream)
     });
@@ -95,7 +94,7 @@ pub fn connect(config: &Config) -> HashMap<String, Upstream> {
         name: "Keyway".to_owned(),
         abort_stops_billing: true,
         trust_provider_cost: false,
-        dialect: Connection::Echo,
+        connection: Connection::Echo,
     };
     configured.chain([(BUILT_IN_PROVIDER.to_owned(), built_in)]).collect()
 }
@@ -107,23 +106,20 @@ impl Upstream {
     pub(super) async fn send(
         &self,
         request: &ChatRequest,
-        endpoint: &Endpoint,
+        target: &Target<'_>,
         credential: Option<&KeySecret>,
     ) -> Result<Reply, Failure> {
         if !request.stream {
-            return match &self.dialect {
+            return match &self.connection {
                 Connection::Echo => echo::answer(request).await,
-                Connection::OpenAi(provider) => {
-                    provider.answer(request, endpoint, credential).await
-                }
+                Connection::Http(provider) => provider.answer(request, target, credential).await,
             }
             .map(Reply::Whole);
         }
-        let mut stream = match &self.dialect {
+        let mut stream = match &self.connection {
             Connection::Echo => ChunkStream::Echo(EchoStream::open(request)?),
-            Connection::OpenAi(provider) => {
-                let stream = provider.stream(request, endpoint, credential).await?;
-                ChunkStream::OpenAi(Box::new(stream))
+            Connection::Http(provider) => {
+                ChunkStream::Http(Box::new(provider.stream(request, target, credential).await?))
             }
         };
         match stream.next().await? {
@@ -142,7 +138,7 @@ impl ChunkStream {
     pub(super) async fn next(&mut self) -> Result<Option<StreamEvent>, Failure> {
         match self {
             Self::Echo(stream) => stream.next().await,
-            Self::OpenAi(stream) => stream.next().await,
+            Self::Http(stream) => stream.next().await,
         }
     }
 }

@@ -1,19 +1,17 @@
-//! A provider that speaks OpenAI's API, over HTTP.
+//! A provider over HTTP: sends what its dialect says, reads what it says of the answer.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, header};
+use http::header::{self, HeaderName};
+use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use keyway_core::catalogue::Endpoint;
 use keyway_core::secret::KeySecret;
 use keyway_providers::chat::{self, Answer, ChatRequest, StreamEvent};
-use keyway_providers::openai;
-use keyway_providers::sse::Decoder;
-use zeroize::Zeroizing;
+use keyway_providers::dialect::{Dialect, Reader, Target};
 
-use super::{ANSWER_TIMEOUT, Failure, timed_out};
+use super::{ANSWER_TIMEOUT, Failure, authorize, timed_out};
 use crate::config::ProviderConfig;
 use crate::egress::{Egress, EgressError};
 
@@ -21,29 +19,30 @@ use crate::egress::{Egress, EgressError};
 const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 const ERROR_BYTES_MAX: usize = 64 * 1024;
-const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 #[derive(Debug)]
-pub(super) struct OpenAi {
-    url: String,
+pub(super) struct HttpProvider {
+    dialect: Dialect,
+    base_url: String,
     /// The operator's, for requests that bring no credential of their own.
     api_key: Option<KeySecret>,
     egress: Egress,
 }
 
 #[derive(Debug)]
-pub(in crate::relay) struct OpenAiStream {
+pub(in crate::relay) struct HttpStream {
     body: Incoming,
-    decoder: Decoder,
+    reader: Reader,
     ended: bool,
     /// What must not be passed on, whatever the provider repeats.
     api_key: Option<KeySecret>,
 }
 
-impl OpenAi {
+impl HttpProvider {
     pub(super) fn new(provider: &ProviderConfig, egress: Egress) -> Self {
         Self {
-            url: format!("{}/chat/completions", provider.base_url),
+            dialect: provider.dialect,
+            base_url: provider.base_url.clone(),
             api_key: provider.api_key.clone(),
             egress,
         }
@@ -52,66 +51,89 @@ impl OpenAi {
     pub(super) async fn answer(
         &self,
         request: &ChatRequest,
-        endpoint: &Endpoint,
+        target: &Target<'_>,
         credential: Option<&KeySecret>,
     ) -> Result<Answer, Failure> {
         let key = credential.or(self.api_key.as_ref());
         let answered = async {
-            let response = self.send(request, endpoint, key).await?;
+            let response = self.send(request, target, key).await?;
             read(response.into_body(), ANSWER_BYTES_MAX).await
         };
         let body =
             tokio::time::timeout(ANSWER_TIMEOUT, answered).await.map_err(|_| timed_out())??;
-        Answer::parse(&body).map_err(|error| said(&error.to_string(), key))
+        let answer = self.dialect.answer(&body);
+        answer.map_err(|error| said(&error.to_string(), key))
     }
 
     pub(super) async fn stream(
         &self,
         request: &ChatRequest,
-        endpoint: &Endpoint,
+        target: &Target<'_>,
         credential: Option<&KeySecret>,
-    ) -> Result<OpenAiStream, Failure> {
+    ) -> Result<HttpStream, Failure> {
         let key = credential.or(self.api_key.as_ref());
-        let sent = tokio::time::timeout(ANSWER_TIMEOUT, self.send(request, endpoint, key)).await;
+        let sent = tokio::time::timeout(ANSWER_TIMEOUT, self.send(request, target, key)).await;
         let response = sent.map_err(|_| timed_out())??;
-        let content_type = response.headers().get(header::CONTENT_TYPE);
-        let streams =
-            content_type.is_some_and(|it| it.as_bytes().starts_with(b"text/event-stream"));
-        if !streams {
+        if !is_of_type(&response, self.dialect.stream_type()) {
             return Err(Failure::new("The provider answered with something else than a stream"));
         }
-        let decoder = Decoder::new(EVENT_BYTES_MAX);
-        let api_key = key.cloned();
-        Ok(OpenAiStream { body: response.into_body(), decoder, ended: false, api_key })
+        let (reader, api_key) = (self.dialect.reader(), key.cloned());
+        Ok(HttpStream { body: response.into_body(), reader, ended: false, api_key })
     }
 
     async fn send(
         &self,
         request: &ChatRequest,
-        endpoint: &Endpoint,
+        target: &Target<'_>,
         key: Option<&KeySecret>,
     ) -> Result<Response<Incoming>, Failure> {
-        let body = openai::request_body(request, &endpoint.upstream_model);
-        let mut call = Request::post(&self.url)
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::ACCEPT, "application/json, text/event-stream");
-        if let Some(key) = key {
-            call = call.header(header::AUTHORIZATION, bearer(key)?);
-        }
-        let call = call
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|error| Failure::new(format!("The request could not be built: {error}")))?;
-        let response = self.egress.send(call).await.map_err(|error| match error {
+        let response = self.egress.send(self.call(request, target, key)?).await;
+        let response = response.map_err(|error| match error {
             EgressError::Connect(_) => Failure::new("The provider cannot be reached"),
             EgressError::Broken(_) => Failure::new("The provider broke the connection"),
         })?;
+        // Nothing encoded is asked for, so that no answer bursts where it is decoded.
+        if is_encoded(response.headers()) {
+            return Err(Failure::new(
+                "The provider's answer is compressed, which was not asked for",
+            ));
+        }
         if response.status().is_success() {
             Ok(response)
         } else {
             Err(failure(response, key).await)
         }
     }
+
+    fn call(
+        &self,
+        request: &ChatRequest,
+        target: &Target<'_>,
+        key: Option<&KeySecret>,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
+        let body = self.dialect.body(request, target).map_err(|error| Failure {
+            status: Some(StatusCode::BAD_REQUEST),
+            ..Failure::new(error.to_string())
+        })?;
+        let mut call =
+            Request::post(format!("{}{}", self.base_url, self.dialect.path(request, target)))
+                .body(Full::new(Bytes::from(body)))
+                .map_err(|error| {
+                    Failure::new(format!("The request could not be built: {error}"))
+                })?;
+        let headers = call.headers_mut();
+        headers.extend(authorize::headers(self.dialect, key)?);
+        for (name, value) in CONTENT_HEADERS {
+            headers.insert(name, http::HeaderValue::from_static(value));
+        }
+        Ok(call)
+    }
 }
+
+const CONTENT_HEADERS: [(HeaderName, &str); 2] = [
+    (header::CONTENT_TYPE, "application/json"),
+    (header::ACCEPT, "application/json, text/event-stream"),
+];
 
 async fn failure(response: Response<Incoming>, key: Option<&KeySecret>) -> Failure {
     let status = response.status();
@@ -127,39 +149,35 @@ async fn failure(response: Response<Incoming>, key: Option<&KeySecret>) -> Failu
         retry_after_seconds,
     }
 }
-
-/// What presents `key`. One that came with a request may be no header's value.
-fn bearer(key: &KeySecret) -> Result<HeaderValue, Failure> {
-    let text = Zeroizing::new(format!("Bearer {}", key.expose()));
-    let mut value = HeaderValue::from_str(&text)
-        .map_err(|_| Failure::new("The provider's key has characters that no header takes"))?;
-    value.set_sensitive(true);
-    Ok(value)
+fn is_of_type(response: &Response<Incoming>, expected: &str) -> bool {
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    content_type.is_some_and(|it| it.as_bytes().starts_with(expected.as_bytes()))
 }
 
-impl OpenAiStream {
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
+    encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+}
+
+impl HttpStream {
     pub(super) async fn next(&mut self) -> Result<Option<StreamEvent>, Failure> {
         loop {
-            let event = self.decoder.next().map_err(|error| Failure::new(error.to_string()))?;
-            if let Some(event) = event {
-                let secret = self.api_key.as_ref();
-                return match chat::stream_event(&event.data) {
-                    Ok(StreamEvent::Error { code, message }) => {
-                        let message = said(&message, secret).message;
-                        Ok(Some(StreamEvent::Error { code, message }))
-                    }
-                    Ok(event) => Ok(Some(event)),
-                    Err(error) => Err(said(&error.to_string(), secret)),
-                };
-            }
-            if self.ended {
-                return Ok(None);
+            let secret = self.api_key.as_ref();
+            match self.reader.next() {
+                Ok(Some(StreamEvent::Error { code, message })) => {
+                    let message = said(&message, secret).message;
+                    return Ok(Some(StreamEvent::Error { code, message }));
+                }
+                Ok(Some(event)) => return Ok(Some(event)),
+                Ok(None) if self.ended => return Ok(None),
+                Ok(None) => {}
+                Err(error) => return Err(said(&error.to_string(), secret)),
             }
             let frame = tokio::time::timeout(IDLE_TIMEOUT, self.body.frame()).await;
             match frame.map_err(|_| timed_out())? {
                 Some(Ok(frame)) => {
                     if let Some(bytes) = frame.data_ref() {
-                        self.decoder.feed(bytes);
+                        self.reader.feed(bytes);
                     }
                 }
                 Some(Err(_)) => return Err(Failure::new("The provider broke the connection")),

@@ -1,0 +1,14 @@
+//! Anthropic's dialect: the Messages API.
+
+mod answer;
+mod content;
+mod request;
+mod stream;
+mod thinking;
+
+pub(crate) use answer::answer;
+pub(crate) use request::request_body;
+pub(crate) use stream::Events;
+
+/// What `reasoning_details` of this provider are marked with: they are given back to none but it.
+const FORMAT: &str = "anthropic-claude-v1";

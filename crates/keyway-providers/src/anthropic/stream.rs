@@ -1,0 +1,156 @@
+//! A streamed answer of Anthropic's, event by event.
+
+use serde_json::Value;
+
+use super::answer::{counted, reason, redacted, thought};
+use crate::chat::{AnswerError, Counted, Said, StreamEvent, error_message};
+use crate::json::parse_lenient;
+
+/// What has to be known of earlier events. One block is open at a time, so that it does not grow.
+#[derive(Debug, Default)]
+pub(crate) struct Events {
+    /// Who speaks was said.
+    begun: bool,
+    calls: u64,
+    /// The call whose arguments come, and whether any came.
+    open_call: Option<(u64, bool)>,
+    /// Of the beginning: what the end does not say again.
+    usage: Usage,
+}
+
+/// The counts as they were said last.
+#[derive(Debug, Default)]
+struct Usage(serde_json::Map<String, Value>);
+
+impl Usage {
+    fn learn(&mut self, event: Option<&Value>) {
+        let said = event.and_then(Value::as_object).into_iter().flatten();
+        let counts = said.filter(|(_, value)| !value.is_null());
+        for (field, value) in counts.filter(|(field, _)| COUNTS.contains(&field.as_str())) {
+            self.0.insert(field.clone(), value.clone());
+        }
+    }
+
+    fn counted(&self) -> Option<Counted> {
+        counted(&Value::Object(self.0.clone()))
+    }
+}
+
+/// Fields of `usage` that are kept from one event to the next.
+const COUNTS: [&str; 6] = [
+    "input_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
+    "cache_creation",
+    "output_tokens",
+    "output_tokens_details",
+];
+
+impl Events {
+    /// Reads the data of one event; `None` where there is nothing to pass on.
+    pub(crate) fn read(&mut self, data: &str) -> Result<Option<StreamEvent>, AnswerError> {
+        let event = parse_lenient(data.as_bytes())
+            .map_err(|error| AnswerError::Malformed(format!("an event {error}")))?;
+        let Some(kind) = event.get("type").and_then(Value::as_str) else {
+            return Err(AnswerError::Malformed("an event has no type".to_owned()));
+        };
+        Ok(match kind {
+            "message_start" => {
+                self.usage.learn(event.get("message").and_then(|message| message.get("usage")));
+                None
+            }
+            "content_block_start" => self.block(&event),
+            "content_block_delta" => self.delta(&event),
+            "content_block_stop" => self.close_call(),
+            "message_delta" => self.end(&event),
+            "message_stop" => Some(StreamEvent::Done),
+            "error" => Some(failure(&event, data)),
+            // A ping, or something new, which clients are told to ignore.
+            _ => None,
+        })
+    }
+
+    fn block(&mut self, event: &Value) -> Option<StreamEvent> {
+        let (block, index) = (event.get("content_block")?, index(event));
+        let field = |name: &str| block.get(name).and_then(Value::as_str).unwrap_or_default();
+        let mut said = Said::default();
+        match field("type") {
+            "text" => said.text(Some(field("text")).filter(|text| !text.is_empty())?),
+            "thinking" if field("thinking").is_empty() => return None,
+            "thinking" => said.think(field("thinking"), thought(block, index)),
+            "redacted_thinking" => said.detail(redacted(block, index)),
+            "tool_use" => {
+                said.call(self.calls, field("id"), field("name"), "");
+                self.open_call = Some((self.calls, false));
+                self.calls += 1;
+            }
+            _ => return None,
+        }
+        Some(self.say(said))
+    }
+
+    fn delta(&mut self, event: &Value) -> Option<StreamEvent> {
+        let (delta, index) = (event.get("delta")?, index(event));
+        let field = |name: &str| delta.get(name).and_then(Value::as_str).unwrap_or_default();
+        let mut said = Said::default();
+        match field("type") {
+            "text_delta" => said.text(field("text")),
+            "thinking_delta" => said.think(field("thinking"), thought(delta, index)),
+            "signature_delta" => said.detail(thought(delta, index)),
+            "input_json_delta" => {
+                let piece = Some(field("partial_json")).filter(|piece| !piece.is_empty())?;
+                let (call, any) = self.open_call.as_mut()?;
+                *any = true;
+                said.arguments(*call, piece);
+            }
+            _ => return None,
+        }
+        Some(self.say(said))
+    }
+
+    /// A call without arguments gets an empty object: no JSON at all cannot be read.
+    fn close_call(&mut self) -> Option<StreamEvent> {
+        let (call, any) = self.open_call.take()?;
+        let mut said = Said::default();
+        said.arguments(call, "{}");
+        (!any).then(|| self.say(said))
+    }
+
+    /// The end, with what was counted. Before it `usage` counts one token, or a few.
+    fn end(&mut self, event: &Value) -> Option<StreamEvent> {
+        self.usage.learn(event.get("usage"));
+        let native = event.get("delta")?.get("stop_reason")?.as_str()?;
+        let first = !std::mem::replace(&mut self.begun, true);
+        Some(Said::default().into_chunk(first, Some(&reason(native)), self.usage.counted()))
+    }
+
+    fn say(&mut self, said: Said) -> StreamEvent {
+        let first = !std::mem::replace(&mut self.begun, true);
+        said.into_chunk(first, None, None)
+    }
+}
+
+fn index(event: &Value) -> u64 {
+    event.get("index").and_then(Value::as_u64).unwrap_or(0)
+}
+
+fn failure(event: &Value, data: &str) -> StreamEvent {
+    let kind = event.get("error").and_then(|error| error.get("type")?.as_str());
+    let code = kind.and_then(|kind| {
+        Some(match kind {
+            "invalid_request_error" => 400,
+            "authentication_error" => 401,
+            "billing_error" => 402,
+            "permission_error" => 403,
+            "not_found_error" => 404,
+            "request_too_large" => 413,
+            "rate_limit_error" => 429,
+            "overloaded_error" => 503,
+            "timeout_error" => 504,
+            _ => return None,
+        })
+    });
+    let message = error_message(data.as_bytes(), None);
+    let message = message.unwrap_or_else(|| "The provider broke off its answer".to_owned());
+    StreamEvent::Error { code, message }
+}

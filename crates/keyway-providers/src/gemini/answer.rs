@@ -1,0 +1,138 @@
+//! What Gemini says. A whole answer and an event of a streamed one have the same form.
+
+use serde_json::{Value, json};
+
+use super::FORMAT;
+use crate::chat::{Answer, AnswerError, Counted, Reason, Said, ended, error_message};
+use crate::json::parse_lenient;
+
+/// Reads a whole answer.
+pub(crate) fn answer(body: &[u8]) -> Result<Answer, AnswerError> {
+    let malformed = |why: &str| AnswerError::Malformed(why.to_owned());
+    let read = parse_lenient(body).map_err(|error| malformed(&error.to_string()))?;
+    let (mut said, mut calls) = (Said::default(), 0);
+    take(&read, &mut calls, &mut said);
+    let reason = reason(&read, calls > 0);
+    if reason.is_none() && candidate(&read).is_none() {
+        let failed = read.get("error").and_then(|_| error_message(body, None));
+        return Err(failed.map_or_else(|| malformed("has no candidates"), AnswerError::Failed));
+    }
+    Ok(said.into_answer(reason.as_ref(), counted(&read)))
+}
+
+/// The first candidate: more are never asked for.
+fn candidate(response: &Value) -> Option<&Value> {
+    response.get("candidates")?.as_array()?.first()
+}
+
+/// Adds what a response says to `said`; `calls` counts the calls of the whole answer.
+pub(super) fn take(response: &Value, calls: &mut u64, said: &mut Said) {
+    let content = candidate(response).and_then(|candidate| candidate.get("content"));
+    let parts = content.and_then(|content| content.get("parts")?.as_array());
+    for part in parts.into_iter().flatten() {
+        take_part(part, response, calls, said);
+    }
+}
+
+fn take_part(part: &Value, response: &Value, calls: &mut u64, said: &mut Said) {
+    let text = part.get("text").and_then(Value::as_str);
+    let mut signed = None;
+    if let Some(call) = part.get("functionCall") {
+        let id = call_id(call, response, *calls);
+        let name = call.get("name").and_then(Value::as_str).unwrap_or_default();
+        let arguments = call.get("args").filter(|it| it.is_object());
+        let arguments = arguments.map_or_else(|| "{}".to_owned(), Value::to_string);
+        said.call(*calls, &id, name, &arguments);
+        *calls += 1;
+        signed = Some(id);
+    } else if part.get("thought") == Some(&Value::Bool(true)) {
+        let text = text.unwrap_or_default();
+        let detail = json!({"type": "reasoning.text", "text": text, "format": FORMAT, "index": 0});
+        said.think(text, detail);
+    } else if let Some(text) = text {
+        said.text(text);
+    } else if let Some(url) = data_url(part) {
+        said.image(&url);
+    }
+    if let Some(signature) = part.get("thoughtSignature").and_then(Value::as_str) {
+        said.detail(signature_of(signature, signed));
+    }
+}
+
+/// A signature, so that it can be given back; under a call it has the call's id.
+fn signature_of(signature: &str, call: Option<String>) -> Value {
+    let mut detail =
+        json!({"type": "reasoning.encrypted", "data": signature, "format": FORMAT, "index": 0});
+    if let Some(id) = call {
+        detail["id"] = id.into();
+    }
+    detail
+}
+
+/// Gemini often has none; then the answer's own id makes one that no other answer has.
+fn call_id(call: &Value, response: &Value, number: u64) -> String {
+    let given = call.get("id").and_then(Value::as_str);
+    let of = response.get("responseId").and_then(Value::as_str).unwrap_or("call");
+    given.map_or_else(|| format!("{of}_{number}"), str::to_owned)
+}
+
+fn data_url(part: &Value) -> Option<String> {
+    let data = part.get("inlineData")?;
+    let (media_type, base64) = (data.get("mimeType")?.as_str()?, data.get("data")?.as_str()?);
+    Some(format!("data:{media_type};base64,{base64}"))
+}
+
+/// Why the answer ended, where this response says so. Google ends an answer that calls tools like any
+/// other, and refuses a prompt without any answer.
+pub(super) fn reason(response: &Value, calls: bool) -> Option<Reason<'_>> {
+    let finished = candidate(response).and_then(|it| it.get("finishReason")?.as_str());
+    if let Some(native) = finished {
+        return Some(ended(
+            if native == "STOP" && calls { "tool_calls" } else { word(native) },
+            native,
+        ));
+    }
+    let blocked = response.get("promptFeedback")?.get("blockReason")?.as_str()?;
+    Some(ended("content_filter", blocked))
+}
+
+fn word(native: &str) -> &'static str {
+    match native {
+        "MAX_TOKENS" => "length",
+        "SAFETY"
+        | "RECITATION"
+        | "LANGUAGE"
+        | "BLOCKLIST"
+        | "PROHIBITED_CONTENT"
+        | "SPII"
+        | "IMAGE_SAFETY"
+        | "IMAGE_PROHIBITED_CONTENT"
+        | "IMAGE_RECITATION" => "content_filter",
+        "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL" | "TOO_MANY_TOOL_CALLS" => "error",
+        _ => "stop",
+    }
+}
+
+/// Thoughts are billed as output, and counted apart from it.
+pub(super) fn counted(response: &Value) -> Option<Counted> {
+    let usage = response.get("usageMetadata")?;
+    let said = |field: &str| usage.get(field).and_then(Value::as_u64);
+    let count = |field: &str| said(field).unwrap_or(0);
+    let of = |details: &str, kind: &str| {
+        let details = usage.get(details).and_then(Value::as_array).into_iter().flatten();
+        let counts = details.filter(|it| it.get("modality").and_then(Value::as_str) == Some(kind));
+        counts.filter_map(|it| it.get("tokenCount")?.as_u64()).fold(0, u64::saturating_add)
+    };
+    let reasoning = count("thoughtsTokenCount");
+    Some(Counted {
+        prompt: said("promptTokenCount")?.saturating_add(count("toolUsePromptTokenCount")),
+        cached: count("cachedContentTokenCount"),
+        completion: count("candidatesTokenCount").saturating_add(reasoning),
+        reasoning,
+        images: of("promptTokensDetails", "IMAGE"),
+        audio: of("promptTokensDetails", "AUDIO"),
+        images_out: of("candidatesTokensDetails", "IMAGE"),
+        audio_out: of("candidatesTokensDetails", "AUDIO"),
+        ..Counted::default()
+    })
+}

@@ -1,0 +1,117 @@
+//! Each dialect but OpenAI's: what is sent for a request, and what becomes of what is answered, beside
+//! files. To take changes over: `KEYWAY_FIXTURES=write cargo test -p keyway-providers`.
+
+use std::fs;
+
+use keyway_providers::chat::{ChatRequest, StreamEvent};
+use keyway_providers::dialect::{Dialect, Reader, Target};
+use keyway_providers::json;
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::golden::{compare, fixtures, relayed};
+use super::{clients, envelope, receipt};
+
+const OTHERS: [(&str, Dialect, &str); 2] =
+    [("anthropic", Dialect::Anthropic, "sse"), ("gemini", Dialect::Gemini, "sse")];
+
+#[test]
+fn requests_are_sent_as_recorded() {
+    for (name, dialect, _) in OTHERS {
+        for file in fixtures(&format!("{name}/requests"), "json") {
+            let body = json::parse(&fs::read(&file).expect("a fixture")).expect("JSON");
+            let upstream = body["model"].as_str().expect("a model").rsplit('/').next();
+            let upstream = upstream.expect("a slug").replace('.', "-");
+            let request = ChatRequest::parse(body).expect("a request");
+            let target = Target { model: &upstream, completion_tokens_max: 10_000 };
+            let sent = dialect.body(&request, &target).expect("a body");
+            let sent: Value = serde_json::from_slice(&sent).expect("JSON");
+            compare(&file, &format!("{sent:#}\n"));
+        }
+    }
+}
+
+#[test]
+fn answers_are_rendered_as_recorded() {
+    for (name, dialect, _) in OTHERS {
+        for file in fixtures(&format!("{name}/answers"), "json") {
+            let answer = dialect.answer(&fs::read(&file).expect("a fixture")).expect("an answer");
+            let usage = answer.usage().expect("a count");
+            let rendered = answer.render(&envelope(), &receipt(usage));
+            let rendered: Value = serde_json::from_slice(&rendered).expect("JSON");
+            clients::accept_answer(&rendered);
+            compare(&file, &format!("{rendered:#}\n"));
+        }
+    }
+}
+
+#[test]
+fn streams_are_rendered_as_recorded() {
+    for (name, dialect, extension) in OTHERS {
+        for file in fixtures(&format!("{name}/streams"), extension) {
+            let mut reader = dialect.reader();
+            reader.feed(&fs::read(&file).expect("a fixture"));
+            let events = std::iter::from_fn(|| reader.next().expect("well-formed events"));
+            compare(&file, &relayed(events));
+        }
+    }
+}
+
+/// What a reader makes of bytes: its events, and what ended it.
+fn read(mut reader: Reader, pieces: &[&[u8]]) -> (Vec<StreamEvent>, Option<String>) {
+    let mut events = Vec::new();
+    for piece in pieces {
+        reader.feed(piece);
+        loop {
+            match reader.next() {
+                Ok(Some(event)) => events.push(event),
+                Ok(None) => break,
+                Err(error) => return (events, Some(error.to_string())),
+            }
+        }
+    }
+    (events, None)
+}
+
+/// A recorded stream, with some of its bytes overwritten.
+fn stream() -> impl Strategy<Value = (Dialect, Vec<u8>)> {
+    let recorded: Vec<(Dialect, Vec<u8>)> = OTHERS
+        .iter()
+        .flat_map(|(name, dialect, extension)| {
+            let files = fixtures(&format!("{name}/streams"), extension);
+            files.into_iter().map(|file| (*dialect, fs::read(file).expect("a fixture")))
+        })
+        .collect();
+    let noise = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4);
+    (prop::sample::select(recorded), noise).prop_map(|((dialect, mut bytes), noise)| {
+        for (at, byte) in noise {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        (dialect, bytes)
+    })
+}
+
+proptest! {
+    #[test]
+    fn however_a_stream_is_cut_its_events_are_the_same(
+        (dialect, bytes) in stream(),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+    ) {
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+        cuts.sort_unstable();
+        let ends = cuts.iter().copied().chain([bytes.len()]);
+        let starts = [0].into_iter().chain(cuts.iter().copied());
+        let pieces: Vec<&[u8]> = starts.zip(ends).map(|(from, to)| &bytes[from..to]).collect();
+        prop_assert_eq!(read(dialect.reader(), &pieces), read(dialect.reader(), &[&bytes]));
+    }
+
+    #[test]
+    fn no_bytes_panic(
+        dialect in prop::sample::select(OTHERS.map(|(_, dialect, _)| dialect).to_vec()),
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let _ = dialect.answer(&bytes);
+        read(dialect.reader(), &[&bytes]);
+    }
+}

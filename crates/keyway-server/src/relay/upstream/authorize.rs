@@ -1,0 +1,42 @@
+//! How a credential is presented, a dialect at a time.
+
+use http::header::{AUTHORIZATION, HeaderName};
+use http::{HeaderMap, HeaderValue};
+use keyway_core::secret::KeySecret;
+use keyway_providers::dialect::Dialect;
+use zeroize::Zeroizing;
+
+use super::Failure;
+
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+/// The version of the Messages API that is spoken here.
+const ANTHROPIC_VERSION_SPOKEN: HeaderValue = HeaderValue::from_static("2023-06-01");
+
+/// The headers that a provider of this dialect wants, with the credential among them.
+pub(super) fn headers(dialect: Dialect, key: Option<&KeySecret>) -> Result<HeaderMap, Failure> {
+    let mut headers = HeaderMap::new();
+    if dialect == Dialect::Anthropic {
+        headers.insert(ANTHROPIC_VERSION, ANTHROPIC_VERSION_SPOKEN);
+    }
+    let Some(key) = key.map(KeySecret::expose) else { return Ok(headers) };
+    match dialect {
+        Dialect::OpenAi => headers.insert(AUTHORIZATION, bearer(key)?),
+        Dialect::Anthropic => headers.insert(X_API_KEY, sensitive(key)?),
+        Dialect::Gemini => headers.insert(X_GOOG_API_KEY, sensitive(key)?),
+    };
+    Ok(headers)
+}
+
+fn bearer(token: &str) -> Result<HeaderValue, Failure> {
+    sensitive(&Zeroizing::new(format!("Bearer {token}")))
+}
+
+/// One that came with a request may be no header's value.
+fn sensitive(text: &str) -> Result<HeaderValue, Failure> {
+    let mut value = HeaderValue::from_str(text)
+        .map_err(|_| Failure::new("The provider's key has characters that no header takes"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
