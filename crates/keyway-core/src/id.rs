@@ -19,6 +19,9 @@ pub struct AccountId(pub i64);
 impl AccountId {
     /// The whole installation's; there from the beginning.
     pub const INSTALLATION: Self = Self(0);
+    /// The default workspace's, unlimited; there from the beginning. A change to a credential is one to
+    /// its workspace.
+    pub const WORKSPACE: Self = Self(-1);
 }
 
 /// One run of a node. A later one of the same node puts an end to it.
@@ -86,6 +89,39 @@ impl FromStr for GenerationId {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let id = text.strip_prefix("gen-").ok_or(ParseIdError)?;
         Uuid::try_parse(id).map(Self).map_err(|_| ParseIdError)
+    }
+}
+
+/// A provider's credential. Ordered by time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CredentialId(Uuid);
+
+impl CredentialId {
+    pub fn new(now: Timestamp, random: [u8; 10]) -> Self {
+        let millis = u64::try_from(now.as_micros() / 1_000).unwrap_or(0);
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+impl fmt::Display for CredentialId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for CredentialId {
+    type Err = ParseIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::try_parse(text).map(Self).map_err(|_| ParseIdError)
     }
 }
 

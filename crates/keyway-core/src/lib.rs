@@ -7,6 +7,7 @@
 pub mod budget;
 pub mod catalogue;
 pub mod clock;
+pub mod credential;
 pub mod error;
 pub mod id;
 pub mod key;

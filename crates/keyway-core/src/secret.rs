@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::credential::envelope::KeyEncryptionKey;
 use crate::id::KeyHash;
 
 const CHECKSUM: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
@@ -160,6 +161,7 @@ impl fmt::Debug for Tag {
 pub struct InstallationSecret {
     tags: Zeroizing<[u8; 32]>,
     creations: Zeroizing<[u8; 32]>,
+    credentials: Zeroizing<[u8; 32]>,
     fingerprint: [u8; 32],
 }
 
@@ -174,6 +176,7 @@ impl InstallationSecret {
         Self {
             tags: derive("client key tag"),
             creations: derive("idempotent creation"),
+            credentials: derive("key-encryption key"),
             fingerprint: Sha256::digest(derive("fingerprint").as_ref()).into(),
         }
     }
@@ -189,6 +192,11 @@ impl InstallationSecret {
             Hmac::<Sha256>::new_from_slice(self.tags.as_ref()).expect("any length is a valid key");
         mac.update(secret.as_bytes());
         Tag(mac.finalize().into_bytes().into())
+    }
+
+    /// What credentials are sealed under where nobody gave a key for that.
+    pub fn key_encryption_key(&self) -> KeyEncryptionKey {
+        KeyEncryptionKey::new(&self.credentials)
     }
 
     /// The key string of an idempotent creation, the same for the same salt.

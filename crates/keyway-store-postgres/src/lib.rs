@@ -6,6 +6,7 @@
 mod accounts;
 mod bookings;
 mod clock;
+mod credentials;
 mod error;
 mod history;
 mod keys;

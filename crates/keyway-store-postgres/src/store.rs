@@ -3,14 +3,19 @@
 use async_trait::async_trait;
 use deadpool_postgres::Pool;
 use keyway_core::clock::Timestamp;
-use keyway_core::id::{AccountId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId};
+use keyway_core::credential::envelope::{KekVersion, WrappedKey};
+use keyway_core::credential::{CredentialPatch, CredentialRecord, NewCredential};
+use keyway_core::id::{
+    AccountId, CredentialId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId,
+};
 use keyway_core::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
 use keyway_core::ledger::{
     AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement,
 };
 use keyway_core::store::{
-    AccountRecord, Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage,
-    KeyQuery, NodeEnd, Poll, Settled, Store, StoreError, Testified, Testimony, UsageDay,
+    AccountRecord, Balance, CredentialWritten, Joined, KekRecord, KeyCreated, KeyCreation,
+    KeyDeleted, KeyPage, KeyQuery, KeyWithSecrets, NodeEnd, Poll, Settled, Store, StoreError,
+    Testified, Testimony, UsageDay,
 };
 use tokio::task::JoinHandle;
 
@@ -20,7 +25,7 @@ use crate::history::{self, History};
 use crate::open::{self, OpenError, Opened, PostgresOptions};
 use crate::transact::transact;
 use crate::writer::Writer;
-use crate::{accounts, keys, leases, ledger, nodes, prune, spend, testimony};
+use crate::{accounts, credentials, keys, leases, ledger, nodes, prune, spend, testimony};
 
 /// An open installation, which other nodes may have open too.
 #[derive(Debug)]
@@ -141,16 +146,16 @@ impl Store for PostgresStore {
         change!(self, now, |tx, again| keys::delete::delete(tx, kind, hash, now, again))
     }
 
-    async fn credential_find(
+    async fn secret_find(
         &self,
         hash: KeyHash,
         now: Timestamp,
-    ) -> Result<Option<Credential>, StoreError> {
-        transact!(self.pool, |tx, _again| keys::credential::find(tx, hash, now))
+    ) -> Result<Option<KeyWithSecrets>, StoreError> {
+        transact!(self.pool, |tx, _again| keys::secrets::find(tx, hash, now))
     }
 
     async fn secrets_brought(&self) -> Result<Vec<SecretRecord>, StoreError> {
-        transact!(self.pool, |tx, _again| keys::credential::brought(tx))
+        transact!(self.pool, |tx, _again| keys::secrets::brought(tx))
     }
 
     async fn budget_set(&self, terms: Terms, now: Timestamp) -> Result<bool, StoreError> {
@@ -270,6 +275,61 @@ impl Store for PostgresStore {
 
     async fn generation(&self, id: GenerationId) -> Result<Option<GenerationRecord>, StoreError> {
         transact!(self.pool, |tx, _again| ledger::find(tx, id))
+    }
+
+    async fn kek_list(&self) -> Result<Vec<KekRecord>, StoreError> {
+        transact!(self.pool, |tx, _again| credentials::kek::list(tx))
+    }
+
+    async fn kek_add(
+        &self,
+        fingerprint: [u8; 32],
+        after: Option<KekVersion>,
+        now: Timestamp,
+    ) -> Result<Option<KekRecord>, StoreError> {
+        change!(self, now, |tx, _again| credentials::kek::add(tx, fingerprint, after, now))
+    }
+
+    async fn kek_retire(&self, version: KekVersion) -> Result<bool, StoreError> {
+        transact!(self.pool, |tx, _again| credentials::kek::retire(tx, version))
+    }
+
+    async fn credential_create(
+        &self,
+        new: NewCredential,
+        now: Timestamp,
+    ) -> Result<CredentialWritten, StoreError> {
+        change!(self, now, |tx, again| credentials::create(tx, new.clone(), now, again))
+    }
+
+    async fn credential_list(&self) -> Result<Vec<CredentialRecord>, StoreError> {
+        transact!(self.pool, |tx, _again| credentials::list(tx))
+    }
+
+    async fn credential_update(
+        &self,
+        id: CredentialId,
+        patch: CredentialPatch,
+        now: Timestamp,
+    ) -> Result<CredentialWritten, StoreError> {
+        change!(self, now, |tx, _again| credentials::update(tx, id, patch.clone(), now))
+    }
+
+    async fn credential_delete(
+        &self,
+        id: CredentialId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        change!(self, now, |tx, again| credentials::delete(tx, id, now, again))
+    }
+
+    async fn credential_rewrap(
+        &self,
+        id: CredentialId,
+        from: KekVersion,
+        wrapped: WrappedKey,
+    ) -> Result<bool, StoreError> {
+        transact!(self.pool, |tx, again| credentials::rewrap(tx, id, from, &wrapped, again))
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod checkpoint;
+mod credentials;
 mod error;
 mod health;
 mod integrity;

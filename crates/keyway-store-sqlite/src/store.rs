@@ -5,14 +5,19 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use keyway_core::clock::Timestamp;
-use keyway_core::id::{AccountId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId};
+use keyway_core::credential::envelope::{KekVersion, WrappedKey};
+use keyway_core::credential::{CredentialPatch, CredentialRecord, NewCredential};
+use keyway_core::id::{
+    AccountId, CredentialId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId,
+};
 use keyway_core::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
 use keyway_core::ledger::{
     AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement,
 };
 use keyway_core::store::{
-    AccountRecord, Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage,
-    KeyQuery, NodeEnd, Poll, Settled, Store, StoreError, Testified, Testimony, UsageDay,
+    AccountRecord, Balance, CredentialWritten, Joined, KekRecord, KeyCreated, KeyCreation,
+    KeyDeleted, KeyPage, KeyQuery, KeyWithSecrets, NodeEnd, Poll, Settled, Store, StoreError,
+    Testified, Testimony, UsageDay,
 };
 use rusqlite::Connection;
 
@@ -20,7 +25,7 @@ use crate::health::Health;
 use crate::open::{self, OpenError, Opened, SqliteOptions};
 use crate::readers::Readers;
 use crate::writer::Writer;
-use crate::{accounts, integrity, keys, leases, ledger, nodes, prune, rows};
+use crate::{accounts, credentials, integrity, keys, leases, ledger, nodes, prune, rows};
 
 /// An open installation. Close it with [`SqliteStore::close`]; one that is dropped instead is checked
 /// at the next start.
@@ -144,16 +149,16 @@ impl Store for SqliteStore {
         self.writer.write(move |db| keys::delete::delete(db, kind, hash, now)).await
     }
 
-    async fn credential_find(
+    async fn secret_find(
         &self,
         hash: KeyHash,
         now: Timestamp,
-    ) -> Result<Option<Credential>, StoreError> {
-        self.readers.read(move |db| keys::credential::find(db, hash, now)).await
+    ) -> Result<Option<KeyWithSecrets>, StoreError> {
+        self.readers.read(move |db| keys::secrets::find(db, hash, now)).await
     }
 
     async fn secrets_brought(&self) -> Result<Vec<SecretRecord>, StoreError> {
-        self.readers.read(keys::credential::brought).await
+        self.readers.read(keys::secrets::brought).await
     }
 
     async fn budget_set(&self, terms: Terms, now: Timestamp) -> Result<bool, StoreError> {
@@ -255,6 +260,61 @@ impl Store for SqliteStore {
 
     async fn generation(&self, id: GenerationId) -> Result<Option<GenerationRecord>, StoreError> {
         self.readers.read(move |db| ledger::find(db, id)).await
+    }
+
+    async fn kek_list(&self) -> Result<Vec<KekRecord>, StoreError> {
+        self.readers.read(credentials::kek::list).await
+    }
+
+    async fn kek_add(
+        &self,
+        fingerprint: [u8; 32],
+        after: Option<KekVersion>,
+        now: Timestamp,
+    ) -> Result<Option<KekRecord>, StoreError> {
+        self.writer.write(move |db| credentials::kek::add(db, fingerprint, after, now)).await
+    }
+
+    async fn kek_retire(&self, version: KekVersion) -> Result<bool, StoreError> {
+        self.writer.write(move |db| credentials::kek::retire(db, version)).await
+    }
+
+    async fn credential_create(
+        &self,
+        new: NewCredential,
+        now: Timestamp,
+    ) -> Result<CredentialWritten, StoreError> {
+        self.writer.write(move |db| credentials::create(db, new, now)).await
+    }
+
+    async fn credential_list(&self) -> Result<Vec<CredentialRecord>, StoreError> {
+        self.readers.read(credentials::list).await
+    }
+
+    async fn credential_update(
+        &self,
+        id: CredentialId,
+        patch: CredentialPatch,
+        now: Timestamp,
+    ) -> Result<CredentialWritten, StoreError> {
+        self.writer.write(move |db| credentials::update(db, id, patch, now)).await
+    }
+
+    async fn credential_delete(
+        &self,
+        id: CredentialId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.writer.write(move |db| credentials::delete(db, id, now)).await
+    }
+
+    async fn credential_rewrap(
+        &self,
+        id: CredentialId,
+        from: KekVersion,
+        wrapped: WrappedKey,
+    ) -> Result<bool, StoreError> {
+        self.writer.write(move |db| credentials::rewrap(db, id, from, &wrapped)).await
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

@@ -11,18 +11,24 @@ pub mod transfer;
 #[cfg(any(test, feature = "testing"))]
 pub mod watched;
 
+mod credentials;
 mod error;
 mod listing;
 mod runs;
 
 use async_trait::async_trait;
 
+pub use credentials::{CredentialWritten, KekRecord};
 pub use error::StoreError;
 pub use listing::{KeyPage, KeyQuery, KeySort, PageStart};
 pub use runs::{Change, Joined, NodeEnd, Poll, Testified, Testimony};
 
 use crate::clock::Timestamp;
-use crate::id::{AccountId, Epoch, GenerationId, KeyHash, KeyId, Timeline, WorkspaceId};
+use crate::credential::envelope::{KekVersion, WrappedKey};
+use crate::credential::{CredentialPatch, CredentialRecord, NewCredential};
+use crate::id::{
+    AccountId, CredentialId, Epoch, GenerationId, KeyHash, KeyId, Timeline, WorkspaceId,
+};
 use crate::key::{
     KeyKind, KeyPatch, KeyRecord, KeySpend, NewKey, SecretRecord, Terms, WindowSpend,
 };
@@ -104,11 +110,11 @@ pub trait Store: Send + Sync + 'static {
 
     /// What authentication needs to know of the key that `hash` is or was a secret of, with all its
     /// secrets, live or not, in any order; `None` when there is none or it was deleted.
-    async fn credential_find(
+    async fn secret_find(
         &self,
         hash: KeyHash,
         now: Timestamp,
-    ) -> Result<Option<Credential>, StoreError>;
+    ) -> Result<Option<KeyWithSecrets>, StoreError>;
 
     /// The secrets that Keyway did not make, of keys that are not deleted, by hash. They are few.
     async fn secrets_brought(&self) -> Result<Vec<SecretRecord>, StoreError>;
@@ -196,6 +202,53 @@ pub trait Store: Send + Sync + 'static {
 
     async fn generation(&self, id: GenerationId) -> Result<Option<GenerationRecord>, StoreError>;
 
+    /// The key-encryption keys that there are data keys under, oldest first: one, or two while one
+    /// takes the place of the other.
+    async fn kek_list(&self) -> Result<Vec<KekRecord>, StoreError>;
+
+    /// Adds a key-encryption key behind the newest, whose version is `after`, or as the first where
+    /// that is `None`. Answers the record, or `None` where another was added meanwhile.
+    async fn kek_add(
+        &self,
+        fingerprint: [u8; 32],
+        after: Option<KekVersion>,
+        now: Timestamp,
+    ) -> Result<Option<KekRecord>, StoreError>;
+
+    /// Takes away a key-encryption key that is not the newest. Answers whether it is gone: it stays
+    /// while there are data keys under it.
+    async fn kek_retire(&self, version: KekVersion) -> Result<bool, StoreError>;
+
+    /// Keeps a credential: a change to [`AccountId::WORKSPACE`], as all that follow are.
+    async fn credential_create(
+        &self,
+        new: NewCredential,
+        now: Timestamp,
+    ) -> Result<CredentialWritten, StoreError>;
+
+    /// All credentials, by provider, in the order in which they are tried.
+    async fn credential_list(&self) -> Result<Vec<CredentialRecord>, StoreError>;
+
+    async fn credential_update(
+        &self,
+        id: CredentialId,
+        patch: CredentialPatch,
+        now: Timestamp,
+    ) -> Result<CredentialWritten, StoreError>;
+
+    /// Wipes the credential's material and takes it away. Answers whether it was there.
+    async fn credential_delete(&self, id: CredentialId, now: Timestamp)
+    -> Result<bool, StoreError>;
+
+    /// Puts a data key that was wrapped anew in the place of the one under `from`. Answers whether
+    /// that was there. What the credential is does not change by it.
+    async fn credential_rewrap(
+        &self,
+        id: CredentialId,
+        from: KekVersion,
+        wrapped: WrappedKey,
+    ) -> Result<bool, StoreError>;
+
     /// Whether the store can be written now: writes something that changes nothing.
     async fn probe(&self) -> Result<(), StoreError>;
 }
@@ -250,7 +303,7 @@ pub enum KeyDeleted {
 
 /// What authentication needs to know of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credential {
+pub struct KeyWithSecrets {
     pub key: KeyRecord,
     pub secrets: Vec<SecretRecord>,
 }

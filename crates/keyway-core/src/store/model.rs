@@ -1,5 +1,6 @@
 //! A store in memory, simple enough to be right at sight; what the real ones are compared with.
 
+mod credentials;
 #[cfg(test)]
 mod inspect;
 mod nodes;
@@ -14,13 +15,15 @@ use async_trait::async_trait;
 
 use self::state::{Key, State};
 use super::{
-    AccountRecord, Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage,
-    KeyQuery, KeySort, NodeEnd, PageStart, Poll, Settled, Store, StoreError, Testified, Testimony,
-    UsageDay,
+    AccountRecord, Balance, CredentialWritten, Joined, KekRecord, KeyCreated, KeyCreation,
+    KeyDeleted, KeyPage, KeyQuery, KeySort, KeyWithSecrets, NodeEnd, PageStart, Poll, Settled,
+    Store, StoreError, Testified, Testimony, UsageDay,
 };
 use crate::budget::WindowKind;
 use crate::clock::Timestamp;
-use crate::id::{AccountId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId};
+use crate::credential::envelope::{KekVersion, WrappedKey};
+use crate::credential::{CredentialPatch, CredentialRecord, NewCredential};
+use crate::id::{AccountId, CredentialId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId};
 use crate::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
 use crate::ledger::{
     AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Metered, Settlement,
@@ -214,14 +217,15 @@ impl Store for MemoryStore {
         Ok(deleted)
     }
 
-    async fn credential_find(
+    async fn secret_find(
         &self,
         hash: KeyHash,
         now: Timestamp,
-    ) -> Result<Option<Credential>, StoreError> {
+    ) -> Result<Option<KeyWithSecrets>, StoreError> {
         let state = self.state();
         let key = state.keys.iter().find(|key| key.has(hash) && !key.deleted);
-        Ok(key.map(|key| Credential { key: state.shown(key, now), secrets: key.secrets.clone() }))
+        Ok(key
+            .map(|key| KeyWithSecrets { key: state.shown(key, now), secrets: key.secrets.clone() }))
     }
 
     async fn secrets_brought(&self) -> Result<Vec<SecretRecord>, StoreError> {
@@ -363,6 +367,61 @@ impl Store for MemoryStore {
 
     async fn generation(&self, id: GenerationId) -> Result<Option<GenerationRecord>, StoreError> {
         Ok(self.state().generations.get(&id).cloned())
+    }
+
+    async fn kek_list(&self) -> Result<Vec<KekRecord>, StoreError> {
+        Ok(self.state().keks.clone())
+    }
+
+    async fn kek_add(
+        &self,
+        fingerprint: [u8; 32],
+        after: Option<KekVersion>,
+        _now: Timestamp,
+    ) -> Result<Option<KekRecord>, StoreError> {
+        Ok(self.state().add_kek(fingerprint, after))
+    }
+
+    async fn kek_retire(&self, version: KekVersion) -> Result<bool, StoreError> {
+        Ok(self.state().retire_kek(version))
+    }
+
+    async fn credential_create(
+        &self,
+        new: NewCredential,
+        now: Timestamp,
+    ) -> Result<CredentialWritten, StoreError> {
+        self.state().add_credential(new, now)
+    }
+
+    async fn credential_list(&self) -> Result<Vec<CredentialRecord>, StoreError> {
+        Ok(self.state().list_credentials())
+    }
+
+    async fn credential_update(
+        &self,
+        id: CredentialId,
+        patch: CredentialPatch,
+        now: Timestamp,
+    ) -> Result<CredentialWritten, StoreError> {
+        Ok(self.state().change_credential(id, patch, now))
+    }
+
+    async fn credential_delete(
+        &self,
+        id: CredentialId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        Ok(self.state().remove_credential(id, now))
+    }
+
+    async fn credential_rewrap(
+        &self,
+        id: CredentialId,
+        from: KekVersion,
+        wrapped: WrappedKey,
+    ) -> Result<bool, StoreError> {
+        Ok(self.state().rewrap(id, from, wrapped))
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

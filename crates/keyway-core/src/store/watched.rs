@@ -5,11 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{
-    AccountRecord, Balance, Credential, Joined, KeyCreated, KeyCreation, KeyDeleted, KeyPage,
-    KeyQuery, NodeEnd, Poll, Settled, Store, StoreError, Testified, Testimony, UsageDay,
+    AccountRecord, Balance, CredentialWritten, Joined, KekRecord, KeyCreated, KeyCreation,
+    KeyDeleted, KeyPage, KeyQuery, KeyWithSecrets, NodeEnd, Poll, Settled, Store, StoreError,
+    Testified, Testimony, UsageDay,
 };
 use crate::clock::Timestamp;
-use crate::id::{AccountId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId};
+use crate::credential::envelope::{KekVersion, WrappedKey};
+use crate::credential::{CredentialPatch, CredentialRecord, NewCredential};
+use crate::id::{AccountId, CredentialId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId};
 use crate::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
 use crate::ledger::{AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement};
 
@@ -110,13 +113,13 @@ impl<W: Watch> Store for Watched<W> {
         self.inner.key_delete(kind, hash, now).await
     }
 
-    async fn credential_find(
+    async fn secret_find(
         &self,
         hash: KeyHash,
         now: Timestamp,
-    ) -> Result<Option<Credential>, StoreError> {
-        self.watch.before("credential_find").await;
-        self.inner.credential_find(hash, now).await
+    ) -> Result<Option<KeyWithSecrets>, StoreError> {
+        self.watch.before("secret_find").await;
+        self.inner.secret_find(hash, now).await
     }
 
     async fn secrets_brought(&self) -> Result<Vec<SecretRecord>, StoreError> {
@@ -227,6 +230,69 @@ impl<W: Watch> Store for Watched<W> {
     async fn generation(&self, id: GenerationId) -> Result<Option<GenerationRecord>, StoreError> {
         self.watch.before("generation").await;
         self.inner.generation(id).await
+    }
+
+    async fn kek_list(&self) -> Result<Vec<KekRecord>, StoreError> {
+        self.watch.before("kek_list").await;
+        self.inner.kek_list().await
+    }
+
+    async fn kek_add(
+        &self,
+        fingerprint: [u8; 32],
+        after: Option<KekVersion>,
+        now: Timestamp,
+    ) -> Result<Option<KekRecord>, StoreError> {
+        self.watch.before("kek_add").await;
+        self.inner.kek_add(fingerprint, after, now).await
+    }
+
+    async fn kek_retire(&self, version: KekVersion) -> Result<bool, StoreError> {
+        self.watch.before("kek_retire").await;
+        self.inner.kek_retire(version).await
+    }
+
+    async fn credential_create(
+        &self,
+        new: NewCredential,
+        now: Timestamp,
+    ) -> Result<CredentialWritten, StoreError> {
+        self.watch.before("credential_create").await;
+        self.inner.credential_create(new, now).await
+    }
+
+    async fn credential_list(&self) -> Result<Vec<CredentialRecord>, StoreError> {
+        self.watch.before("credential_list").await;
+        self.inner.credential_list().await
+    }
+
+    async fn credential_update(
+        &self,
+        id: CredentialId,
+        patch: CredentialPatch,
+        now: Timestamp,
+    ) -> Result<CredentialWritten, StoreError> {
+        self.watch.before("credential_update").await;
+        self.inner.credential_update(id, patch, now).await
+    }
+
+    async fn credential_delete(
+        &self,
+        id: CredentialId,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.watch.before("credential_delete").await;
+        self.inner.credential_delete(id, now).await
+    }
+
+    async fn credential_rewrap(
+        &self,
+        id: CredentialId,
+        from: KekVersion,
+        wrapped: WrappedKey,
+    ) -> Result<bool, StoreError> {
+        self.watch.before("credential_rewrap").await;
+        self.inner.credential_rewrap(id, from, wrapped).await
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

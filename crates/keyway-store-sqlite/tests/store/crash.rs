@@ -99,7 +99,7 @@ async fn a_closed_store_answers_that_it_is_unavailable() {
         store.key_create(fixture::inference(&*store, "late"), now).await.err(),
         store.key_update(key.hash, KeyPatch::default(), now).await.err(),
         store.key_delete(KeyKind::Inference, key.hash, now).await.err(),
-        store.credential_find(key.hash, now).await.err(),
+        store.secret_find(key.hash, now).await.err(),
         store.balance(key.account).await.err(),
         store.mark(fixture::marked(&request, 1)).await.err(),
         store.settle(fixture::charged(&request, 1)).await.err(),

@@ -48,7 +48,7 @@ pub(super) async fn a_new_key_is_answered_found_and_listed_alike(store: &dyn Sto
     assert_eq!(key, expected);
     assert_eq!(get(store, key.hash, now()).await.as_ref(), Some(&expected));
     assert_eq!(list(store, everything(store), now()).await, vec![expected.clone()]);
-    let credential = store.credential_find(key.hash, now()).await.expect("readable");
+    let credential = store.secret_find(key.hash, now()).await.expect("readable");
     let credential = credential.expect("it was made");
     assert_eq!((credential.key, credential.secrets), (expected, vec![creation.secret]));
 }
@@ -166,7 +166,7 @@ pub(super) async fn an_expired_or_disabled_key_is_found(store: &dyn Store) {
     store.key_update(key.hash, patch, now()).await.expect("writable").expect("it is there");
     let later = now().plus_seconds(1_000_000);
     assert!(get(store, key.hash, later).await.is_some());
-    assert!(store.credential_find(key.hash, later).await.expect("readable").is_some());
+    assert!(store.secret_find(key.hash, later).await.expect("readable").is_some());
     let deleted = store.key_delete(KeyKind::Inference, key.hash, later).await;
     assert_eq!(deleted, Ok(KeyDeleted::Deleted(key.id, key.account)));
 }
@@ -179,7 +179,7 @@ pub(super) async fn a_deleted_key_is_gone_with_its_charges_kept(store: &dyn Stor
     let deleted = store.key_delete(KeyKind::Inference, key.hash, now()).await;
     assert_eq!(deleted, Ok(KeyDeleted::Deleted(key.id, key.account)));
     assert_eq!(get(store, key.hash, now()).await, None);
-    assert_eq!(store.credential_find(key.hash, now()).await, Ok(None));
+    assert_eq!(store.secret_find(key.hash, now()).await, Ok(None));
     assert_eq!(list(store, everything(store), now()).await, vec![]);
     assert_eq!(store.key_update(key.hash, KeyPatch::default(), now()).await, Ok(None));
     assert_eq!(store.key_rotate(key.hash, secret("new"), now(), now()).await, Ok(None));
@@ -221,7 +221,7 @@ pub(super) async fn the_first_management_key_is_made_once(store: &dyn Store) {
     assert_eq!(bootstrap("third").await, Ok(false));
     let found = store.key_get(KeyKind::Management, secret("third").hash, now()).await;
     assert_eq!(found, Ok(None));
-    assert!(store.credential_find(other.hash, now()).await.expect("readable").is_some());
+    assert!(store.secret_find(other.hash, now()).await.expect("readable").is_some());
 }
 
 pub(super) async fn secrets_that_were_brought_are_told(store: &dyn Store) {

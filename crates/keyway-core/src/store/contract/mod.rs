@@ -13,6 +13,7 @@
 //! [`random`] goes on from there, with sequences that nobody thought of.
 
 mod accounts;
+mod credentials;
 pub mod failovers;
 pub mod fixture;
 mod idempotency;
@@ -101,6 +102,15 @@ macro_rules! store_behaviours {
             prune::a_lease_that_was_spent_goes_and_one_that_was_not_stays
             prune::creations_are_forgotten_after_their_day
             prune::what_accounts_are_now_is_told
+            credentials::a_credential_is_listed_as_it_was_made
+            credentials::credentials_stand_in_the_order_in_which_they_are_tried
+            credentials::a_patch_of_a_credential_changes_what_it_names
+            credentials::a_credential_is_reserved_for_inference_keys_that_there_are
+            credentials::a_deleted_credential_is_gone
+            credentials::a_change_to_a_credential_is_told
+            credentials::there_is_a_most_of_credentials
+            credentials::a_kek_is_added_behind_the_newest
+            credentials::a_kek_goes_when_nothing_is_under_it
         }
     };
 }

@@ -41,7 +41,7 @@ pub(super) async fn both_secrets_work_until_the_grace_ends(store: &dyn Store) {
     }
     assert_eq!(live(store, ["old", "new"], end).await, [false, true]);
     // Authentication has to tell a secret that ended from one that nobody knows.
-    let credential = store.credential_find(old.hash, end).await.expect("readable");
+    let credential = store.secret_find(old.hash, end).await.expect("readable");
     let mut secrets = credential.expect("the key is there").secrets;
     secrets.sort_by_key(|secret| secret.hash);
     let mut both = vec![secret("old"), secret("new")];

@@ -79,7 +79,7 @@ pub async fn check(store: &dyn Store) {
     check_requests(store).await;
     check_all_of_it(store).await;
 
-    let found = store.credential_find(secret("used").hash, now()).await.expect("readable");
+    let found = store.secret_find(secret("used").hash, now()).await.expect("readable");
     assert_eq!(found.expect("it is there").secrets, [secret("used")]);
     let boss = store.key_get(KeyKind::Management, secret("boss").hash, now()).await;
     assert!(boss.expect("readable").is_some());

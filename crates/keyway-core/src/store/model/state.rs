@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use crate::budget::WindowKind;
 use crate::clock::Timestamp;
+use crate::credential::CredentialRecord;
 use crate::id::{AccountId, Epoch, GenerationId, KeyHash, KeyId, Timeline};
 use crate::key::{KeyKind, KeyRecord, KeySpend, NewKey, SecretRecord, Terms, WindowSpend};
 use crate::ledger::{AccountState, GenerationRecord, Metered, Settlement, Slice};
 use crate::money::Nanos;
 use crate::pricing::Usage;
 use crate::store::{
-    Balance, IDEMPOTENCY_SECONDS, Idempotency, KeyCreated, StoreError, UsageDay, WindowBalance,
+    Balance, IDEMPOTENCY_SECONDS, Idempotency, KekRecord, KeyCreated, StoreError, UsageDay,
+    WindowBalance,
 };
 
 #[derive(Clone, Debug, Default)]
@@ -36,6 +38,10 @@ pub(super) struct State {
     pub(super) history_now: i64,
     /// The installation's.
     pub(super) budget: Terms,
+    /// Oldest first.
+    pub(super) keks: Vec<KekRecord>,
+    /// In the order of their creation.
+    pub(super) credentials: Vec<CredentialRecord>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -168,6 +174,9 @@ impl State {
     pub(super) fn state_of(&self, account: AccountId) -> Option<AccountState> {
         if account == AccountId::INSTALLATION {
             return Some(AccountState { terms: self.budget, open: true });
+        }
+        if account == AccountId::WORKSPACE {
+            return Some(AccountState { terms: Terms::default(), open: true });
         }
         let Key { record, deleted, .. } = self.key_of(account)?;
         Some(AccountState { terms: record.terms, open: !record.disabled && !deleted })

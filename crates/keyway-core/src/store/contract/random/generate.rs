@@ -5,7 +5,9 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{Create, KEYS, List, Operation, REQUESTS, SECRETS, Start, Verb};
+use super::{
+    CREDENTIALS, Create, CredentialCall, KEYS, List, Operation, REQUESTS, SECRETS, Start, Verb,
+};
 use crate::budget::ResetInterval;
 use crate::key::{KeyKind, KeyName, KeyPatch, OnLimit, Terms};
 use crate::money::Nanos;
@@ -66,6 +68,29 @@ fn verb() -> impl Strategy<Value = Verb> {
         1 => (0..4_i64).prop_map(|applied| Verb::Beat { applied }),
         2 => Just(Verb::Prune),
         1 => Just(Verb::States),
+        6 => credential_call().prop_map(Verb::Credential),
+    ]
+}
+
+fn credential_call() -> impl Strategy<Value = CredentialCall> {
+    let id = || 0..CREDENTIALS;
+    let version = || 1..4_i64;
+    let key = || option::weighted(0.4, 0..SECRETS);
+    let sort_order = option::weighted(0.3, -1..3_i64);
+    prop_oneof![
+        3 => option::weighted(0.6, version()).prop_map(|after| CredentialCall::AddKek { after }),
+        1 => version().prop_map(|version| CredentialCall::RetireKek { version }),
+        4 => (id(), version(), any::<bool>(), key(), sort_order).prop_map(
+            |(id, version, provider, key, sort_order)| CredentialCall::Create {
+                id, version, provider, key, sort_order,
+            }
+        ),
+        3 => (id(), option::of(version()), option::of(key()), option::of(any::<bool>())).prop_map(
+            |(id, version, key, disabled)| CredentialCall::Update { id, version, key, disabled }
+        ),
+        1 => id().prop_map(|id| CredentialCall::Delete { id }),
+        2 => (id(), version(), version())
+            .prop_map(|(id, from, to)| CredentialCall::Rewrap { id, from, to }),
     ]
 }
 

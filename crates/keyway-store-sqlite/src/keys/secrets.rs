@@ -3,7 +3,7 @@
 use keyway_core::clock::Timestamp;
 use keyway_core::id::KeyHash;
 use keyway_core::key::SecretRecord;
-use keyway_core::store::Credential;
+use keyway_core::store::KeyWithSecrets;
 use rusqlite::{Connection, Error, OptionalExtension, params};
 
 use super::find::with_spend;
@@ -14,7 +14,7 @@ pub(crate) fn find(
     connection: &Connection,
     hash: KeyHash,
     now: Timestamp,
-) -> Result<Option<Credential>, Error> {
+) -> Result<Option<KeyWithSecrets>, Error> {
     let mut statement = connection.prepare_cached(&format!(
         "SELECT {KEY_COLUMNS} FROM {KEY} JOIN key_secret AS s ON s.key_id = k.id
          WHERE s.hash = ?1 AND k.deleted_at IS NULL"
@@ -26,7 +26,7 @@ pub(crate) fn find(
         "SELECT {SECRET_COLUMNS} FROM key_secret WHERE key_id = ?1 ORDER BY hash"
     ))?;
     let secrets: Result<Vec<_>, _> = statement.query_map([key.id.0], rows::secret)?.collect();
-    Ok(Some(Credential { key, secrets: secrets? }))
+    Ok(Some(KeyWithSecrets { key, secrets: secrets? }))
 }
 
 /// Secrets that Keyway did not make. They are few among many, so the index is not left to chance.

@@ -4,7 +4,7 @@ use deadpool_postgres::Transaction;
 use keyway_core::clock::Timestamp;
 use keyway_core::id::KeyHash;
 use keyway_core::key::SecretRecord;
-use keyway_core::store::Credential;
+use keyway_core::store::KeyWithSecrets;
 
 use crate::error::Failure;
 use crate::rows::{self, KEY, KEY_COLUMNS, SECRET_COLUMNS};
@@ -15,7 +15,7 @@ pub(crate) async fn find(
     tx: &Transaction<'_>,
     hash: KeyHash,
     now: Timestamp,
-) -> Result<Option<Credential>, Failure> {
+) -> Result<Option<KeyWithSecrets>, Failure> {
     let sql = format!(
         "SELECT {KEY_COLUMNS} FROM {KEY} JOIN key_secret AS s ON s.key_id = k.id
          WHERE s.hash = $1 AND k.deleted_at IS NULL"
@@ -28,7 +28,7 @@ pub(crate) async fn find(
     let sql = format!("SELECT {SECRET_COLUMNS} FROM key_secret WHERE key_id = $1 ORDER BY hash");
     let secrets = tx.query(&tx.prepare_cached(&sql).await?, &[&key.id.0]).await?;
     let secrets: Result<Vec<_>, Failure> = secrets.iter().map(rows::secret).collect();
-    Ok(Some(Credential { key, secrets: secrets? }))
+    Ok(Some(KeyWithSecrets { key, secrets: secrets? }))
 }
 
 /// Secrets that Keyway did not make. They are few among many.
