@@ -8,10 +8,12 @@ use keyway_core::catalogue::Catalogue;
 use keyway_core::clock::{Clock, Timestamp};
 use keyway_core::secret::InstallationSecret;
 use keyway_core::store::{Store, StoreError};
+use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::kek::{KekError, KekSource};
 use crate::keyring::Keyring;
 use crate::leases::clock::StoreClock;
 use crate::leases::{Memory, Node};
@@ -19,11 +21,13 @@ use crate::relay;
 use crate::relay::meter::Meter;
 use crate::relay::rates::Rates;
 use crate::relay::upstream::Upstream;
+use crate::vault::Vault;
 
 pub struct App {
     pub clock: Arc<dyn Clock>,
     pub store: Arc<dyn Store>,
     pub keyring: Arc<Keyring>,
+    pub vault: Arc<Vault>,
     pub meter: Arc<Meter>,
     pub rates: Arc<Rates>,
     pub node: Arc<Node>,
@@ -45,6 +49,30 @@ pub struct App {
     pub companions: TaskTracker,
 }
 
+/// What lies outside of the store, and without which that is of no use.
+#[derive(Debug)]
+pub struct Secrets {
+    pub installation: InstallationSecret,
+    pub kek: KekSource,
+}
+
+/// With nothing else, credentials are sealed under what is derived of it.
+impl From<InstallationSecret> for Secrets {
+    fn from(installation: InstallationSecret) -> Self {
+        let kek = KekSource::Derived(installation.key_encryption_key());
+        Self { installation, kek }
+    }
+}
+
+/// Why a gateway does not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Kek(#[from] KekError),
+}
+
 impl App {
     /// Settles what an earlier run left behind, and makes the gateway ready to serve.
     ///
@@ -53,13 +81,14 @@ impl App {
     pub async fn start(
         config: &Config,
         store: Arc<dyn Store>,
-        secret: InstallationSecret,
+        secrets: Secrets,
         clock: Arc<dyn Clock>,
         public_url: String,
         name: String,
-    ) -> Result<Arc<Self>, StoreError> {
+    ) -> Result<Arc<Self>, StartError> {
         let started_at = clock.now();
         let clock = Arc::new(StoreClock::new(clock));
+        let kek = secrets.kek.open(store.as_ref(), started_at).await?;
         if store.budget_set(config.budget, started_at).await? {
             tracing::info!("the installation's budget is set to what the configuration says");
         }
@@ -71,7 +100,10 @@ impl App {
             );
         }
         let prefix = config.keys.prefix.clone();
-        let keyring = Arc::new(Keyring::new(Arc::clone(&store), secret, prefix).await?);
+        let keyring =
+            Arc::new(Keyring::new(Arc::clone(&store), secrets.installation, prefix).await?);
+        // After it joined: what changes from now on it is told.
+        let vault = Arc::new(Vault::open(Arc::clone(&store), kek).await?);
         let tasks = TaskTracker::new();
         let shared_clock: Arc<dyn Clock> = Arc::clone(&clock) as Arc<dyn Clock>;
         let meter =
@@ -82,6 +114,7 @@ impl App {
             meter: Arc::clone(&meter),
             rates: Arc::clone(&rates),
             keyring: Arc::clone(&keyring),
+            vault: Arc::clone(&vault),
         };
         let (leave, companions) = (CancellationToken::new(), TaskTracker::new());
         let node = Arc::new(Node::new(
@@ -102,6 +135,7 @@ impl App {
         }
         Ok(Arc::new(Self {
             keyring,
+            vault,
             meter,
             rates,
             node,

@@ -11,7 +11,7 @@ use keyway_core::clock::Timestamp;
 use keyway_core::id::{KeyHash, KeyId};
 use keyway_core::key::{KeyRecord, SecretRecord};
 use keyway_core::secret::{InstallationSecret, KeyFormError, KeyPrefix, KeySecret, Tag};
-use keyway_core::store::{Credential, Store, StoreError};
+use keyway_core::store::{KeyWithSecrets, Store, StoreError};
 use quick_cache::sync::Cache;
 
 use crate::running::{Place, Running};
@@ -177,7 +177,7 @@ impl Keyring {
     async fn read(&self, hash: KeyHash, now: Timestamp) -> Result<Arc<Entry>, AuthError> {
         for _ in 0..LOOKUPS_MAX {
             let changes = *self.changes.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = self.store.credential_find(hash, now).await.map_err(AuthError::Store)?;
+            let found = self.store.secret_find(hash, now).await.map_err(AuthError::Store)?;
             let credential = found.ok_or(AuthError::Unknown)?;
             if let Some(entry) = self.remember(credential, changes) {
                 return Ok(entry);
@@ -188,8 +188,8 @@ impl Keyring {
     }
 
     /// Keeps what was read, unless a key changed since `changes` was: then it may be stale.
-    fn remember(&self, credential: Credential, changes: u64) -> Option<Arc<Entry>> {
-        let Credential { key, secrets } = credential;
+    fn remember(&self, credential: KeyWithSecrets, changes: u64) -> Option<Arc<Entry>> {
+        let KeyWithSecrets { key, secrets } = credential;
         let now = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         if *now != changes {
             return None;
@@ -286,7 +286,7 @@ mod tests {
     async fn a_look_up_that_began_before_a_change_is_not_kept() {
         let (keyring, store) = keyring().await;
         let secret = create(&keyring, &store, 1).await;
-        let read_before = store.credential_find(secret.hash(), NOW).await.expect("read");
+        let read_before = store.secret_find(secret.hash(), NOW).await.expect("read");
         let read_before = read_before.expect("a key");
         let id = read_before.key.id;
         let changes = *keyring.changes.lock().expect("not poisoned");

@@ -67,7 +67,8 @@ async fn gateway() -> (Arc<App>, Arc<GatedStore>, KeySecret) {
     let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
     let url = "http://gateway".to_owned();
     let app =
-        App::start(&Config::default(), shared, installation, clock, url, "one".to_owned()).await;
+        App::start(&Config::default(), shared, installation.into(), clock, url, "one".to_owned())
+            .await;
     let app = app.expect("started");
     // How many nodes share the limits it knows from its first poll on.
     app.node.in_force().await.expect("polled");

@@ -112,7 +112,8 @@ impl Gateway {
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (url, name) = ("http://gateway".to_owned(), "one".to_owned());
-        let app = App::start(&Config::default(), store, installation, clock, url, name).await;
+        let app =
+            App::start(&Config::default(), store, installation.into(), clock, url, name).await;
         let content = "x".repeat(PROMPT_BYTES);
         let body = json!({
             "model": "bench/model", "max_tokens": 100,

@@ -148,7 +148,7 @@ mod tests {
             (elsewhere, false),
         ] {
             assert_eq!(
-                chosen(&[credential.clone()]).0.len(),
+                chosen(std::slice::from_ref(&credential)).0.len(),
                 usize::from(applies),
                 "{credential:?}"
             );

@@ -30,6 +30,7 @@ pub struct AllowedKey {
 
 /// What a credential may be used for, and when.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own, in the API too")]
 pub struct Conduct {
     pub disabled: bool,
     /// Used when all else has failed, rather than before it.

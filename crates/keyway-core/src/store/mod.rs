@@ -11,6 +11,7 @@ pub mod transfer;
 #[cfg(any(test, feature = "testing"))]
 pub mod watched;
 
+mod accounts;
 mod credentials;
 mod error;
 mod listing;
@@ -18,6 +19,7 @@ mod runs;
 
 use async_trait::async_trait;
 
+pub use accounts::{AccountRecord, Balance, UsageDay, WindowBalance};
 pub use credentials::{CredentialWritten, KekRecord};
 pub use error::StoreError;
 pub use listing::{KeyPage, KeyQuery, KeySort, PageStart};
@@ -29,12 +31,8 @@ use crate::credential::{CredentialPatch, CredentialRecord, NewCredential};
 use crate::id::{
     AccountId, CredentialId, Epoch, GenerationId, KeyHash, KeyId, Timeline, WorkspaceId,
 };
-use crate::key::{
-    KeyKind, KeyPatch, KeyRecord, KeySpend, NewKey, SecretRecord, Terms, WindowSpend,
-};
+use crate::key::{KeyKind, KeyPatch, KeyRecord, NewKey, SecretRecord, Terms};
 use crate::ledger::{AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement};
-use crate::money::Nanos;
-use crate::pricing::Usage;
 use crate::secret::SALT_BYTES;
 
 /// How long an `Idempotency-Key` is remembered.
@@ -306,43 +304,6 @@ pub enum KeyDeleted {
 pub struct KeyWithSecrets {
     pub key: KeyRecord,
     pub secrets: Vec<SecretRecord>,
-}
-
-/// The newest window of one kind that an account has a charge in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct WindowBalance {
-    pub starts_at: Timestamp,
-    pub spend: WindowSpend,
-}
-
-/// By [`crate::budget::WindowKind::index`].
-pub type Balance = [WindowBalance; 4];
-
-/// An account as it stands at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AccountRecord {
-    pub state: AccountState,
-    pub spend: KeySpend,
-}
-
-impl AccountRecord {
-    /// What is spent in the window that the limit counts.
-    pub fn spend_against_limit(&self) -> Nanos {
-        self.state.terms.counted(self.spend.windows[self.state.terms.window().index()])
-    }
-}
-
-/// What an account used on one day, of one model at one provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UsageDay {
-    /// The day's midnight; requests count on that of their admission.
-    pub day: Timestamp,
-    pub model: String,
-    pub provider: String,
-    /// Settled ones.
-    pub requests: u64,
-    pub usage: Usage,
-    pub spend: WindowSpend,
 }
 
 /// What became of a settlement.

@@ -3,6 +3,7 @@
 mod credentials;
 #[cfg(test)]
 mod inspect;
+mod listing;
 mod nodes;
 mod prune;
 mod state;
@@ -13,11 +14,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
+use self::listing::{is_listed, order};
 use self::state::{Key, State};
 use super::{
     AccountRecord, Balance, CredentialWritten, Joined, KekRecord, KeyCreated, KeyCreation,
-    KeyDeleted, KeyPage, KeyQuery, KeySort, KeyWithSecrets, NodeEnd, PageStart, Poll, Settled,
-    Store, StoreError, Testified, Testimony, UsageDay,
+    KeyDeleted, KeyPage, KeyQuery, KeyWithSecrets, NodeEnd, PageStart, Poll, Settled, Store,
+    StoreError, Testified, Testimony, UsageDay,
 };
 use crate::budget::WindowKind;
 use crate::clock::Timestamp;
@@ -435,28 +437,4 @@ fn check_bound(amount: Nanos, request: &Metered) -> Result<(), StoreError> {
         return Err(StoreError::Broken(format!("{} is above its reservation", request.id)));
     }
     Ok(())
-}
-
-fn is_listed(key: &KeyRecord, query: &KeyQuery, now: Timestamp) -> bool {
-    let contains = |needle: &String| {
-        let needle = needle.to_ascii_lowercase();
-        let texts = [key.name.as_str(), &key.label];
-        texts.iter().any(|text| text.to_ascii_lowercase().contains(&needle))
-    };
-    (query.include_disabled || !key.disabled)
-        && (query.include_expired || !key.is_expired(now))
-        && query.contains.as_ref().is_none_or(contains)
-}
-
-fn order(sort: KeySort, one: &KeyRecord, other: &KeyRecord) -> std::cmp::Ordering {
-    let name = |key: &KeyRecord| key.name.as_str().to_owned();
-    let spent = |key: &KeyRecord| key.spend.windows[WindowKind::Total.index()].spent;
-    let by = match sort {
-        KeySort::Newest => std::cmp::Ordering::Equal,
-        KeySort::Oldest => one.id.cmp(&other.id),
-        KeySort::Name => name(one).cmp(&name(other)),
-        KeySort::NameDescending => name(other).cmp(&name(one)),
-        KeySort::UsageDescending => spent(other).cmp(&spent(one)),
-    };
-    by.then(other.id.cmp(&one.id))
 }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use keyway_core::budget::ResetInterval;
 use keyway_core::clock::Timestamp;
 use keyway_core::error::Error;
-use keyway_core::id::WorkspaceId;
+use keyway_core::id::{KeyHash, WorkspaceId};
 use keyway_core::key::{KeyName, OnLimit};
 use keyway_core::money::{MoneyError, Nanos};
 use keyway_core::rate::Figure;
@@ -121,6 +121,39 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// A list of up to `most` texts, each of 1 to 256 characters without control characters.
+    pub fn texts(self, field: &str, most: usize) -> Result<Field<Vec<String>>, Error> {
+        self.read(field, "a list of strings, or null", |value| {
+            let texts: Option<Vec<&str>> = value.as_array()?.iter().map(Value::as_str).collect();
+            let texts = texts?;
+            let fits = |text: &&str| {
+                let length = text.chars().count();
+                (1..=TEXT_CHARACTERS_MAX).contains(&length) && !text.chars().any(char::is_control)
+            };
+            Some(if texts.len() <= most && texts.iter().all(fits) {
+                Ok(texts.into_iter().map(str::to_owned).collect())
+            } else {
+                let why = format!(
+                    "must have at most {most} entries, each of 1 to 256 characters without control \
+                     characters"
+                );
+                Err(Error::invalid(field, why))
+            })
+        })
+    }
+
+    /// A list of 1 to `most` hashes of keys.
+    pub fn hashes(self, field: &str, most: usize) -> Result<Field<Vec<KeyHash>>, Error> {
+        let allowed = format!(
+            "a list of 1 to {most} hashes of keys, each of 64 lower-case hex digits, or null for all"
+        );
+        self.read(field, &allowed, |value| {
+            let hash = |value: &Value| KeyHash::from_str(value.as_str()?).ok();
+            let hashes: Vec<KeyHash> = value.as_array()?.iter().map(hash).collect::<Option<_>>()?;
+            (1..=most).contains(&hashes.len()).then_some(Ok(hashes))
+        })
+    }
+
     pub fn object(self, field: &str) -> Result<Field<Fields<'a>>, Error> {
         self.read(field, "an object", |value| value.as_object().map(|fields| Ok(Fields(fields))))
     }
@@ -177,7 +210,8 @@ mod tests {
                 "disabled": "no", "expires_at": "2027-01-01T00:00:00+01:00",
                 "workspace_id": "default", "grace": 1.5, "requests_per_minute": 0,
                 "tokens_per_minute": 1e3, "max_concurrent_requests": 1000000001,
-                "on_limit": "shrink"}"#,
+                "on_limit": "shrink", "models": ["a", ""], "hashes": [],
+                "hash": ["AB"]}"#,
         );
         let fields = Fields(&body);
         let mistakes = [
@@ -194,6 +228,9 @@ mod tests {
             fields.figure("tokens_per_minute").err(),
             fields.figure("max_concurrent_requests").err(),
             fields.on_limit("on_limit").err(),
+            fields.texts("models", 2).err(),
+            fields.texts("hashes", 0).err().or(fields.hashes("hashes", 2).err()),
+            fields.hashes("hash", 2).err(),
         ];
         for mistake in mistakes {
             let error = mistake.expect("a mistake");

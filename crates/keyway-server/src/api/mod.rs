@@ -1,5 +1,6 @@
 //! The control plane: one file per endpoint.
 
+pub mod byok;
 pub mod fields;
 pub mod key;
 pub mod keys;

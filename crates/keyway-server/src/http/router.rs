@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 
 use super::error::{ApiError, in_anthropics_words};
 use crate::api::openapi::Description;
-use crate::api::{key, keys, management_keys, models, openapi};
+use crate::api::{byok, key, keys, management_keys, models, openapi};
 use crate::app::App;
 use crate::relay::{chat, completions, count_tokens, messages, responses};
 
@@ -42,6 +42,12 @@ fn routes() -> OpenApiRouter<Shared> {
             management_keys::create::create_management_key
         ))
         .routes(routes!(management_keys::revoke::revoke_management_key))
+        .routes(routes!(byok::list::list_credentials, byok::create::create_credential))
+        .routes(routes!(
+            byok::get::get_credential,
+            byok::update::update_credential,
+            byok::delete::delete_credential
+        ))
         .routes(routes!(models::list_models))
         .routes(routes!(chat::chat_completion))
         .routes(routes!(completions::create_completion))

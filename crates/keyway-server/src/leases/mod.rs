@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyway_core::clock::Timestamp;
-use keyway_core::id::{Epoch, Timeline};
+use keyway_core::id::{AccountId, Epoch, Timeline};
 use keyway_core::store::{Joined, NodeEnd, Poll, SILENCE_SECONDS, Store, StoreError};
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
@@ -28,6 +28,7 @@ use self::clock::StoreClock;
 use crate::keyring::Keyring;
 use crate::relay::meter::Meter;
 use crate::relay::rates::Rates;
+use crate::vault::Vault;
 
 /// How often a node asks what others changed.
 const POLL_EVERY: Duration = Duration::from_millis(200);
@@ -85,6 +86,7 @@ pub struct Memory {
     pub meter: Arc<Meter>,
     pub rates: Arc<Rates>,
     pub keyring: Arc<Keyring>,
+    pub vault: Arc<Vault>,
 }
 
 /// This process as one of the nodes of an installation.
@@ -249,6 +251,9 @@ impl Node {
         if poll.forgotten {
             self.look_anew().await?;
         }
+        if poll.changes.iter().any(|change| change.account == AccountId::WORKSPACE) {
+            self.memory.vault.reload().await?;
+        }
         for change in &poll.changes {
             if let Some(key) = change.key {
                 if change.state.open {
@@ -282,6 +287,7 @@ impl Node {
     async fn look_anew(&self) -> Result<(), StoreError> {
         tracing::warn!("changes were missed; all keys are looked at anew");
         self.memory.keyring.forget_all();
+        self.memory.vault.reload().await?;
         for accounts in self.memory.meter.accounts().chunks(ACCOUNTS_AT_ONCE) {
             for (account, state) in self.store.account_states(accounts).await? {
                 self.memory.meter.amend(account, state);

@@ -17,9 +17,11 @@ use tokio_util::task::TaskTracker;
 
 use super::clock::StoreClock;
 use super::{Memory, Node};
+use crate::kek::KekSource;
 use crate::keyring::{AuthError, Keyring};
 use crate::relay::meter::{Meter, ReserveError};
 use crate::relay::rates::Rates;
+use crate::vault::Vault;
 
 /// A node with nobody beside it, and what it works on.
 struct Alone {
@@ -43,7 +45,10 @@ async fn alone() -> Alone {
     let meter_clock = Arc::clone(&clock) as Arc<dyn Clock>;
     let meter = Arc::new(Meter::new(shared(), meter_clock, TaskTracker::new(), joined));
     let rates = Arc::new(Rates::new(RateLimits::default(), false));
-    let memory = Memory { meter: Arc::clone(&meter), rates, keyring: Arc::clone(&keyring) };
+    let kek = KekSource::Derived(keyring.secret().key_encryption_key());
+    let kek = kek.open(store.as_ref(), now()).await.expect("writable");
+    let vault = Arc::new(Vault::open(shared(), kek).await.expect("readable"));
+    let memory = Memory { meter: Arc::clone(&meter), rates, keyring: Arc::clone(&keyring), vault };
     let node = Node::new("one".to_owned(), shared(), clock, memory, TaskTracker::new(), joined);
     Alone { node: Arc::new(node), store, own, joined, keyring, meter }
 }

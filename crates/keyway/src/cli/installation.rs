@@ -5,19 +5,21 @@ use std::path::{Path, PathBuf};
 use keyway_core::clock::Timestamp;
 use keyway_core::id::WorkspaceId;
 use keyway_core::secret::InstallationSecret;
+use keyway_server::app::Secrets;
 use keyway_server::config::Durability;
 use keyway_server::entropy::random;
 use keyway_server::installation::{
     SECRET_FILE_VARIABLE, create_data_directory, load_or_create_secret,
 };
+use keyway_server::kek::KekSource;
 use keyway_store_postgres::{PostgresOptions, PostgresStore, StoreTime};
 use keyway_store_sqlite::{SqliteOptions, SqliteSource, SqliteStore};
 
 use super::CliError;
 
-/// An installation's secret and its store, held by this process alone.
+/// An installation's secrets and its store, held by this process alone.
 pub(crate) struct Installation {
-    pub(crate) secret: InstallationSecret,
+    pub(crate) secrets: Secrets,
     pub(crate) store: SqliteStore,
 }
 
@@ -26,7 +28,7 @@ pub(crate) struct Installation {
 pub(crate) async fn open_shared(
     url: &str,
     now: Timestamp,
-) -> Result<(InstallationSecret, PostgresStore), CliError> {
+) -> Result<(Secrets, PostgresStore), CliError> {
     let named = std::env::var_os(SECRET_FILE_VARIABLE).map(PathBuf::from).ok_or_else(|| {
         CliError::Usage(format!(
             "with PostgreSQL {SECRET_FILE_VARIABLE} has to name the installation's secret: a file of 64 \
@@ -44,7 +46,7 @@ pub(crate) async fn open_shared(
         time: StoreTime::Database,
     };
     let store = PostgresStore::open(&options).await.map_err(|error| failed(&error))?;
-    Ok((secret, store))
+    Ok((with_kek(None, secret)?, store))
 }
 
 /// Opens the installation in `data_dir`, which has to be there, to be moved elsewhere.
@@ -75,7 +77,17 @@ pub(crate) fn open(
     };
     let options = options(data_dir, durability, &secret, now);
     let store = SqliteStore::open(&options).map_err(|error| CliError::failed(error.to_string()))?;
-    Ok(Installation { secret, store })
+    Ok(Installation { secrets: with_kek(Some(data_dir), secret)?, store })
+}
+
+fn with_kek(
+    data_dir: Option<&Path>,
+    installation: InstallationSecret,
+) -> Result<Secrets, CliError> {
+    let env = |name: &str| std::env::var(name).ok();
+    let kek = KekSource::find(data_dir, &installation, &env);
+    let kek = kek.map_err(|error| CliError::failed(error.to_string()))?;
+    Ok(Secrets { installation, kek })
 }
 
 fn options(

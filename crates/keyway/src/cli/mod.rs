@@ -8,6 +8,7 @@ mod client;
 mod config;
 mod confirm;
 mod created;
+mod credentials;
 mod installation;
 mod key_object;
 mod keys;
@@ -62,6 +63,8 @@ enum Command {
     Keys(keys::KeysArgs),
     /// Make and revoke the keys that manage a gateway
     ManagementKeys(management_keys::ManagementKeysArgs),
+    /// Look after what providers' credentials are sealed under
+    Credentials(credentials::CredentialsArgs),
     /// Move an installation into another store
     Store(store::StoreArgs),
     /// Look at the configuration
@@ -113,6 +116,7 @@ pub(crate) async fn run(cli: Cli) -> ExitCode {
         Command::Serve(args) => serve::run(args).await,
         Command::Keys(args) => keys::run(args).await,
         Command::ManagementKeys(args) => management_keys::run(args).await,
+        Command::Credentials(args) => credentials::run(args).await,
         Command::Store(args) => store::run(args).await,
         Command::Config(args) => config::run(args),
     };

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use keyway_core::clock::Clock;
 use keyway_core::id::KeyHash;
-use keyway_core::secret::{InstallationSecret, KeySecret};
+use keyway_core::secret::KeySecret;
 use keyway_core::store::Store;
-use keyway_server::app::App;
+use keyway_server::app::{App, Secrets};
 use keyway_server::clock::SystemClock;
 use keyway_server::config::Config;
 use keyway_server::entropy::random;
@@ -41,20 +41,20 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), CliError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let configured = config.store.url.as_ref().map(KeySecret::expose);
     if let Some(url) = args.store_url.as_deref().or(configured) {
-        let (secret, store) = installation::open_shared(url, clock.now()).await?;
+        let (secrets, store) = installation::open_shared(url, clock.now()).await?;
         let store = Arc::new(store);
         let shared = Arc::clone(&store) as Arc<dyn Store>;
         let name = args.node_name.clone().unwrap_or_else(random_name);
-        let served = serve_on(args.listen, &config, shared, secret, clock, name).await;
+        let served = serve_on(args.listen, &config, shared, secrets, clock, name).await;
         store.close();
         return served;
     }
-    let Installation { secret, store } =
+    let Installation { secrets, store } =
         installation::open(&args.data_dir, config.store.durability, clock.now())?;
     let store = Arc::new(store);
     let shared = Arc::clone(&store) as Arc<dyn Store>;
     let name = NODE_NAME.to_owned();
-    let served = serve_on(args.listen, &config, shared, secret, clock, name).await;
+    let served = serve_on(args.listen, &config, shared, secrets, clock, name).await;
     store.close().await;
     served
 }
@@ -68,7 +68,7 @@ async fn serve_on(
     listen: SocketAddr,
     config: &Config,
     store: Arc<dyn Store>,
-    secret: InstallationSecret,
+    secrets: Secrets,
     clock: Arc<dyn Clock>,
     name: String,
 ) -> Result<(), CliError> {
@@ -77,12 +77,13 @@ async fn serve_on(
     let url = format!("http://{}", listener.local_addr().map_err(cannot_listen)?);
     let stop = stop_on_signals()?;
     let prefix = &config.keys.prefix;
-    let first = bootstrap::first_key(store.as_ref(), prefix, &secret, clock.now()).await?;
+    let first =
+        bootstrap::first_key(store.as_ref(), prefix, &secrets.installation, clock.now()).await?;
     // At once: from now on nobody could make it out again.
     if let FirstKey::Made(key) = first {
         output::block(&bootstrap::welcome(&key, &url)).map_err(|error| not_shown(&error))?;
     }
-    let app = App::start(config, store, secret, clock, url.clone(), name);
+    let app = App::start(config, store, secrets, clock, url.clone(), name);
     let app = app.await.map_err(|error| CliError::failed(error.to_string()))?;
     output::line(&format!("listening on {url}"));
     serve(app, listener, stop, config.server.shutdown_grace).await;

@@ -5,6 +5,7 @@
 mod anthropic;
 mod bad_input;
 mod budget;
+mod byok;
 mod command_line;
 mod completions;
 mod dialects;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio_postgres::{Client, NoTls};
 
-use crate::setup;
+use crate::{byok, setup};
 
 const MODEL: &str = "keyway/echo";
 const KEYS: &str = "/api/v1/keys";
@@ -26,9 +26,11 @@ async fn on_sqlite(home: &Path) -> Gateway {
 
 fn on_postgres(home: &Path, url: &str) -> Setup {
     let secret = home.join("secret.key");
+    let kek = home.join("kek.key");
     setup()
         .variable("KEYWAY_STORE_URL", url)
         .variable("KEYWAY_SECRET_FILE", secret.to_str().expect("UTF-8"))
+        .variable("KEYWAY_KEK_FILE", kek.to_str().expect("UTF-8"))
 }
 
 fn command(home: &Path, url: &str) -> Command {
@@ -141,6 +143,12 @@ async fn every_key_is_what_it_was_and_goes_on_from_what_it_spent() {
     let grace = json!({"grace_period_seconds": 86_400});
     let rotated = manager.post(&format!("{}/rotate", path(&off)), &grace).await.json();
     manager.delete(&path(&gone)).await;
+    let credential = json!({
+        "provider": "openai", "key": "sk-0123456789abcdefgh", "allowed_models": ["a/b"],
+        "allowed_api_key_hashes": [rotated["data"]["hash"]],
+    });
+    byok::keep(&manager, &credential).await;
+    let credentials = manager.get("/api/v1/byok").await.json();
     let before = listed(&gateway).await;
     // Not in an orderly way: what it left open is settled first.
     gateway.kill().await;
@@ -155,6 +163,7 @@ async fn every_key_is_what_it_was_and_goes_on_from_what_it_spent() {
 
     let gateway = on_postgres(&home, &url).start().await;
     assert_eq!(listed(&gateway).await, before, "digit for digit");
+    assert_eq!(gateway.manager().get("/api/v1/byok").await.json(), credentials);
     let repeating = gateway.manager().with_header("idempotency-key", "order-17");
     let again = repeating.post(KEYS, &creation).await;
     assert_eq!((again.status, &again.body), (created.status, &created.body));

@@ -20,7 +20,7 @@ enum Takes {
 use Takes::{Anyone, Either, Inference, Management};
 
 /// `{hash}` stands for that of a key that is there.
-const ROUTES: [(&str, &str, Takes); 17] = [
+const ROUTES: [(&str, &str, Takes); 22] = [
     ("GET", "/api/v1/keys", Management),
     ("POST", "/api/v1/keys", Management),
     ("GET", "/api/v1/keys/{hash}", Management),
@@ -30,6 +30,11 @@ const ROUTES: [(&str, &str, Takes); 17] = [
     ("GET", "/api/v1/management-keys", Management),
     ("POST", "/api/v1/management-keys", Management),
     ("DELETE", "/api/v1/management-keys/{hash}", Management),
+    ("GET", "/api/v1/byok", Management),
+    ("POST", "/api/v1/byok", Management),
+    ("GET", "/api/v1/byok/{id}", Management),
+    ("PATCH", "/api/v1/byok/{id}", Management),
+    ("DELETE", "/api/v1/byok/{id}", Management),
     ("GET", "/api/v1/key", Either),
     ("GET", "/api/v1/auth/key", Either),
     ("GET", "/api/v1/models", Anyone),

@@ -3,11 +3,13 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use http::StatusCode;
 use serde_json::json;
 
 use crate::setup;
 
 const PROVIDER_SECRET: &str = "sk-planted-provider-secret-9876543210";
+const CREDENTIAL: &str = "sk-planted-brought-credential-5432109876";
 const BROUGHT: &str = "planted-bootstrap-key-ABCDEFGHIJKLMNOP";
 
 #[tokio::test]
@@ -26,6 +28,7 @@ async fn planted_secrets_are_found_nowhere() {
         .await;
     let manager = gateway.client(BROUGHT);
     let mut secrets = vec![BROUGHT.to_owned(), PROVIDER_SECRET.to_owned()];
+    secrets.push(CREDENTIAL.to_owned());
     let mut said = String::new();
 
     let (key, plain) = manager.create_key(&json!({"name": "plain", "limit": 1})).await;
@@ -39,6 +42,16 @@ async fn planted_secrets_are_found_nowhere() {
     secrets.push(rotated.json()["key"].as_str().expect("a key string").to_owned());
     let made = manager.post("/api/v1/management-keys", &json!({"name": "another"})).await.json();
     secrets.push(made["key"].as_str().expect("a key string").to_owned());
+
+    let kept = manager.post("/api/v1/byok", &json!({"provider": "p", "key": CREDENTIAL})).await;
+    assert_eq!(kept.status, StatusCode::CREATED, "{kept:?}");
+    let listed = manager.get("/api/v1/byok").await;
+    let rotated = format!("/api/v1/byok/{}", kept.json()["data"]["id"].as_str().expect("an id"));
+    let rotated = manager.patch(&rotated, &json!({"key": CREDENTIAL})).await;
+    for reply in [&kept, &listed, &rotated] {
+        let body = String::from_utf8_lossy(&reply.body);
+        writeln!(said, "{body}").expect("a string takes all text");
+    }
 
     for secret in secrets.clone() {
         let client = gateway.client(&secret);
@@ -92,12 +105,14 @@ async fn planted_secrets_are_found_nowhere() {
     assert!(places[2].1.len() > 10_000, "the store is there to be searched");
 }
 
-/// All bytes of all files, but for the installation's own secret.
+/// All bytes of all files, but for the installation's own secrets.
 fn files(directory: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
     for entry in std::fs::read_dir(directory).expect("a directory") {
         let path = entry.expect("an entry").path();
-        if path.is_file() && path.file_name().is_some_and(|name| name != "secret.key") {
+        if path.is_file()
+            && path.file_name().is_some_and(|name| name != "secret.key" && name != "kek.key")
+        {
             bytes.extend(std::fs::read(&path).expect("a file"));
         }
     }

@@ -93,7 +93,8 @@ impl Place {
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let config = config.expect("a configuration");
-        let app = App::start(&config, watched, installation, clock, url.clone(), "one".to_owned());
+        let (secrets, node) = (installation.into(), "one".to_owned());
+        let app = App::start(&config, watched, secrets, clock, url.clone(), node);
         let app = app.await.expect("it starts");
         let stop = CancellationToken::new();
         #[expect(clippy::disallowed_methods, reason = "`close` waits for it")]

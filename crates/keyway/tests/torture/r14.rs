@@ -161,7 +161,7 @@ async fn app_on(directory: &Path) -> (Arc<App>, Arc<KeyRecord>) {
     assert!(matches!(made, KeyCreated::Created(_)), "{made:?}");
     let (url, name) = ("http://gateway".to_owned(), "one".to_owned());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let app = App::start(&Config::default(), store, installation, clock, url, name).await;
+    let app = App::start(&Config::default(), store, installation.into(), clock, url, name).await;
     let app = app.expect("it starts");
     let key = app.keyring.authenticate(secret.expose(), app.clock.now()).await.expect("a key");
     (app, key)

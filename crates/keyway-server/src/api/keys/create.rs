@@ -210,7 +210,7 @@ fn parse(body: &Map<String, Value>, app: &App) -> Result<NewKey, Error> {
 }
 
 /// There is one workspace; any other is unknown.
-pub(super) fn workspace(fields: Fields<'_>, app: &App) -> Result<WorkspaceId, Error> {
+pub(in crate::api) fn workspace(fields: Fields<'_>, app: &App) -> Result<WorkspaceId, Error> {
     let default = app.store.default_workspace();
     match fields.workspace("workspace_id")? {
         Field::Value(named) if named != default => {

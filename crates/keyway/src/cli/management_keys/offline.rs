@@ -25,14 +25,14 @@ pub(crate) async fn create(name: &str, args: &StoreArgs) -> Result<Answer, CliEr
     let new = NewManagementKey { name, prefix: config.keys.prefix, now };
     let configured = config.store.url.as_ref().map(KeySecret::expose);
     let created = if let Some(url) = args.store_url.as_deref().or(configured) {
-        let (installation, store) = installation::open_shared(url, now).await?;
-        let created = new.create_in(&store, &installation).await;
+        let (secrets, store) = installation::open_shared(url, now).await?;
+        let created = new.create_in(&store, &secrets.installation).await;
         store.close();
         created
     } else {
-        let Installation { secret: installation, store } =
+        let Installation { secrets, store } =
             installation::open(&args.data_dir, Durability::Flush, now)?;
-        let created = new.create_in(&store, &installation).await;
+        let created = new.create_in(&store, &secrets.installation).await;
         store.close().await;
         created
     };

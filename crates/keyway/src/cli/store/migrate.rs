@@ -33,7 +33,8 @@ pub(crate) async fn run(args: MigrateArgs) -> Result<(), CliError> {
     moved?;
     output::remark(
         "Everything has arrived. Start the gateway with KEYWAY_STORE_URL and the same secret \
-         (KEYWAY_SECRET_FILE), and do not serve from the data directory again: it does not know what \
+         (KEYWAY_SECRET_FILE) and key-encryption key (KEYWAY_KEK_FILE, which is kek.key of the data \
+         directory unless it was named), and do not serve from the data directory again: it does not know what \
          is spent from now on.",
     );
     Ok(())

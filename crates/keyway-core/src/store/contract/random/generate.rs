@@ -5,9 +5,8 @@ use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::{
-    CREDENTIALS, Create, CredentialCall, KEYS, List, Operation, REQUESTS, SECRETS, Start, Verb,
-};
+use super::credentials::{CREDENTIALS, CredentialCall};
+use super::{Create, KEYS, List, Operation, REQUESTS, SECRETS, Start, Verb};
 use crate::budget::ResetInterval;
 use crate::key::{KeyKind, KeyName, KeyPatch, OnLimit, Terms};
 use crate::money::Nanos;
@@ -85,8 +84,8 @@ fn credential_call() -> impl Strategy<Value = CredentialCall> {
                 id, version, provider, key, sort_order,
             }
         ),
-        3 => (id(), option::of(version()), option::of(key()), option::of(any::<bool>())).prop_map(
-            |(id, version, key, disabled)| CredentialCall::Update { id, version, key, disabled }
+        3 => (id(), option::of(version()), option::of(vec(0..SECRETS, 0..2)), option::of(any::<bool>())).prop_map(
+            |(id, version, keys, disabled)| CredentialCall::Update { id, version, keys, disabled }
         ),
         1 => id().prop_map(|id| CredentialCall::Delete { id }),
         2 => (id(), version(), version())

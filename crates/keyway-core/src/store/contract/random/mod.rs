@@ -1,18 +1,17 @@
 //! Random sequences of calls, made of a store and of the model: every answer has to be the same.
 
+mod credentials;
 mod generate;
 
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use self::credentials::CredentialCall;
 pub use self::generate::operations;
-use super::credentials::{openai, sealed};
 use super::fixture::{EPOCH, begin, everything, inference, secret};
 use crate::budget::{WindowKind, Windows};
 use crate::clock::Timestamp;
-use crate::credential::CredentialPatch;
-use crate::credential::envelope::KekVersion;
-use crate::id::{AccountId, CredentialId, Epoch, GenerationId, KeyHash, KeyId};
+use crate::id::{AccountId, Epoch, GenerationId, KeyHash, KeyId};
 use crate::key::{KeyKind, KeyName, KeyPatch, OnLimit, Terms};
 use crate::ledger::{AnswerMark, Draw, Ending, LeaseCall, Metered, Settlement, Slice};
 use crate::money::Nanos;
@@ -22,7 +21,6 @@ use crate::store::model::MemoryStore;
 use crate::store::{Idempotency, KeyCreation, KeyQuery, KeySort, PageStart, Store, StoreError};
 
 /// Few of everything, so that calls meet.
-const CREDENTIALS: u8 = 3;
 const SECRETS: u8 = 7;
 const REQUESTS: u8 = 6;
 const KEYS: i64 = 4;
@@ -56,17 +54,6 @@ enum Verb {
     Prune,
     States,
     Credential(CredentialCall),
-}
-
-/// About credentials and what they are sealed under, which few calls about keys meet.
-#[derive(Clone, Debug)]
-enum CredentialCall {
-    AddKek { after: Option<i64> },
-    RetireKek { version: i64 },
-    Create { id: u8, version: i64, provider: bool, key: Option<u8>, sort_order: Option<i64> },
-    Update { id: u8, version: Option<i64>, key: Option<Option<u8>>, disabled: Option<bool> },
-    Delete { id: u8 },
-    Rewrap { id: u8, from: i64, to: i64 },
 }
 
 #[derive(Clone, Debug)]
@@ -190,46 +177,8 @@ async fn ask(store: &dyn Store, verb: &Verb, epoch: Epoch, now: Timestamp) -> St
             }
             told(states)
         }
-        Verb::Credential(call) => ask_of_credentials(store, call, now).await,
+        Verb::Credential(call) => credentials::ask(store, call, now).await,
         Verb::Join => unreachable!("`compare` does it, to learn of the new run"),
-    }
-}
-
-async fn ask_of_credentials(store: &dyn Store, call: CredentialCall, now: Timestamp) -> String {
-    let hashes = |key: Option<u8>| key.map(|key| vec![hash(key)]);
-    let number = |id: u8| CredentialId::from_bytes([id; 16]);
-    match call {
-        CredentialCall::AddKek { after } => {
-            let fingerprint = [u8::try_from(after.unwrap_or_default()).expect("few"); 32];
-            told(store.kek_add(fingerprint, after.map(KekVersion), now).await)
-        }
-        CredentialCall::RetireKek { version } => told(store.kek_retire(KekVersion(version)).await),
-        CredentialCall::Create { id, version, provider, key, sort_order } => {
-            let mut new = openai(store, id);
-            new.sealed = sealed(KekVersion(version), id);
-            new.allowed_keys = hashes(key);
-            new.is_last = sort_order.is_none();
-            new.conduct.sort_order = sort_order.unwrap_or_default();
-            if provider {
-                new.provider = "anthropic".to_owned();
-            }
-            told(store.credential_create(new, now).await)
-        }
-        CredentialCall::Update { id, version, key, disabled } => {
-            let material = |version| (text(id), sealed(KekVersion(version), id));
-            let patch = CredentialPatch {
-                disabled,
-                allowed_keys: key.map(hashes),
-                material: version.map(material),
-                ..CredentialPatch::default()
-            };
-            told(store.credential_update(number(id), patch, now).await)
-        }
-        CredentialCall::Delete { id } => told(store.credential_delete(number(id), now).await),
-        CredentialCall::Rewrap { id, from, to } => {
-            let wrapped = sealed(KekVersion(to), id).wrapped;
-            told(store.credential_rewrap(number(id), KekVersion(from), wrapped).await)
-        }
     }
 }
 
