@@ -18,6 +18,7 @@ use crate::keyring::Keyring;
 use crate::leases::clock::StoreClock;
 use crate::leases::{Memory, Node};
 use crate::relay;
+use crate::relay::health::Healths;
 use crate::relay::meter::Meter;
 use crate::relay::rates::Rates;
 use crate::relay::upstream::Upstream;
@@ -36,6 +37,8 @@ pub struct App {
     pub is_budgeted: bool,
     /// By the provider's slug.
     pub upstreams: HashMap<String, Upstream>,
+    /// How the endpoints did of late.
+    pub health: Healths,
     /// Where clients find this gateway, without a trailing slash.
     pub public_url: String,
     pub started_at: Timestamp,
@@ -144,6 +147,7 @@ impl App {
             is_budgeted: config.budget.limit.is_some(),
             catalogue: relay::catalogue::with_echo(config),
             upstreams: relay::upstream::connect(config),
+            health: Healths::default(),
             public_url: config.server.public_url.clone().unwrap_or(public_url),
             started_at,
             tasks,

@@ -25,6 +25,8 @@ pub enum Exclusion {
     Retention,
     Quantization,
     Price,
+    /// Nobody knows its price, and the request is limited.
+    UnknownPrice,
     /// It is said not to support tools.
     Tools,
     Parameters,
@@ -101,6 +103,9 @@ pub(super) fn exclusion(
     }
     if is_too_dear(endpoint, preferences) {
         return Some(Exclusion::Price);
+    }
+    if needs.known_price && endpoint.pricing.is_none() {
+        return Some(Exclusion::UnknownPrice);
     }
     lacks(attempt, reach, preferences, needs)
 }

@@ -121,6 +121,8 @@ pub struct Needs {
     pub parameters: Vec<&'static str>,
     /// The tier of service that it may be served in, besides the usual one.
     pub service_tier: Option<String>,
+    /// A limit has to hold, so that what it costs at most has to be known.
+    pub known_price: bool,
 }
 
 /// Whether `slug` names the endpoint: its provider's slug names all of a provider's endpoints but those

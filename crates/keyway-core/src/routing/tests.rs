@@ -209,6 +209,13 @@ fn a_price_may_be_too_high() {
     assert_eq!(plan(MaxPrice { prompt: most(1), completion: None }), ["free", "a"]);
     assert_eq!(plan(MaxPrice { prompt: None, completion: most(0) }), ["free"]);
     assert_eq!(plan(MaxPrice::FREE), ["free"]);
+    let mut unknown = endpoint("unknown", 1, Traits::default());
+    unknown.pricing = None;
+    let known = endpoint("known", 9, Traits::default());
+    let candidates = self::candidates(&[("a/m", vec![unknown, known])]);
+    let limited = Needs { known_price: true, ..Needs::default() };
+    assert_eq!(planned(&candidates, &anything(), &limited), ["known"]);
+    assert_eq!(planned(&candidates, &anything(), &Needs::default()).len(), 2);
 }
 
 #[test]

@@ -72,8 +72,16 @@ impl ChatRequest {
     }
 
     /// A field as the client said it; null counts as absent.
-    pub(crate) fn field(&self, name: &str) -> Option<&Value> {
+    pub fn field(&self, name: &str) -> Option<&Value> {
         present(&self.body, name)
+    }
+
+    /// Asks for reasoning, unless the client said something of it itself.
+    pub fn default_to_reasoning(&mut self) {
+        let said = ["reasoning", "reasoning_effort", "include_reasoning"];
+        if said.iter().all(|field| self.field(field).is_none()) {
+            self.body.insert("reasoning".into(), serde_json::json!({"enabled": true}));
+        }
     }
 
     /// The whole request as it came.

@@ -4,7 +4,7 @@ pub mod body;
 pub mod caller;
 pub mod error;
 pub mod query;
-mod redact;
+pub(crate) mod redact;
 pub mod router;
 pub mod serve;
 pub mod usd;

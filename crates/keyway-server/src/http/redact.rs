@@ -9,7 +9,7 @@ const KEY_PREFIX: &str = "sk-";
 const MASK: &str = "[masked]";
 
 /// `text` without key strings.
-pub(super) fn redact(text: &str) -> String {
+pub(crate) fn redact(text: &str) -> String {
     let pieces = text.split_inclusive(|c: char| !is_key_character(c));
     pieces.map(|piece| redact_word(piece).into_owned()).collect()
 }

@@ -4,21 +4,20 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::response::Response;
-use keyway_core::catalogue::Model;
-use keyway_core::error::{Error, ErrorKind};
+use keyway_core::error::Error;
 use keyway_core::id::GenerationId;
 use keyway_core::key::KeyRecord;
-use keyway_core::routing::Plan;
 use keyway_providers::chat::RequestError;
 use keyway_providers::face::Face;
 
+use super::bound;
 use super::clamp::Wish;
 use super::dry_run;
 use super::head::Head;
 use super::job::Job;
 use super::rate_refusal::rate_refusal;
 use super::rolling;
-use super::{alias, bound};
+use super::route::route;
 use crate::app::App;
 use crate::entropy::random;
 use crate::http::body;
@@ -38,10 +37,8 @@ pub(super) async fn admit(
     let wish = Wish::of(request.headers(), key.on_limit)?;
     let body = body::parse(&body::read(request, body::INFERENCE_BYTES_MAX).await?)?;
     let (mut request, voice) = face.read(body).map_err(invalid)?;
-    let model = known_model(&app, &request.model)?;
-    let plan = Plan::of(&model).ok_or_else(|| Error::internal("a model without endpoints"))?;
     let is_limited = app.is_budgeted || key.terms.limit.is_some() || wish.ceiling.is_some();
-    let plan = if is_limited { bound::priced(&plan)? } else { plan };
+    let plan = route(&app, &mut request, is_limited)?;
     // What is reserved is what the provider is allowed to say.
     request.max_tokens = request.max_tokens.map(|most| most.min(plan.max_completion_tokens()));
     let bound = bound::bound(&request, &plan).map_err(invalid)?;
@@ -75,15 +72,6 @@ pub(super) async fn admit(
     app.tasks.spawn(job.run(request, head));
     let broken = || Error::internal("a relay task ended without an answer").into();
     answered.await.unwrap_or_else(|_| Err(broken()))
-}
-
-/// The model that a client names.
-pub(super) fn known_model(app: &App, id: &str) -> Result<Arc<Model>, ApiError> {
-    let model = app.catalogue.model(id).or_else(|| alias::of_bare_name(&app.catalogue, id));
-    model.cloned().ok_or_else(|| {
-        let message = format!("{id} is not a valid model ID");
-        Error::new(ErrorKind::Invalid, message).into()
-    })
 }
 
 pub(super) fn invalid(error: RequestError) -> ApiError {

@@ -1,6 +1,5 @@
 //! The most that a request may cost, over every endpoint that it may be sent to.
 
-use keyway_core::error::{Error, ErrorKind};
 use keyway_core::money::Nanos;
 use keyway_core::pricing::{Usage, Worst};
 use keyway_core::routing::{Attempt, Plan};
@@ -27,7 +26,8 @@ const BYTES_PER_TOKEN: u64 = 3;
 /// Bounds `request`, whichever of the plan's endpoints answers it.
 pub fn bound(request: &ChatRequest, plan: &Plan) -> Result<Bound, RequestError> {
     let endpoints = || plan.attempts().iter().map(Attempt::endpoint);
-    let (usage, bytes_per_token, choices) = if plan.first().model().id == echo::MODEL_ID {
+    let is_echo = |attempt: &Attempt| attempt.model().id == echo::MODEL_ID;
+    let (usage, bytes_per_token, choices) = if plan.attempts().iter().all(is_echo) {
         (Echo::of(request)?.usage(), echo::BYTES_PER_TOKEN, 1)
     } else {
         (usage(request, plan), BYTES_PER_TOKEN, request.choices)
@@ -52,20 +52,6 @@ fn usage(request: &ChatRequest, plan: &Plan) -> Usage {
         images: request.images(),
         ..Usage::of(prompt.min(context), each.min(most).saturating_mul(request.choices))
     }
-}
-
-/// The plan without endpoints whose price nobody knows: nobody can say what they cost at most, so that
-/// no limit holds there.
-pub(super) fn priced(plan: &Plan) -> Result<Plan, Error> {
-    let is_priced = |attempt: &&Attempt| attempt.endpoint().pricing.is_some();
-    let priced: Vec<_> = plan.attempts().iter().filter(is_priced).cloned().collect();
-    Plan::new(priced).ok_or_else(|| {
-        let message = format!(
-            "No endpoints found for {} with a known price. A key with a limit may use no others.",
-            plan.first().model().id
-        );
-        Error::new(ErrorKind::NotFound, message)
-    })
 }
 
 impl Bound {

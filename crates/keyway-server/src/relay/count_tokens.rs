@@ -9,7 +9,8 @@ use keyway_providers::face::Face;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::admit::{invalid, known_model};
+use super::admit::invalid;
+use super::route::known_model;
 use crate::app::App;
 use crate::http::body;
 use crate::http::caller::InferenceCaller;
@@ -54,6 +55,6 @@ pub async fn count_tokens(
     let fields = fields.ok_or_else(|| Error::invalid("The request's body", "must be an object"))?;
     fields.shift_remove(MAX_TOKENS);
     let (request, _) = Face::Messages.read(body).map_err(invalid)?;
-    known_model(&app, &request.model)?;
+    known_model(&app.catalogue, &request.model)?;
     Ok(Json(CountedTokens { input_tokens: request.prompt_tokens_estimate() }))
 }

@@ -1,6 +1,6 @@
 //! Sending a request to the endpoints of its plan, in order, until one begins to answer.
 
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode};
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::routing::{Attempt, Plan};
 use keyway_providers::chat::ChatRequest;
@@ -8,8 +8,13 @@ use keyway_providers::dialect::Target;
 use serde_json::{Value, json};
 
 use super::upstream::{Failure, Reply, Upstream};
+use super::watch::Watch;
 use crate::app::App;
 use crate::http::error::ApiError;
+use crate::http::redact::redact;
+
+/// Tells OpenAI's and Anthropic's clients not to ask again by themselves.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
 /// An endpoint that began to answer, and what it said.
 #[derive(Debug)]
@@ -17,50 +22,87 @@ pub(super) struct Dispatched<'a> {
     pub(super) attempt: &'a Attempt,
     pub(super) upstream: &'a Upstream,
     pub(super) reply: Reply,
+    pub(super) watch: Watch,
 }
 
-/// Tries each endpoint once. Nothing was sent to the client yet, so the next may answer in its place.
+/// An endpoint that did not answer.
+struct Failed<'a> {
+    attempt: &'a Attempt,
+    provider: &'a str,
+    failure: Failure,
+}
+
+/// Tries each endpoint of the plan once. Nothing was said to the client yet, so the next may answer in
+/// the place of one that fails.
 pub(super) async fn dispatch<'a>(
     app: &'a App,
     plan: &'a Plan,
-    request: &ChatRequest,
+    request: &mut ChatRequest,
 ) -> Result<Dispatched<'a>, ApiError> {
-    let mut failures: Vec<(&str, Failure)> = Vec::new();
+    let asked = request.max_tokens;
+    let mut failures: Vec<Failed<'_>> = Vec::new();
     for attempt in plan.attempts() {
         let endpoint = attempt.endpoint();
         let Some(upstream) = app.upstreams.get(&endpoint.provider) else { continue };
+        request.max_tokens = asked.map(|most| most.min(attempt.max_completion_tokens()));
         let target = Target {
             model: &endpoint.upstream_model,
             completion_tokens_max: attempt.max_completion_tokens(),
         };
+        let watch = Watch::start(attempt);
         match upstream.send(request, &target, None).await {
-            Ok(reply) => return Ok(Dispatched { attempt, upstream, reply }),
-            Err(failure) => failures.push((&upstream.name, failure)),
+            Ok(reply) => {
+                let watch = watch.began(matches!(reply, Reply::Stream(..)));
+                return Ok(Dispatched { attempt, upstream, reply, watch });
+            }
+            Err(failure) => {
+                watch.failed(app, &failure);
+                let failed = Failed { attempt, provider: &upstream.name, failure };
+                failed.log();
+                failures.push(failed);
+            }
         }
     }
-    Err(exhausted(failures))
+    Err(exhausted(&failures))
 }
 
 /// The last failure is the answer; those before it are named in the metadata.
-fn exhausted(mut failures: Vec<(&str, Failure)>) -> ApiError {
-    let Some((provider, last)) = failures.pop() else {
-        return Error::internal("a model without endpoints passed the configuration").into();
+fn exhausted(failures: &[Failed<'_>]) -> ApiError {
+    let Some((last, previous)) = failures.split_last() else {
+        return Error::internal("a plan without a known provider was dispatched").into();
     };
-    let previous: Vec<Value> =
-        failures.iter().map(|(name, failure)| attempt(name, failure)).collect();
-    let mut error = provider_error(provider, &last);
-    if !previous.is_empty() {
-        error = error.with_metadata("previous_errors", previous);
+    let error = provider_error(last.provider, &last.failure);
+    if previous.is_empty() {
+        return error;
     }
-    error
+    let previous: Vec<Value> = previous.iter().map(Failed::to_json).collect();
+    error.with_metadata("previous_errors", previous)
 }
 
-fn attempt(provider: &str, failure: &Failure) -> Value {
-    json!({
-        "provider": provider,
-        "code": failure.status.map(|status| status.as_u16()),
-        "message": failure.message,
-    })
+impl Failed<'_> {
+    fn to_json(&self) -> Value {
+        let status = self.failure.status.map(|status| status.as_u16());
+        json!({
+            "provider": self.provider,
+            "provider_name": self.provider,
+            "model": self.attempt.model().id,
+            "code": client_status(self.failure.status).as_u16(),
+            "status": status,
+            "message": self.failure.message,
+        })
+    }
+
+    /// A credential that is refused is for the operator to mend; all else passes by itself.
+    fn log(&self) {
+        let (provider, model) = (self.provider, &self.attempt.model().id);
+        let status = self.failure.status.map(|status| status.as_u16());
+        let message = redact(&self.failure.message);
+        if is_operators(self.failure.status) {
+            tracing::warn!(provider, model, status, message, "a provider refuses our credential");
+        } else {
+            tracing::debug!(provider, model, status, message, "an endpoint failed");
+        }
+    }
 }
 
 /// A provider's failure, as OpenRouter words it (contract, C.4).
@@ -79,10 +121,22 @@ pub(super) fn provider_error(provider: &str, failure: &Failure) -> ApiError {
         .with_metadata("raw", failure.message.as_str())
         .with_metadata("provider_name", provider)
         .with_metadata("is_byok", false);
+    if let Some(upstream) = failure.status {
+        error = error.with_metadata("provider_code", upstream.as_u16());
+    }
+    if is_operators(failure.status) {
+        // The same again fails again, until the operator has done something.
+        error = error.with_header(SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
     if let Some(seconds) = failure.retry_after_seconds {
         error = error.with_retry_after(seconds).with_metadata("retry_after_seconds", seconds);
     }
     error
+}
+
+/// Whether the provider refuses the operator's credential, or wants to be paid by the operator.
+fn is_operators(status: Option<StatusCode>) -> bool {
+    status.is_some_and(|status| matches!(status.as_u16(), 401..=403))
 }
 
 /// What the client hears of a provider's status. That the operator's credentials were refused is

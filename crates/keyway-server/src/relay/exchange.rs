@@ -16,6 +16,7 @@ use super::meter::Late;
 use super::pass::Pass;
 use super::rates::Permit;
 use super::refusal;
+use super::watch::Watch;
 use crate::app::App;
 
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub(super) struct Exchange {
     /// UTF-8 bytes of the prompt's text, for estimates.
     pub(super) prompt_bytes: u64,
     pub(super) permit: Arc<Permit>,
+    /// `None` where no endpoint answers.
+    pub(super) watch: Option<Watch>,
 }
 
 /// How an answer ended and what it used.
@@ -76,6 +79,9 @@ impl Exchange {
             ending: ended.ending,
             estimated: ended.usage.is_none(),
         };
+        if let Some(watch) = &self.watch {
+            watch.ended(&self.app, ended.ending, usage.completion_tokens);
+        }
         let settlement = self.app.meter.settle(&self.metered, &outcome, late).await;
         // What is left to do is to hand over the last bytes: a client that has them may ask again.
         self.app.rates.end(&self.permit, usage.total());

@@ -103,7 +103,7 @@ impl Job {
         }
         let mut client = Client::Waiting(head);
         let dispatched = {
-            let mut dispatch = pin!(dispatch(&self.app, &self.plan, &request));
+            let mut dispatch = pin!(dispatch(&self.app, &self.plan, &mut request));
             loop {
                 tokio::select! {
                     biased;
@@ -179,8 +179,9 @@ impl Job {
         dispatched: Dispatched<'_>,
         client: Client,
     ) {
-        let Dispatched { attempt, upstream, reply } = dispatched;
+        let Dispatched { attempt, upstream, reply, watch } = dispatched;
         let mut exchange = self.exchange(metered, pass, attempt, &upstream.name);
+        exchange.watch = Some(watch);
         match (reply, client) {
             (Reply::Whole(whole), Client::Waiting(head)) => {
                 head.answer(give_whole(&exchange, whole).await);
@@ -254,6 +255,7 @@ impl Job {
             trusts_cost: trusts(&self.app, endpoint),
             prompt_bytes: self.prompt_bytes,
             permit: Arc::clone(&self.permit),
+            watch: None,
         }
     }
 }

@@ -27,6 +27,7 @@ mod revocation;
 mod rolling;
 mod rotation;
 mod routes;
+mod routing;
 mod secrets;
 mod start;
 mod stop;

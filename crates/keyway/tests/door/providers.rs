@@ -136,12 +136,16 @@ async fn the_next_endpoint_answers_for_one_that_fails() {
     sound.always(Script::json(200, &completion("Hello!")));
     let gateway = gateway(&[&broken, &sound]).await;
     let (hash, string) = key(&gateway).await;
-    let reply = gateway.client(&string).chat("acme/fast", "hi").await;
+    let body = json!({
+        "model": "acme/fast", "messages": [{"role": "user", "content": "hi"}],
+        "provider": {"order": ["p0", "p1"]},
+    });
+    let reply = gateway.client(&string).post("/api/v1/chat/completions", &body).await;
     assert_eq!(reply.json()["provider"], "Provider 1");
     assert_eq!(spent(&gateway, &hash).await, "0.000018", "charged once");
 
     sound.always(Script::json(429, &json!({"error": {"message": "slow down"}})));
-    let reply = gateway.client(&string).chat("acme/fast", "hi").await;
+    let reply = gateway.client(&string).post("/api/v1/chat/completions", &body).await;
     assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS);
     let metadata = reply.json()["error"]["metadata"].clone();
     assert_eq!(

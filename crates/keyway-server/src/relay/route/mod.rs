@@ -1,0 +1,63 @@
+//! From a request to its plan: which models it names, what it wants of their endpoints, and which of
+//! them may be tried, in order.
+
+mod models;
+mod none;
+mod preferences;
+
+use keyway_core::routing::{self, Attempt, Candidate, Needs, Plan, Preferences, Turn};
+use keyway_providers::chat::ChatRequest;
+
+use self::models::Named;
+pub(super) use self::models::known_model;
+use super::admit::invalid;
+use crate::app::App;
+use crate::entropy::random;
+use crate::http::error::ApiError;
+
+/// Plans `request`; one that `is_limited` only over endpoints whose price is known.
+///
+/// # Errors
+/// 400 where it says something that is not allowed, 404 where no endpoint is left that it allows.
+pub(super) fn route(
+    app: &App,
+    request: &mut ChatRequest,
+    is_limited: bool,
+) -> Result<Plan, ApiError> {
+    let models = models::named(&app.catalogue, request)?;
+    let preferences = preferences::read(request).map_err(invalid)?;
+    if models.iter().any(Named::thinks) {
+        request.default_to_reasoning();
+    }
+    let needs = Needs { known_price: is_limited, ..preferences::needs(request) };
+    let candidates = candidates(app, &models, &preferences);
+    let seed = u64::from_be_bytes(random());
+    routing::plan(&candidates, &preferences, &needs, seed)
+        .map_err(|none| none::error(app, &models, &candidates, &preferences, &none))
+}
+
+/// Every endpoint of the models, with what is known of it.
+fn candidates(app: &App, models: &[Named], preferences: &Preferences) -> Vec<Candidate> {
+    let sorts = preferences.sort.is_some() || models.iter().any(Named::sorts);
+    let looks =
+        sorts || !preferences.min_throughput.is_empty() || !preferences.max_latency.is_empty();
+    let endpoints = models.iter().enumerate().flat_map(|(number, named)| {
+        let attempts = (0..).map_while(|endpoint| Attempt::new(&named.model, endpoint));
+        attempts.map(move |attempt| (number, named.variant, attempt))
+    });
+    let attempts: Vec<_> = endpoints
+        .filter(|(.., attempt)| app.upstreams.contains_key(&attempt.endpoint().provider))
+        .collect();
+    let health = app.health.of(attempts.iter().map(|(.., it)| it), looks, app.clock.now());
+    let with_health = attempts.into_iter().zip(health);
+    with_health
+        .map(|((model, variant, attempt), health)| Candidate {
+            attempt,
+            model,
+            variant,
+            turn: Turn::Shared,
+            health,
+            is_sticky: false,
+        })
+        .collect()
+}

@@ -1,0 +1,74 @@
+//! One answer of an endpoint, watched for what it says of the endpoint's health.
+
+use http::StatusCode;
+use keyway_core::ledger::Ending;
+use keyway_core::routing::{Attempt, Outcome};
+use tokio::time::Instant;
+
+use super::upstream::Failure;
+use crate::app::App;
+
+/// Thousandths of a token per second, of tokens per millisecond.
+const THOUSANDTHS: u64 = 1_000_000;
+
+#[derive(Clone, Debug)]
+pub(super) struct Watch {
+    attempt: Attempt,
+    sent: Instant,
+    /// When the first chunk of a stream came.
+    first: Option<Instant>,
+}
+
+impl Watch {
+    /// The request is about to be sent.
+    pub(super) fn start(attempt: &Attempt) -> Self {
+        Self { attempt: attempt.clone(), sent: Instant::now(), first: None }
+    }
+
+    /// It is being answered; `streamed` by its first chunk.
+    pub(super) fn began(mut self, streamed: bool) -> Self {
+        self.first = streamed.then(Instant::now);
+        self
+    }
+
+    /// It is not. What the request itself is to blame for says nothing of the endpoint.
+    pub(super) fn failed(&self, app: &App, failure: &Failure) {
+        if is_requests(failure.status) {
+            return;
+        }
+        let retry_after_seconds = failure.retry_after_seconds;
+        self.record(app, Outcome::Failed { retry_after_seconds });
+    }
+
+    /// Its answer ended after `tokens`.
+    pub(super) fn ended(&self, app: &App, ending: Ending, tokens: u64) {
+        let outcome = match ending {
+            Ending::ProviderFailed => Outcome::Failed { retry_after_seconds: None },
+            Ending::Completed => {
+                let since = self.first.unwrap_or(self.sent);
+                let took = millis(since, Instant::now()).max(1);
+                let throughput = tokens.saturating_mul(THOUSANDTHS) / took;
+                Outcome::Answered { first_ms: self.first_ms(), throughput: Some(throughput) }
+            }
+            // Somebody else ended it.
+            _ => Outcome::Answered { first_ms: self.first_ms(), throughput: None },
+        };
+        self.record(app, outcome);
+    }
+
+    fn first_ms(&self) -> Option<u64> {
+        self.first.map(|first| millis(self.sent, first))
+    }
+
+    fn record(&self, app: &App, outcome: Outcome) {
+        app.health.record(&self.attempt, outcome, app.clock.now());
+    }
+}
+
+fn millis(from: Instant, to: Instant) -> u64 {
+    u64::try_from(to.saturating_duration_since(from).as_millis()).unwrap_or(u64::MAX)
+}
+
+fn is_requests(status: Option<StatusCode>) -> bool {
+    status.is_some_and(|status| matches!(status.as_u16(), 400 | 413 | 422))
+}
