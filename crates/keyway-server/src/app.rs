@@ -21,6 +21,7 @@ use crate::relay;
 use crate::relay::health::Healths;
 use crate::relay::meter::Meter;
 use crate::relay::rates::Rates;
+use crate::relay::sticky::Sticky;
 use crate::relay::upstream::Upstream;
 use crate::vault::Vault;
 
@@ -39,6 +40,8 @@ pub struct App {
     pub upstreams: HashMap<String, Upstream>,
     /// How the endpoints did of late.
     pub health: Healths,
+    /// Where conversations were answered.
+    pub sticky: Sticky,
     /// Where clients find this gateway, without a trailing slash.
     pub public_url: String,
     pub started_at: Timestamp,
@@ -148,6 +151,7 @@ impl App {
             catalogue: relay::catalogue::with_echo(config),
             upstreams: relay::upstream::connect(config),
             health: Healths::default(),
+            sticky: Sticky::default(),
             public_url: config.server.public_url.clone().unwrap_or(public_url),
             started_at,
             tasks,

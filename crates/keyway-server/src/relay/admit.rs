@@ -18,6 +18,7 @@ use super::job::Job;
 use super::rate_refusal::rate_refusal;
 use super::rolling;
 use super::route::route;
+use super::sticky::Conversation;
 use crate::app::App;
 use crate::entropy::random;
 use crate::http::body;
@@ -34,11 +35,13 @@ pub(super) async fn admit(
     face: Face,
 ) -> Result<Response, ApiError> {
     let dry_run = dry_run::is_asked(query)?;
-    let wish = Wish::of(request.headers(), key.on_limit)?;
+    let headers = request.headers().clone();
+    let wish = Wish::of(&headers, key.on_limit)?;
     let body = body::parse(&body::read(request, body::INFERENCE_BYTES_MAX).await?)?;
     let (mut request, voice) = face.read(body).map_err(invalid)?;
     let is_limited = app.is_budgeted || key.terms.limit.is_some() || wish.ceiling.is_some();
-    let plan = route(&app, &mut request, is_limited)?;
+    let conversation = Conversation::of(&headers, &request, key.id)?;
+    let plan = route(&app, &mut request, &conversation, is_limited)?;
     // What is reserved is what the provider is allowed to say.
     request.max_tokens = request.max_tokens.map(|most| most.min(plan.max_completion_tokens()));
     let bound = bound::bound(&request, &plan).map_err(invalid)?;
@@ -59,6 +62,7 @@ pub(super) async fn admit(
         app: Arc::clone(&app),
         key,
         plan,
+        conversation,
         bound,
         id,
         wish,

@@ -16,6 +16,7 @@ use super::meter::Late;
 use super::pass::Pass;
 use super::rates::Permit;
 use super::refusal;
+use super::sticky::Conversation;
 use super::watch::Watch;
 use crate::app::App;
 
@@ -38,6 +39,7 @@ pub(super) struct Exchange {
     pub(super) permit: Arc<Permit>,
     /// `None` where no endpoint answers.
     pub(super) watch: Option<Watch>,
+    pub(super) conversation: Conversation,
 }
 
 /// How an answer ended and what it used.
@@ -81,6 +83,9 @@ impl Exchange {
         };
         if let Some(watch) = &self.watch {
             watch.ended(&self.app, ended.ending, usage.completion_tokens);
+            if ended.ending == Ending::Completed {
+                self.conversation.was_at(&self.app, watch.attempt(), usage.cached_tokens);
+            }
         }
         let settlement = self.app.meter.settle(&self.metered, &outcome, late).await;
         // What is left to do is to hand over the last bytes: a client that has them may ask again.

@@ -32,6 +32,7 @@ use super::pass::Pass;
 use super::pump::{self, Pump};
 use super::rates::Permit;
 use super::refusal::refusal;
+use super::sticky::Conversation;
 use super::upstream::{ChunkStream, Reply};
 use crate::app::App;
 use crate::http::caller::refused_key;
@@ -48,6 +49,7 @@ pub(super) struct Job {
     pub(super) app: Arc<App>,
     pub(super) key: Arc<KeyRecord>,
     pub(super) plan: Plan,
+    pub(super) conversation: Conversation,
     pub(super) bound: Bound,
     pub(super) id: GenerationId,
     pub(super) wish: Wish,
@@ -256,6 +258,7 @@ impl Job {
             prompt_bytes: self.prompt_bytes,
             permit: Arc::clone(&self.permit),
             watch: None,
+            conversation: self.conversation.clone(),
         }
     }
 }

@@ -29,5 +29,6 @@ mod refusal;
 pub mod responses;
 mod rolling;
 mod route;
+pub mod sticky;
 pub mod upstream;
 mod watch;

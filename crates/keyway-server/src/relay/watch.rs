@@ -20,6 +20,10 @@ pub(super) struct Watch {
 }
 
 impl Watch {
+    pub(super) const fn attempt(&self) -> &Attempt {
+        &self.attempt
+    }
+
     /// The request is about to be sent.
     pub(super) fn start(attempt: &Attempt) -> Self {
         Self { attempt: attempt.clone(), sent: Instant::now(), first: None }

@@ -43,7 +43,7 @@ provider = "private"
 upstream_model = "fast-at-private"
 variant = "turbo"
 quantization = "fp8"
-pricing = { prompt = "0.000009", completion = "0.000009" }
+pricing = { prompt = "0.000009", completion = "0.000009", input_cache_read = "0.000001" }
 supported_parameters = ["max_tokens", "tools"]
 
 [[models]]
@@ -300,4 +300,39 @@ async fn who_failed_of_late_is_tried_last() {
     assert_eq!(field.cheap.received().len(), 1, "it is left alone");
     field.dear.then(failure(500));
     assert_eq!(field.answered_by("acme/fast", both()).await, "The cheap", "but not for good");
+}
+
+#[tokio::test]
+async fn a_conversation_stays_where_it_was_answered() {
+    let field = Field::new().await;
+    let once = json!({"provider": {"order": ["private"]}, "session_id": "mine"});
+    assert_eq!(field.answered_by("acme/fast", once).await, "The private");
+    for _ in 0..12 {
+        // Left to its price, it would be taken once in ninety times.
+        let session = json!({"session_id": "mine"});
+        assert_eq!(field.answered_by("acme/fast", session).await, "The private");
+    }
+    let ordered = json!({"session_id": "mine", "provider": {"order": ["dear"]}});
+    assert_eq!(field.answered_by("acme/fast", ordered).await, "The dear");
+    let long = json!({"session_id": "x".repeat(257)});
+    assert!(field.answered_by("acme/fast", long).await.contains("session_id: must be a text"));
+
+    // Without a name it stays where its prompt was read from the cache, and costs less there.
+    let mut cached = json!({
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hi"}}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14},
+    });
+    cached["usage"]["prompt_tokens_details"] = json!({"cached_tokens": 8});
+    field.private.then(Script::json(200, &cached));
+    let once = json!({"provider": {"order": ["private"]}});
+    assert_eq!(field.answered_by("acme/fast", once).await, "The private");
+    for _ in 0..12 {
+        assert_eq!(field.answered_by("acme/fast", json!({})).await, "The private");
+    }
+    let other = json!({"messages": [{"role": "user", "content": "something else"}]});
+    let mut others = Vec::new();
+    for _ in 0..12 {
+        others.push(field.answered_by("acme/fast", other.clone()).await);
+    }
+    assert!(others.iter().any(|by| by != "The private"), "another conversation");
 }

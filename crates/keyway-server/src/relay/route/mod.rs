@@ -11,6 +11,7 @@ use keyway_providers::chat::ChatRequest;
 use self::models::Named;
 pub(super) use self::models::known_model;
 use super::admit::invalid;
+use super::sticky::Conversation;
 use crate::app::App;
 use crate::entropy::random;
 use crate::http::error::ApiError;
@@ -22,6 +23,7 @@ use crate::http::error::ApiError;
 pub(super) fn route(
     app: &App,
     request: &mut ChatRequest,
+    conversation: &Conversation,
     is_limited: bool,
 ) -> Result<Plan, ApiError> {
     let models = models::named(&app.catalogue, request)?;
@@ -30,14 +32,20 @@ pub(super) fn route(
         request.default_to_reasoning();
     }
     let needs = Needs { known_price: is_limited, ..preferences::needs(request) };
-    let candidates = candidates(app, &models, &preferences);
+    let candidates = candidates(app, &models, &preferences, conversation);
     let seed = u64::from_be_bytes(random());
     routing::plan(&candidates, &preferences, &needs, seed)
         .map_err(|none| none::error(app, &models, &candidates, &preferences, &none))
 }
 
 /// Every endpoint of the models, with what is known of it.
-fn candidates(app: &App, models: &[Named], preferences: &Preferences) -> Vec<Candidate> {
+fn candidates(
+    app: &App,
+    models: &[Named],
+    preferences: &Preferences,
+    conversation: &Conversation,
+) -> Vec<Candidate> {
+    let now = app.clock.now();
     let sorts = preferences.sort.is_some() || models.iter().any(Named::sorts);
     let looks =
         sorts || !preferences.min_throughput.is_empty() || !preferences.max_latency.is_empty();
@@ -48,16 +56,16 @@ fn candidates(app: &App, models: &[Named], preferences: &Preferences) -> Vec<Can
     let attempts: Vec<_> = endpoints
         .filter(|(.., attempt)| app.upstreams.contains_key(&attempt.endpoint().provider))
         .collect();
-    let health = app.health.of(attempts.iter().map(|(.., it)| it), looks, app.clock.now());
+    let health = app.health.of(attempts.iter().map(|(.., it)| it), looks, now);
     let with_health = attempts.into_iter().zip(health);
     with_health
         .map(|((model, variant, attempt), health)| Candidate {
+            is_sticky: app.sticky.is_at(conversation, &attempt, now),
             attempt,
             model,
             variant,
             turn: Turn::Shared,
             health,
-            is_sticky: false,
         })
         .collect()
 }

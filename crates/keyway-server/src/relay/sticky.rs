@@ -1,0 +1,229 @@
+//! Conversations stay at the endpoint whose cache has their prompt (contract, C.1: sticky routing).
+
+use std::io;
+use std::time::Duration;
+
+use http::HeaderMap;
+use keyway_core::clock::Timestamp;
+use keyway_core::id::KeyId;
+use keyway_core::pricing::{Kind, Pricing};
+use keyway_core::routing::Attempt;
+use keyway_providers::chat::{ChatRequest, RequestError};
+use quick_cache::sync::Cache;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::admit::invalid;
+use crate::app::App;
+use crate::http::error::ApiError;
+
+/// Conversations that are remembered; the ones that were asked for longest ago make room.
+const CONVERSATIONS_MAX: usize = 65_536;
+/// How long one is remembered after its last answer.
+const INACTIVITY: Duration = Duration::from_mins(10);
+/// Bytes of its first messages that a conversation is told by: they may hold images.
+const BEGINNING_BYTES_MAX: usize = 64 * 1024;
+/// Characters of a session's id.
+const SESSION_MAX: usize = 256;
+const SESSION_HEADER: &str = "x-session-id";
+
+type Digest = [u8; 32];
+
+/// Which endpoint answered which conversation last, on this node.
+#[derive(Debug)]
+pub struct Sticky {
+    endpoints: Cache<Digest, Remembered>,
+}
+
+#[derive(Clone, Debug)]
+struct Remembered {
+    /// The endpoint's own slug, and what its provider calls the model.
+    endpoint: (String, String),
+    until: Timestamp,
+}
+
+/// A conversation of one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Conversation {
+    digest: Digest,
+    /// The client named it, and wants it to stay whether or not that saves anything.
+    is_session: bool,
+}
+
+/// Takes as much as a conversation is told by.
+struct Beginning<'a> {
+    hash: &'a mut Sha256,
+    left: usize,
+}
+
+impl io::Write for Beginning<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.len().min(self.left);
+        self.hash.update(&bytes[..taken]);
+        self.left -= taken;
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Default for Sticky {
+    fn default() -> Self {
+        Self { endpoints: Cache::new(CONVERSATIONS_MAX) }
+    }
+}
+
+impl Sticky {
+    /// Whether `attempt` is where the conversation was last.
+    pub(super) fn is_at(
+        &self,
+        conversation: &Conversation,
+        attempt: &Attempt,
+        now: Timestamp,
+    ) -> bool {
+        if !conversation.is_session && !saves(attempt) {
+            return false;
+        }
+        let remembered = self.endpoints.get(&conversation.with(attempt));
+        remembered.is_some_and(|it| it.until > now && it.endpoint == endpoint(attempt))
+    }
+
+    /// It was answered there, `cached_tokens` of it out of the provider's cache.
+    pub(super) fn remember(
+        &self,
+        conversation: &Conversation,
+        attempt: &Attempt,
+        cached_tokens: u64,
+        now: Timestamp,
+    ) {
+        if conversation.is_session || cached_tokens > 0 {
+            let micros = i64::try_from(INACTIVITY.as_micros()).unwrap_or(i64::MAX);
+            let until = Timestamp::from_micros(now.as_micros().saturating_add(micros));
+            let remembered = Remembered { endpoint: endpoint(attempt), until };
+            self.endpoints.insert(conversation.with(attempt), remembered);
+        }
+    }
+}
+
+fn endpoint(attempt: &Attempt) -> (String, String) {
+    (attempt.endpoint().tag(), attempt.endpoint().upstream_model.clone())
+}
+
+/// Whether what is read from the cache costs less than what is not.
+fn saves(attempt: &Attempt) -> bool {
+    let cheaper = |it: &Pricing| it.kinds.get(Kind::CacheRead).is_some_and(|rate| rate < it.prompt);
+    attempt.endpoint().pricing.as_ref().is_some_and(cheaper)
+}
+
+impl Conversation {
+    /// The one that `request` goes on with: named by `session_id`, by the header, by
+    /// `prompt_cache_key`, or told by its first messages.
+    pub(super) fn of(
+        headers: &HeaderMap,
+        request: &ChatRequest,
+        key: KeyId,
+    ) -> Result<Self, ApiError> {
+        let session = session(headers, request)?;
+        let named = session.as_deref().or_else(|| text(request, "prompt_cache_key"));
+        let mut hash = Sha256::new();
+        hash.update(key.0.to_be_bytes());
+        if let Some(name) = named {
+            hash.update([1]);
+            hash.update(name);
+        } else {
+            hash.update([2]);
+            let mut beginning = Beginning { hash: &mut hash, left: BEGINNING_BYTES_MAX };
+            for message in first_messages(request) {
+                // Where it is too long, the writer stops.
+                let _ = serde_json::to_writer(&mut beginning, message);
+            }
+        }
+        Ok(Self { digest: hash.finalize().into(), is_session: session.is_some() })
+    }
+
+    fn with(&self, attempt: &Attempt) -> Digest {
+        let mut hash = Sha256::new();
+        hash.update(self.digest);
+        hash.update(&attempt.model().id);
+        hash.finalize().into()
+    }
+
+    /// Remembers where it was answered.
+    pub(super) fn was_at(&self, app: &App, attempt: &Attempt, cached_tokens: u64) {
+        app.sticky.remember(self, attempt, cached_tokens, app.clock.now());
+    }
+}
+
+/// What the client calls the conversation; the body beats the header.
+fn session(headers: &HeaderMap, request: &ChatRequest) -> Result<Option<String>, ApiError> {
+    let wrong = |field: &str| {
+        let message = format!("must be a text of at most {SESSION_MAX} characters");
+        invalid(RequestError { field: field.to_owned(), message })
+    };
+    let fits = |text: &&str| text.chars().count() <= SESSION_MAX;
+    if let Some(said) = request.field("session_id") {
+        let said = said.as_str().filter(fits).ok_or_else(|| wrong("session_id"))?;
+        return Ok((!said.is_empty()).then(|| said.to_owned()));
+    }
+    let Some(said) = headers.get(SESSION_HEADER) else { return Ok(None) };
+    let said = said.to_str().ok().filter(fits).ok_or_else(|| wrong(SESSION_HEADER))?;
+    Ok((!said.is_empty()).then(|| said.to_owned()))
+}
+
+fn text<'a>(request: &'a ChatRequest, field: &str) -> Option<&'a str> {
+    request.field(field).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+/// The first instruction and the first message that is none: what all turns of a conversation begin
+/// with.
+fn first_messages(request: &ChatRequest) -> impl Iterator<Item = &Value> {
+    let instructs = |message: &&Value| {
+        let role = message.get("role").and_then(Value::as_str);
+        matches!(role, Some("system" | "developer"))
+    };
+    let instruction = request.messages().iter().find(instructs);
+    let other = request.messages().iter().find(move |message| !instructs(message));
+    instruction.into_iter().chain(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn conversation(header: Option<&str>, fields: &Value) -> Conversation {
+        let mut body = json!({"model": "a/b", "messages": [
+            {"role": "system", "content": "be kind"}, {"role": "user", "content": "hi"},
+        ]});
+        let fields = fields.as_object().expect("an object").clone();
+        body.as_object_mut().expect("an object").extend(fields);
+        let request = ChatRequest::parse(body).expect("a request");
+        let mut headers = HeaderMap::new();
+        if let Some(header) = header {
+            headers.insert(SESSION_HEADER, header.parse().expect("a header"));
+        }
+        Conversation::of(&headers, &request, KeyId(1)).expect("a conversation")
+    }
+
+    #[test]
+    fn a_conversation_is_known_by_its_name_or_by_how_it_begins() {
+        let by = |fields: Value| conversation(None, &fields);
+        let begun = by(json!({}));
+        let longer = by(json!({"messages": [
+            {"role": "system", "content": "be kind"}, {"role": "user", "content": "hi"},
+            {"role": "assistant", "content": "hello"}, {"role": "user", "content": "more"},
+        ]}));
+        assert_eq!(begun, longer);
+        assert_ne!(begun, by(json!({"messages": [{"role": "user", "content": "hi"}]})));
+        let named = by(json!({"session_id": "s"}));
+        assert!(named.is_session && !begun.is_session);
+        assert_eq!(named, conversation(Some("s"), &json!({})));
+        assert_eq!(named, conversation(Some("t"), &json!({"session_id": "s"})), "the body beats");
+        let cached = by(json!({"prompt_cache_key": "s"}));
+        assert_eq!((cached.digest, cached.is_session), (named.digest, false));
+        assert_ne!(cached, by(json!({"prompt_cache_key": "t"})));
+    }
+}
