@@ -44,7 +44,7 @@ impl Dialect {
     /// Where under a provider's address a request goes; it begins with a slash.
     pub fn path(self, request: &ChatRequest, target: &Target<'_>) -> String {
         match self {
-            Self::OpenAi => "/chat/completions".to_owned(),
+            Self::OpenAi => openai::path(request).to_owned(),
             Self::Anthropic => "/messages".to_owned(),
             Self::Gemini => gemini::path(request.stream, &in_path(target.model)),
         }
@@ -52,6 +52,10 @@ impl Dialect {
 
     /// The body of a request. An error names the field that this provider cannot take.
     pub fn body(self, request: &ChatRequest, target: &Target<'_>) -> Result<Vec<u8>, RequestError> {
+        if request.errand.is_some() && self != Self::OpenAi {
+            let why = "is at a provider whose embeddings and rankings are not spoken here";
+            return Err(RequestError::new("model", why));
+        }
         match self {
             Self::OpenAi => Ok(openai::request_body(request, target.model)),
             Self::Anthropic => anthropic::request_body(request, target),

@@ -48,6 +48,9 @@ struct Directive {
 impl Echo {
     /// Reads what the model is asked to say. A malformed `#echo` line is an error of its message.
     pub fn of(request: &ChatRequest) -> Result<Self, RequestError> {
+        if request.errand.is_some() {
+            return Err(RequestError::new("model", format!("{MODEL_ID} only talks")));
+        }
         let messages = request.messages();
         let is_user = |message: &Value| message.get("role").and_then(Value::as_str) == Some("user");
         let last = messages.iter().rposition(is_user);

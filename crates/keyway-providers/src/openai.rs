@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::chat::ChatRequest;
+use crate::chat::{ChatRequest, Errand};
 
 /// What clients say to the gateway. OpenAI-compatible servers refuse fields that they do not know.
 const FOR_THE_GATEWAY: [&str; 15] = [
@@ -29,12 +29,25 @@ const FOR_THE_GATEWAY: [&str; 15] = [
 /// Two names of one bound.
 const TOKEN_BOUNDS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
 
+/// Where under a provider's address a request goes.
+pub const fn path(request: &ChatRequest) -> &'static str {
+    match request.errand {
+        None => "/chat/completions",
+        Some(Errand::Embed) => "/embeddings",
+        Some(Errand::Rerank) => "/rerank",
+    }
+}
+
 /// The request's body for a provider that calls the model `upstream_model`. What the client said
 /// besides keeps its text and order.
 pub fn request_body(request: &ChatRequest, upstream_model: &str) -> Vec<u8> {
     let mut body: Map<String, Value> = request.body().clone();
     body.retain(|field, _| !FOR_THE_GATEWAY.contains(&field.as_str()));
     body.insert("model".into(), upstream_model.into());
+    if request.errand.is_some() {
+        // It has no answer that could be too long, and no stream.
+        return serde_json::to_vec(&body).expect("a JSON object can be written");
+    }
     if let Some(most) = request.max_tokens {
         bound_tokens(&mut body, most);
     }

@@ -70,9 +70,11 @@ fn money_is_never_a_float() {
                 && !line.contains("limit: Option<f64>")
         });
         let is_test = path.components().any(|part| part.as_os_str() == "tests");
+        // The parts of a vector are floats, and no money.
+        let is_exempt = is_test || path.file_name().is_some_and(|name| name == "vectors.rs");
         for line in code {
             let float = line.contains("f64") || line.contains("f32");
-            assert!(is_test || !float, "{}: {line}", path.display());
+            assert!(is_exempt || !float, "{}: {line}", path.display());
         }
     }
 }

@@ -5,8 +5,8 @@ use keyway_core::pricing::Usage;
 use serde_json::{Map, Value};
 
 use super::choice::{self, Form};
-use super::receipt::{read_cost, read_usage};
-use super::{AnswerError, Envelope, Receipt, error_message, keep_unknown};
+use super::receipt::{read_cost, read_prompt_usage, read_usage};
+use super::{AnswerError, Envelope, Errand, Receipt, error_message, keep_unknown};
 use crate::json;
 
 /// What a provider answered to a request that does not stream.
@@ -39,6 +39,26 @@ impl Answer {
         Self { body, usage, provider_cost }
     }
 
+    /// Reads a provider's answer to an errand.
+    pub fn of_errand(errand: Errand, body: &[u8]) -> Result<Self, AnswerError> {
+        let malformed = |why: &str| AnswerError::Malformed(why.to_owned());
+        let read = json::parse_lenient(body).map_err(|error| malformed(&error.to_string()))?;
+        let Value::Object(read) = read else { return Err(malformed("is not an object")) };
+        let field = match errand {
+            Errand::Embed => "data",
+            Errand::Rerank => "results",
+        };
+        if !read.get(field).is_some_and(Value::is_array) {
+            let failed = read.get("error").filter(|error| !error.is_null());
+            let message = failed.and_then(|_| error_message(body, None));
+            let without = || malformed(&format!("has no {field}"));
+            return Err(message.map_or_else(without, AnswerError::Failed));
+        }
+        let usage = read.get("usage").and_then(read_prompt_usage);
+        let provider_cost = read.get("usage").and_then(read_cost);
+        Ok(Self { body: read, usage, provider_cost })
+    }
+
     /// An answer that was made here.
     pub(crate) fn new(choices: Value, usage: Usage) -> Self {
         let mut body = Map::new();
@@ -64,6 +84,10 @@ impl Answer {
     /// Zero-completion insurance (contract, C.5): an answer that ended in an error, or that says
     /// nothing and not why, is not charged.
     pub fn is_uncharged(&self) -> bool {
+        // What is no conversation has none, and says what was asked for without a token.
+        if !self.body.contains_key("choices") {
+            return false;
+        }
         let silent = match self.usage {
             Some(usage) => usage.completion_tokens == 0,
             None => self.output_bytes() == 0,
@@ -72,6 +96,25 @@ impl Answer {
         let answered = reasons.peek().is_some();
         let free = reasons.all(|reason| reason == Some("error") || (silent && reason.is_none()));
         free && (answered || silent)
+    }
+
+    /// The answer to an errand as clients get it.
+    pub fn complete_errand(
+        mut self,
+        object: &str,
+        envelope: &Envelope,
+        receipt: &Receipt,
+    ) -> Map<String, Value> {
+        let counted = self.body.shift_remove("usage");
+        let mut body = envelope.head(object);
+        body.shift_remove("created");
+        keep_unknown(&mut body, self.body);
+        let mut usage = receipt.write(counted);
+        for field in ["completion_tokens", "completion_tokens_details"] {
+            usage.as_object_mut().and_then(|usage| usage.shift_remove(field));
+        }
+        body.insert("usage".into(), usage);
+        body
     }
 
     /// The answer as clients get it, as text.

@@ -6,7 +6,7 @@ use keyway_core::pricing::{Kind, Uses};
 use serde_json::{Map, Value};
 
 /// Tokens that a template may put around each message, at most.
-const TOKENS_PER_MESSAGE: u64 = 16;
+pub(super) const TOKENS_PER_MESSAGE: u64 = 16;
 /// Fields of a request that add to the prompt what nobody can count beforehand.
 const UNBOUNDED_FIELDS: [&str; 2] = ["plugins", "web_search_options"];
 /// Fields of a message that stand for pictures and sounds of an earlier answer.
@@ -132,7 +132,7 @@ fn is_given(value: &Value) -> bool {
 }
 
 /// The length of a value as JSON: whatever of it reaches the model is no longer than that.
-fn serialized_bytes(value: &Value) -> u64 {
+pub(super) fn serialized_bytes(value: &Value) -> u64 {
     let mut count = ByteCount(0);
     serde_json::to_writer(&mut count, value)
         .expect("a JSON value can be written, and counting cannot fail");

@@ -49,6 +49,13 @@ pub(super) fn read_usage(block: &Value) -> Option<Usage> {
     Some(usage.clamped())
 }
 
+/// The tokens of an answer that says nothing: all are the prompt's, whichever way they are counted.
+pub(super) fn read_prompt_usage(block: &Value) -> Option<Usage> {
+    let count = |field: &str| block.get(field).and_then(Value::as_u64);
+    let tokens = count("prompt_tokens").max(count("total_tokens"))?;
+    Some(Usage::of(tokens, 0))
+}
+
 /// Where providers say outside of the details how much of a prompt they had cached.
 const CACHED: [&str; 3] = ["prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens"];
 

@@ -4,6 +4,7 @@ use keyway_core::pricing::Uses;
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
+use super::errand::{self, Errand};
 use super::prompt::{self, text_bytes, tokens_bound, tokens_estimate};
 use super::search;
 
@@ -33,6 +34,8 @@ pub struct ChatRequest {
     pub max_tokens: Option<u64>,
     /// How many answers are asked for (`n`).
     pub choices: u64,
+    /// What is asked for where it is no conversation.
+    pub errand: Option<Errand>,
     body: Map<String, Value>,
 }
 
@@ -57,7 +60,18 @@ impl ChatRequest {
         let max_tokens = tokens.into_iter().flatten().min();
         let choices = whole(&body, "n", CHOICES_MAX)?.unwrap_or(1);
         check_messages(&body)?;
-        Ok(Self { model, stream, max_tokens, choices, body })
+        Ok(Self { model, stream, max_tokens, choices, errand: None, body })
+    }
+
+    /// A request that is no conversation: it reads, and says nothing.
+    pub(super) fn of_errand(errand: Errand, model: String, body: Map<String, Value>) -> Self {
+        let (max_tokens, errand) = (Some(0), Some(errand));
+        Self { model, stream: false, max_tokens, choices: 1, errand, body }
+    }
+
+    /// How many prompts the model reads on their own, each within its context.
+    pub fn prompts(&self) -> u64 {
+        self.errand.map_or(1, |errand| errand.prompts(&self.body))
     }
 
     pub fn messages(&self) -> &[Value] {
@@ -94,7 +108,10 @@ impl ChatRequest {
     /// Answers with the field that no bound is known for: images, audio, files, tools that run at the
     /// provider, plugins.
     pub fn prompt_tokens_bound(&self) -> Result<u64, String> {
-        tokens_bound(&self.body, self.messages())
+        match self.errand {
+            Some(errand) => errand.tokens_bound(&self.body),
+            None => tokens_bound(&self.body, self.messages()),
+        }
     }
 
     /// How many tokens the prompt may have, for those who plan with it: texts, calls, tools and schemas
@@ -105,16 +122,25 @@ impl ChatRequest {
 
     /// What else than text the request may use, of what providers have prices of their own for.
     pub fn uses(&self) -> Uses {
+        if self.errand.is_some() && self.prompt_tokens_bound().is_err() {
+            return Uses::ALL;
+        }
         prompt::uses(&self.body, self.messages())
     }
 
-    /// Images that the prompt has, in its messages' parts.
+    /// Images that the prompt has.
     pub fn images(&self) -> u64 {
-        prompt::images(self.messages())
+        match self.errand {
+            Some(_) => errand::pictures(&self.body),
+            None => prompt::images(self.messages()),
+        }
     }
 
     /// UTF-8 bytes of text in the messages, for estimates.
     pub fn prompt_text_bytes(&self) -> u64 {
+        if self.errand.is_some() {
+            return self.prompt_tokens_bound().unwrap_or_default();
+        }
         self.messages().iter().map(text_bytes).sum()
     }
 }

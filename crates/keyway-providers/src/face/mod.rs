@@ -3,13 +3,18 @@
 
 mod chat;
 mod completions;
+mod embeddings;
 pub mod messages;
+mod rerank;
 mod responses;
+mod vectors;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use self::completions::Completions;
+use self::embeddings::Embeddings;
+use self::rerank::Rerank;
 use self::responses::Responses;
 use crate::chat::{Answer, ChatRequest, Chunk, Envelope, Receipt, RequestError};
 use crate::sse;
@@ -25,6 +30,10 @@ pub enum Face {
     Messages,
     /// OpenAI's Responses.
     Responses,
+    /// OpenAI's embeddings; they do not stream.
+    Embeddings,
+    /// Rankings, as Cohere and Jina have them; they do not stream.
+    Rerank,
 }
 
 /// How one request's answer is said. It remembers what of a stream was said before.
@@ -40,6 +49,8 @@ enum Dialect {
     Completions(Completions),
     Messages(messages::Stream),
     Responses(Box<Responses>),
+    Embeddings(Embeddings),
+    Rerank(Rerank),
 }
 
 /// An error on its way into a stream that has begun.
@@ -68,6 +79,14 @@ impl Face {
                 let (request, voice) = responses::read(body)?;
                 (request, Dialect::Responses(Box::new(voice)))
             }
+            Self::Embeddings => {
+                let (request, voice) = embeddings::read(body)?;
+                (request, Dialect::Embeddings(voice))
+            }
+            Self::Rerank => {
+                let (request, voice) = rerank::read(body)?;
+                (request, Dialect::Rerank(voice))
+            }
         };
         let hides_reasoning = request.hides_reasoning();
         Ok((request, Voice { hides_reasoning, dialect }))
@@ -77,13 +96,18 @@ impl Face {
 impl Voice {
     /// A whole answer's body.
     pub fn whole(&self, answer: Answer, envelope: &Envelope, receipt: &Receipt) -> Vec<u8> {
-        let mut said = answer.complete(envelope, receipt);
-        self.hide(&mut said);
+        let chat = |answer: Answer| {
+            let mut said = answer.complete(envelope, receipt);
+            self.hide(&mut said);
+            said
+        };
         let body = match &self.dialect {
-            Dialect::Chat => said,
-            Dialect::Completions(voice) => voice.whole(said),
-            Dialect::Messages(_) => messages::whole(&said),
-            Dialect::Responses(voice) => voice.whole(&said),
+            Dialect::Chat => chat(answer),
+            Dialect::Completions(voice) => voice.whole(chat(answer)),
+            Dialect::Messages(_) => messages::whole(&chat(answer)),
+            Dialect::Responses(voice) => voice.whole(&chat(answer)),
+            Dialect::Embeddings(voice) => voice.whole(answer, envelope, receipt),
+            Dialect::Rerank(voice) => voice.whole(answer, envelope, receipt),
         };
         serde_json::to_vec(&body).expect("a JSON object can be written")
     }
@@ -97,6 +121,7 @@ impl Voice {
             Dialect::Completions(voice) => voice.chunk(said),
             Dialect::Messages(stream) => stream.chunk(&said),
             Dialect::Responses(voice) => voice.chunk(&said),
+            Dialect::Embeddings(_) | Dialect::Rerank(_) => Bytes::new(),
         }
     }
 
@@ -107,6 +132,7 @@ impl Voice {
             Dialect::Completions(_) => Completions::closing(envelope, receipt),
             Dialect::Messages(stream) => stream.closing(envelope, receipt),
             Dialect::Responses(voice) => voice.closing(envelope, receipt),
+            Dialect::Embeddings(_) | Dialect::Rerank(_) => Bytes::new(),
         }
     }
 
@@ -118,6 +144,7 @@ impl Voice {
             Dialect::Completions(_) => Completions::cut_short(envelope, why),
             Dialect::Messages(stream) => stream.cut_short(),
             Dialect::Responses(voice) => voice.cut_short(),
+            Dialect::Embeddings(_) | Dialect::Rerank(_) => Bytes::new(),
         }
     }
 
@@ -128,6 +155,7 @@ impl Voice {
             Dialect::Completions(_) => Completions::failure(envelope, error),
             Dialect::Messages(_) => messages::Stream::failure(envelope, error),
             Dialect::Responses(voice) => voice.failure(envelope, error),
+            Dialect::Embeddings(_) | Dialect::Rerank(_) => Bytes::new(),
         }
     }
 

@@ -18,7 +18,7 @@ use super::error::{ApiError, in_anthropics_words};
 use crate::api::openapi::Description;
 use crate::api::{byok, key, keys, management_keys, models, openapi};
 use crate::app::App;
-use crate::relay::{chat, completions, count_tokens, messages, responses};
+use crate::relay::{chat, completions, count_tokens, embeddings, messages, rerank, responses};
 
 /// What the routes share.
 #[derive(Clone, Debug, FromRef)]
@@ -52,6 +52,8 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(chat::chat_completion))
         .routes(routes!(completions::create_completion))
         .routes(routes!(responses::create_response))
+        .routes(routes!(embeddings::create_embeddings))
+        .routes(routes!(rerank::create_rerank))
         .routes(routes!(messages::create_message).layer(map_response(in_anthropics_words)))
         .routes(routes!(count_tokens::count_tokens).layer(map_response(in_anthropics_words)))
         .routes(routes!(openapi::get_openapi));

@@ -45,6 +45,8 @@ pub fn bound(request: &ChatRequest, plan: &Plan) -> Result<Bound, RequestError> 
 /// other parts whose tokens nobody can count beforehand are bounded by the context.
 fn usage(request: &ChatRequest, plan: &Plan) -> Usage {
     let context = plan.attempts().iter().map(Attempt::context_length).max().unwrap_or(0);
+    // Each prompt of a batch has the whole context.
+    let context = context.saturating_mul(request.prompts());
     let prompt = request.prompt_tokens_bound().unwrap_or(context);
     let most = plan.max_completion_tokens();
     let each = request.max_tokens.unwrap_or(most);

@@ -20,7 +20,7 @@ enum Takes {
 use Takes::{Anyone, Either, Inference, Management};
 
 /// `{hash}` stands for that of a key that is there.
-const ROUTES: [(&str, &str, Takes); 22] = [
+const ROUTES: [(&str, &str, Takes); 24] = [
     ("GET", "/api/v1/keys", Management),
     ("POST", "/api/v1/keys", Management),
     ("GET", "/api/v1/keys/{hash}", Management),
@@ -41,6 +41,8 @@ const ROUTES: [(&str, &str, Takes); 22] = [
     ("POST", "/api/v1/chat/completions", Inference),
     ("POST", "/api/v1/completions", Inference),
     ("POST", "/api/v1/responses", Inference),
+    ("POST", "/api/v1/embeddings", Inference),
+    ("POST", "/api/v1/rerank", Inference),
     ("POST", "/api/v1/messages", Inference),
     ("POST", "/api/v1/messages/count_tokens", Inference),
 ];

@@ -61,7 +61,10 @@ impl HttpProvider {
         };
         let body =
             tokio::time::timeout(ANSWER_TIMEOUT, answered).await.map_err(|_| timed_out())??;
-        let answer = self.dialect.answer(&body);
+        let answer = match request.errand {
+            Some(errand) => Answer::of_errand(errand, &body),
+            None => self.dialect.answer(&body),
+        };
         answer.map_err(|error| said(&error.to_string(), key))
     }
 
