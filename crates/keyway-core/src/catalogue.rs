@@ -30,8 +30,39 @@ pub struct Model {
     pub max_completion_tokens: u64,
     /// Whether its author allows other models to be trained on what it says.
     pub distillable: bool,
+    pub about: About,
     /// In the order of the configuration; which are tried, and when, is for routing to say.
     pub endpoints: Vec<Endpoint>,
+}
+
+/// What people may want to know of a model; nothing is routed or charged by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct About {
+    pub input_modalities: Vec<Modality>,
+    /// What kind of answers it gives: chat models text, others only what stands here.
+    pub output_modalities: Vec<Modality>,
+    /// The day on which its provider withdraws it, `YYYY-MM-DD`.
+    pub expiration_date: Option<String>,
+}
+
+impl Default for About {
+    /// A model that reads text and writes text.
+    fn default() -> Self {
+        let text = || vec![Modality::Text];
+        Self { input_modalities: text(), output_modalities: text(), expiration_date: None }
+    }
+}
+
+/// What goes into a model, or comes out of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Modality {
+    Text,
+    Image,
+    File,
+    Audio,
+    Video,
+    Embeddings,
+    Rerank,
 }
 
 /// One model at one provider, with its price.
@@ -97,6 +128,16 @@ macro_rules! words {
         }
     };
 }
+
+words!(Modality {
+    Text = "text",
+    Image = "image",
+    File = "file",
+    Audio = "audio",
+    Video = "video",
+    Embeddings = "embeddings",
+    Rerank = "rerank",
+});
 
 words!(DataCollection { Allow = "allow", Deny = "deny" });
 

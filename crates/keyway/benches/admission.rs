@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use keyway_core::catalogue::{Endpoint, Model, Traits};
+use keyway_core::catalogue::{About, Endpoint, Model, Traits};
 use keyway_core::clock::{Clock, Timestamp};
 use keyway_core::id::{AccountId, Epoch, GenerationId, WorkspaceId};
 use keyway_core::key::{KeyKind, KeyName, NewKey, SecretRecord, Terms};
@@ -249,6 +249,7 @@ fn plan() -> Plan {
         context_length: 128_000,
         max_completion_tokens: 16_384,
         distillable: false,
+        about: About::default(),
         endpoints: vec![endpoint("one"), endpoint("two")],
     };
     Plan::of(&Arc::new(model)).expect("it has endpoints")

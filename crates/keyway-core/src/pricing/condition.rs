@@ -6,6 +6,11 @@ use crate::money::Rate;
 
 const MINUTES_PER_DAY: u16 = 24 * 60;
 const SECONDS_PER_MINUTE: i64 = 60;
+const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
+const DAYS: usize = 7;
+const DAYS_PER_WEEK: i64 = 7;
+/// 1970 began on a Thursday, the fourth day from Monday on.
+const FIRST_DAY: i64 = 3;
 
 /// Other rates where all of its conditions hold; what is absent stays as it was.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +19,8 @@ pub struct Override {
     pub min_prompt_tokens: Option<u64>,
     /// It applies to requests that are admitted then.
     pub hours: Option<Hours>,
+    /// It applies to requests that are admitted on one of these days, in UTC.
+    pub days: Option<Days>,
     pub prompt: Option<Rate>,
     pub completion: Option<Rate>,
     pub kinds: Rates,
@@ -26,6 +33,10 @@ pub struct Hours {
     end: u16,
 }
 
+/// Days of the week.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Days([bool; DAYS]);
+
 impl Override {
     /// Whether it may apply to a request of at most `prompt_tokens`, at whatever time.
     pub(super) fn may_apply(&self, prompt_tokens: u64) -> bool {
@@ -33,7 +44,31 @@ impl Override {
     }
 
     pub(super) fn applies(&self, prompt_tokens: u64, at: Timestamp) -> bool {
-        self.may_apply(prompt_tokens) && self.hours.is_none_or(|hours| hours.contain(at))
+        self.may_apply(prompt_tokens)
+            && self.hours.is_none_or(|hours| hours.contain(at))
+            && self.days.is_none_or(|days| days.contain(at))
+    }
+}
+
+impl Days {
+    /// Reads numbers from 1, Monday, to 7, Sunday. `None` where one is no day, or where there is none.
+    pub fn from_numbers(numbers: &[u8]) -> Option<Self> {
+        let mut days = [false; DAYS];
+        for number in numbers {
+            *days.get_mut(usize::from(number.checked_sub(1)?))? = true;
+        }
+        (!numbers.is_empty()).then_some(Self(days))
+    }
+
+    /// The numbers of its days.
+    pub fn numbers(self) -> Vec<u8> {
+        (1..).zip(self.0).filter(|(_, is_in)| *is_in).map(|(number, _)| number).collect()
+    }
+
+    fn contain(self, at: Timestamp) -> bool {
+        let day =
+            (at.as_seconds().div_euclid(SECONDS_PER_DAY) + FIRST_DAY).rem_euclid(DAYS_PER_WEEK);
+        usize::try_from(day).is_ok_and(|day| self.0[day])
     }
 }
 

@@ -12,7 +12,7 @@ mod worst;
 #[cfg(test)]
 mod tests;
 
-pub use condition::{Hours, Override};
+pub use condition::{Days, Hours, Override};
 pub use rates::{Kind, Rates};
 pub use usage::{Usage, Uses};
 pub use worst::Worst;

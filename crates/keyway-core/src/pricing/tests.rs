@@ -126,6 +126,24 @@ fn an_hour_may_pass_midnight_and_ends_before_its_end() {
 }
 
 #[test]
+fn days_count_from_monday() {
+    let days = Days::from_numbers(&[6, 7]).expect("days");
+    assert_eq!(days.numbers(), [6, 7]);
+    let weekend = Override { days: Some(days), prompt: Some(nanos(1)), ..Override::default() };
+    let pricing = Pricing { overrides: vec![weekend], ..Pricing::per_token(nanos(4), nanos(4)) };
+    let cost = |day: &str| {
+        let at = Timestamp::parse_utc(&format!("2026-11-{day}T23:59:59Z")).expect("a moment");
+        pricing.cost(Usage::of(1, 0), at).total.get()
+    };
+    // The 27th is a Friday.
+    assert_eq!(["27", "28", "29", "30"].map(cost), [4, 1, 1, 4]);
+    assert_eq!(
+        (Days::from_numbers(&[]), Days::from_numbers(&[0]), Days::from_numbers(&[8])),
+        (None, None, None)
+    );
+}
+
+#[test]
 fn a_discount_is_taken_off_before_the_rounding() {
     let discount = Discount::parse("0.25").expect("a discount");
     let pricing = Pricing { discount, ..Pricing::per_token(rate(500_000), nanos(1)) };
@@ -171,10 +189,12 @@ fn any_rates() -> impl Strategy<Value = Rates> {
 fn any_override() -> impl Strategy<Value = Override> {
     let hours = (0..24_u16, 0..24_u16).prop_map(|(a, b)| Hours::from_clock(a * 100, b * 100));
     let rate = || prop::option::of(any_rate());
-    (prop::option::of(0..1_000_u64), hours, rate(), rate(), any_rates()).prop_map(
-        |(min_prompt_tokens, hours, prompt, completion, kinds)| Override {
+    let days = prop::option::of(1..8_u8).prop_map(|day| Days::from_numbers(&[day?]));
+    (prop::option::of(0..1_000_u64), hours, days, rate(), rate(), any_rates()).prop_map(
+        |(min_prompt_tokens, hours, days, prompt, completion, kinds)| Override {
             min_prompt_tokens,
             hours,
+            days,
             prompt,
             completion,
             kinds,

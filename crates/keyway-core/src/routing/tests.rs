@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::catalogue::{DataCollection, Endpoint, Model, Quantization, Traits};
+use crate::catalogue::{About, DataCollection, Endpoint, Model, Quantization, Traits};
 use crate::money::Rate;
 use crate::pricing::Pricing;
 
@@ -34,6 +34,7 @@ fn candidates(models: &[(&str, Vec<Endpoint>)]) -> Vec<Candidate> {
             context_length: 10_000,
             max_completion_tokens: 1_000,
             distillable: false,
+            about: About::default(),
             endpoints: endpoints.clone(),
         });
         (0..endpoints.len())

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use keyway_core::budget::ResetInterval;
-use keyway_core::catalogue::{Endpoint, Model};
+use keyway_core::catalogue::{About, Endpoint, Model};
 use keyway_core::key::Terms;
 use keyway_core::money::Nanos;
 use keyway_core::rate::{Figure, RateLimits};
@@ -223,6 +223,7 @@ fn model(
         context_length: context_length?,
         max_completion_tokens: max_completion_tokens?,
         distillable: view.flag("distillable").unwrap_or(false),
+        about: About::default(),
         endpoints: endpoints.into_iter().collect::<Option<_>>()?,
     })
 }

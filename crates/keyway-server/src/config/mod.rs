@@ -172,6 +172,16 @@ impl Config {
     }
 }
 
+/// The credential that the environment variable `name` holds. An error says what is wrong with it, and
+/// never what it holds.
+pub(crate) fn credential(
+    name: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<KeySecret, String> {
+    let found = secret::read(&format!("env:{name}"), &secret::CREDENTIAL, Path::new(""), env);
+    found.map(|found| found.secret).map_err(|wrong| wrong.problem)
+}
+
 fn read(path: &Path) -> Result<String, String> {
     let file = File::open(path).map_err(|error| format!("cannot be opened: {error}"))?;
     let mut bytes = Vec::new();

@@ -228,6 +228,7 @@ fn build_override(view: View<'_>, place: &Place, report: &mut Report<'_>) -> Opt
     Some(Override {
         min_prompt_tokens,
         hours,
+        days: None,
         prompt: rate(view, TokenKind::Prompt.as_str()),
         completion: rate(view, TokenKind::Completion.as_str()),
         kinds: rates(view),

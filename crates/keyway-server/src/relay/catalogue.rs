@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyway_core::catalogue::{Catalogue, DataCollection, Endpoint, Model, Traits};
+use keyway_core::catalogue::{About, Catalogue, DataCollection, Endpoint, Model, Traits};
 use keyway_providers::echo;
 
 use crate::config::Config;
@@ -33,6 +33,7 @@ pub(super) fn echo_model() -> Model {
         context_length: ECHO_CONTEXT_LENGTH,
         max_completion_tokens: ECHO_CONTEXT_LENGTH,
         distillable: true,
+        about: About::default(),
         endpoints: vec![endpoint],
     }
 }

@@ -9,6 +9,7 @@ use keyway_core::id::KeyHash;
 use keyway_core::secret::KeySecret;
 use keyway_core::store::Store;
 use keyway_server::app::{App, Secrets};
+use keyway_server::catalogue::switch_on;
 use keyway_server::clock::SystemClock;
 use keyway_server::config::Config;
 use keyway_server::entropy::random;
@@ -34,7 +35,8 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), CliError> {
     start_log();
     forbid_core_dumps();
     allow_many_connections();
-    let config = config::load(args.config.as_deref())?;
+    let mut config = config::load(args.config.as_deref())?;
+    switch_on(&mut config, &|name| std::env::var(name).ok());
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

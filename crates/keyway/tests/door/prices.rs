@@ -118,3 +118,22 @@ async fn an_unknown_price_is_not_zero() {
     assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
     assert_eq!(gateway.manager().key(&hash).await["usage"], json!(0));
 }
+
+#[tokio::test]
+async fn a_variable_switches_a_provider_of_the_catalogue_on() {
+    let provider = Provider::start().await;
+    provider.always(answer(&json!({"prompt_tokens": 100, "completion_tokens": 50})));
+    let host = provider.base_url.trim_end_matches("/v1");
+    let gateway = setup().variable("OLLAMA_HOST", host).start().await;
+    let (_, string) = key(&gateway, json!(1)).await;
+    let client = gateway.client(&string);
+    let asked =
+        json!({"model": "ollama/llama3.1", "messages": [{"role": "user", "content": "hi"}]});
+    let reply = client.post("/api/v1/chat/completions", &asked).await;
+    assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+    assert_eq!(reply.json()["usage"]["cost"], json!(0));
+    assert_eq!(provider.received()[0].body["model"], "llama3.1");
+    let models = client.get("/api/v1/models").await.json();
+    let ids = models["data"].as_array().expect("models").iter().map(|it| it["id"].as_str());
+    assert!(ids.into_iter().flatten().all(|id| id.starts_with("ollama/") || id == "keyway/echo"));
+}

@@ -1,0 +1,93 @@
+//! Which providers of the catalogue are there: those whose environment variable is set.
+
+use std::collections::HashSet;
+
+use keyway_core::catalogue::Model;
+use keyway_providers::dialect::Dialect;
+
+use super::providers::{self, KnownProvider};
+use super::{MODELS, read};
+use crate::config::{Config, ProviderConfig, base_url, credential};
+
+/// The port of a provider at the operator's whose variable does not say one.
+const LOCAL_PORT: &str = "11434";
+
+/// Adds to `config` the providers that `env` switches on, with their models.
+///
+/// What the configuration says of a provider or a model of the same name stands. A variable that
+/// cannot be used is told among the warnings.
+pub fn switch_on(config: &mut Config, env: &dyn Fn(&str) -> Option<String>) {
+    let mut on = HashSet::new();
+    for known in providers::all() {
+        match provider(&known, env) {
+            None => {}
+            Some(Ok(provider)) => {
+                if !config.providers.iter().any(|it| it.slug == provider.slug) {
+                    config.providers.push(provider);
+                }
+                on.insert(known.slug);
+            }
+            Some(Err(problem)) => config.warnings.push(problem),
+        }
+    }
+    if on.is_empty() {
+        return;
+    }
+    let catalogued = read(MODELS).expect("a test reads the models");
+    let configured: HashSet<String> = config.models.iter().map(|model| model.id.clone()).collect();
+    let models = catalogued.models.into_iter().filter(|model| !configured.contains(&model.id));
+    config.models.extend(models.filter_map(|model| at(model, &on)));
+}
+
+/// The model at the providers that are `on`; `None` where there is none of them.
+fn at(mut model: Model, on: &HashSet<String>) -> Option<Model> {
+    model.endpoints.retain(|endpoint| on.contains(&endpoint.provider));
+    let longest = model.endpoints.iter().filter_map(|endpoint| endpoint.traits.context_length);
+    model.context_length = longest.max()?;
+    let longest = model.endpoints.iter().filter_map(|it| it.traits.max_completion_tokens);
+    model.max_completion_tokens = longest.max()?;
+    Some(model)
+}
+
+/// The provider as its variable switches it on; `None` where it does not. An error is for the operator
+/// and never says what the variable holds.
+fn provider(
+    known: &KnownProvider,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Option<Result<ProviderConfig, String>> {
+    let set = |name: &Option<String>| {
+        let name = name.as_ref()?;
+        env(name).filter(|value| !value.trim().is_empty()).map(|value| (name.clone(), value))
+    };
+    let host = set(&known.host_variable);
+    let (variable, _) = host.clone().or_else(|| set(&known.variable))?;
+    let refused = |problem: String| format!("{variable}: {problem}; {} stays off", known.slug);
+    let Some(dialect) = Dialect::parse(&known.dialect) else {
+        let problem = format!("the dialect \"{}\" is not spoken", known.dialect);
+        return Some(Err(refused(problem)));
+    };
+    let found = host.map(|(_, host)| address(&host)).unwrap_or(Ok(known.base_url.clone()));
+    let api_key = known.variable.as_ref().map(|name| credential(name, env)).transpose();
+    Some(found.and_then(|base_url| Ok((base_url, api_key?))).map_err(refused).map(
+        |(base_url, api_key)| ProviderConfig {
+            slug: known.slug.clone(),
+            name: known.name.clone(),
+            dialect,
+            base_url,
+            api_key,
+            abort_stops_billing: false,
+            trust_provider_cost: known.trust_provider_cost,
+        },
+    ))
+}
+
+/// Where `OLLAMA_HOST` says that a server is: an address or a host, with or without a port.
+fn address(host: &str) -> Result<String, String> {
+    let host = host.trim().trim_end_matches('/');
+    let (scheme, rest) = host.split_once("://").unwrap_or(("http", host));
+    // Where a server listens everywhere, it is reached here.
+    let rest = rest.replacen("0.0.0.0", "127.0.0.1", 1);
+    let has_port = rest.rsplit_once(':').is_some_and(|(_, port)| !port.contains(']'));
+    let port = if has_port || scheme == "https" { String::new() } else { format!(":{LOCAL_PORT}") };
+    base_url(&format!("{scheme}://{rest}{port}/v1"))
+}
