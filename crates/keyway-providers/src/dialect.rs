@@ -4,6 +4,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use thiserror::Error;
 
 use crate::chat::{Answer, AnswerError, ChatRequest, RequestError, StreamEvent, stream_event};
+use crate::openai::Quirks;
 use crate::sse::{Decoder, SseError};
 use crate::{anthropic, gemini, openai};
 
@@ -13,8 +14,8 @@ const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The API that a provider speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// OpenAI's chat completions, which most providers speak.
-    OpenAi,
+    /// OpenAI's chat completions, which most providers speak, each in its own way.
+    OpenAi(&'static Quirks),
     /// Anthropic's Messages.
     Anthropic,
     /// Google's Gemini, as AI Studio has it.
@@ -31,10 +32,10 @@ pub struct Target<'a> {
 }
 
 impl Dialect {
-    /// The dialect that goes by `name`, as the configuration has it.
-    pub fn parse(name: &str) -> Option<Self> {
+    /// The dialect that goes by `name`, as the configuration has it; `quirks` are for OpenAI's.
+    pub fn parse(name: &str, quirks: &'static Quirks) -> Option<Self> {
         match name {
-            "openai" => Some(Self::OpenAi),
+            "openai" => Some(Self::OpenAi(quirks)),
             "anthropic" => Some(Self::Anthropic),
             "gemini" => Some(Self::Gemini),
             _ => None,
@@ -44,7 +45,7 @@ impl Dialect {
     /// Where under a provider's address a request goes; it begins with a slash.
     pub fn path(self, request: &ChatRequest, target: &Target<'_>) -> String {
         match self {
-            Self::OpenAi => openai::path(request).to_owned(),
+            Self::OpenAi(quirks) => openai::path(request, quirks, &in_path(target.model)),
             Self::Anthropic => "/messages".to_owned(),
             Self::Gemini => gemini::path(request.stream, &in_path(target.model)),
         }
@@ -52,12 +53,12 @@ impl Dialect {
 
     /// The body of a request. An error names the field that this provider cannot take.
     pub fn body(self, request: &ChatRequest, target: &Target<'_>) -> Result<Vec<u8>, RequestError> {
-        if request.errand.is_some() && self != Self::OpenAi {
+        if request.errand.is_some() && !matches!(self, Self::OpenAi(_)) {
             let why = "is at a provider whose embeddings and rankings are not spoken here";
             return Err(RequestError::new("model", why));
         }
         match self {
-            Self::OpenAi => Ok(openai::request_body(request, target.model)),
+            Self::OpenAi(quirks) => Ok(openai::request_body(request, target.model, quirks)),
             Self::Anthropic => anthropic::request_body(request, target),
             Self::Gemini => gemini::request_body(request, target),
         }
@@ -66,7 +67,7 @@ impl Dialect {
     /// Reads a whole answer.
     pub fn answer(self, body: &[u8]) -> Result<Answer, AnswerError> {
         match self {
-            Self::OpenAi => Answer::parse(body),
+            Self::OpenAi(_) => Answer::parse(body),
             Self::Anthropic => anthropic::answer(body),
             Self::Gemini => gemini::answer(body),
         }
@@ -75,14 +76,14 @@ impl Dialect {
     /// The media type of a streamed answer.
     pub fn stream_type(self) -> &'static str {
         match self {
-            Self::OpenAi | Self::Anthropic | Self::Gemini => "text/event-stream",
+            Self::OpenAi(_) | Self::Anthropic | Self::Gemini => "text/event-stream",
         }
     }
 
     /// Reads a streamed answer as it comes.
     pub fn reader(self) -> Reader {
         let state = match self {
-            Self::OpenAi => State::OpenAi,
+            Self::OpenAi(_) => State::OpenAi,
             Self::Anthropic => State::Anthropic(anthropic::Events::default()),
             Self::Gemini => State::Gemini(gemini::Events::default()),
         };

@@ -39,6 +39,18 @@ impl Effort {
         })
     }
 
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Minimal => "minimal",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::XHigh => "xhigh",
+            Self::Max => "max",
+        }
+    }
+
     /// The part of an answer's tokens that may be thoughts, in percent.
     const fn percent(self) -> u64 {
         match self {

@@ -5,6 +5,7 @@ mod adapters;
 mod clients;
 mod golden;
 mod nulls;
+mod quirks;
 
 use keyway_core::clock::Timestamp;
 use keyway_core::money::Rate;

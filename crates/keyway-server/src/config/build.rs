@@ -13,6 +13,7 @@ use keyway_core::money::Nanos;
 use keyway_core::rate::{Figure, RateLimits};
 use keyway_core::secret::{KeyPrefix, KeySecret};
 use keyway_providers::dialect::Dialect;
+use keyway_providers::openai::Quirks;
 
 use super::mistake::{Place, Report};
 use super::rules::base_url;
@@ -20,7 +21,7 @@ use super::traits::traits;
 use super::view::View;
 use super::{
     Config, Durability, KeysConfig, ProviderConfig, SHUTDOWN_GRACE_DEFAULT, ServerConfig,
-    StoreConfig, pricing, rules, secret,
+    StoreConfig, pricing, rules, secret, timeouts,
 };
 
 /// Of a secret that is written out.
@@ -153,15 +154,22 @@ fn provider(
         .text("api_key")
         .map(|source| credential(source, &view.place("api_key", place), folder, env, report));
     let slug = view.text("slug")?;
+    let base_url = base_url(view.text("base_url")?).ok()?;
+    let quirks = match view.text("quirks") {
+        Some(name) => Quirks::named(name)?,
+        None => Quirks::at(&base_url),
+    };
     Some(ProviderConfig {
         slug: slug.to_owned(),
         name: view.text("name").unwrap_or(slug).to_owned(),
-        dialect: Dialect::parse(view.text("dialect")?)?,
-        base_url: base_url(view.text("base_url")?).ok()?,
+        dialect: Dialect::parse(view.text("dialect")?, quirks)?,
+        base_url,
         api_key: match api_key {
             Some(read) => Some(read?),
             None => None,
         },
+        allow_private: view.flag("allow_private").unwrap_or(false),
+        timeouts: timeouts::timeouts(view),
         abort_stops_billing: view.flag("abort_stops_billing").unwrap_or(false),
         trust_provider_cost: view.flag("trust_provider_cost").unwrap_or(false),
     })

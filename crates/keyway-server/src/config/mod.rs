@@ -14,6 +14,7 @@ mod pricing;
 mod rules;
 mod schema;
 mod secret;
+mod timeouts;
 mod traits;
 mod view;
 
@@ -36,6 +37,7 @@ pub use self::mistake::{ConfigErrors, Mistake};
 use self::mistake::{Place, Report};
 pub use self::rules::base_url;
 pub use self::schema::schema;
+pub use self::timeouts::Timeouts;
 
 /// Largest configuration that is read.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -101,6 +103,9 @@ pub struct ProviderConfig {
     pub base_url: String,
     /// `None` sends no credential.
     pub api_key: Option<KeySecret>,
+    /// Whether the name in `base_url` may lead into private networks.
+    pub allow_private: bool,
+    pub timeouts: Timeouts,
     /// Whether a stream that is broken off is billed up to there, and no further.
     pub abort_stops_billing: bool,
     /// Whether what it says that an answer costs is charged, where it says so.

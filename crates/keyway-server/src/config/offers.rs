@@ -1,10 +1,12 @@
 //! What a configuration may say of providers, models and endpoints.
 
 use keyway_core::catalogue::{DataCollection, Quantization};
+use keyway_providers::openai::Quirks;
 
 use super::description::{
     DIALECTS, Field, Kind, Least, Presence, SERVICE_TIERS, Section, TOKENS_MAX,
 };
+use super::timeouts::TIMEOUTS;
 use super::{pricing, rules};
 
 pub(super) static PROVIDER: Section = Section {
@@ -39,6 +41,24 @@ pub(super) static PROVIDER: Section = Section {
             doc: "Its credential: \"env:NAME\", \"file:PATH\" (relative to this file), or the key itself, which is better not kept here. Absent sends none.",
             presence: Presence::Optional,
             kind: Kind::Text(&rules::SECRET_SOURCE),
+        },
+        Field {
+            name: "quirks",
+            doc: "What of OpenAI's dialect its server wants otherwise, by the server's name; found by base_url where absent. Other dialects have none.",
+            presence: Presence::Optional,
+            kind: Kind::Choice(Quirks::NAMES),
+        },
+        Field {
+            name: "timeouts",
+            doc: "How long it may take.",
+            presence: Presence::Optional,
+            kind: Kind::Section(&TIMEOUTS),
+        },
+        Field {
+            name: "allow_private",
+            doc: "Whether the name in base_url may lead into a private network; false where absent. An address that is written out, and localhost, may anyway.",
+            presence: Presence::Optional,
+            kind: Kind::Flag,
         },
         Field {
             name: "abort_stops_billing",

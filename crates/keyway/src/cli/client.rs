@@ -11,11 +11,13 @@ use http::{HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use keyway_core::secret::KeySecret;
 use keyway_server::config::base_url;
-use keyway_server::egress::{Egress, EgressError};
+use keyway_server::egress::{Egress, EgressError, Place};
 use serde_json::Value;
 
 use super::CliError;
 
+/// A gateway that does not answer by then does not run.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const KEY_VARIABLE: &str = "KEYWAY_MANAGEMENT_KEY";
 const URL_DEFAULT: &str = "http://127.0.0.1:8787";
 /// A base URL as clients are given it; the commands add it themselves.
@@ -90,7 +92,11 @@ impl Gateway {
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", key.expose()))
             .map_err(|_| CliError::Usage("the management key holds control characters".into()))?;
         authorization.set_sensitive(true);
-        Ok(Self { egress: Egress::new(), url: connection.url.clone(), authorization })
+        let uri = connection.url.parse();
+        let uri = uri.map_err(|_| CliError::Usage("the gateway's URL cannot be read".into()))?;
+        // Whoever types the address means it.
+        let place = Place { uri, allow_private: true, connect_timeout: CONNECT_TIMEOUT };
+        Ok(Self { egress: Egress::new([place]), url: connection.url.clone(), authorization })
     }
 
     pub(crate) async fn get(&self, path: &str) -> Result<Answer, CliError> {

@@ -11,6 +11,7 @@ mod completions;
 mod dialects;
 mod disk;
 mod dry_run;
+mod egress;
 mod errands;
 mod faces;
 mod idempotency;

@@ -16,6 +16,7 @@ use keyway_core::secret::KeySecret;
 use super::description::{self, Kind, Presence};
 use super::{Config, ConfigErrors, Durability, schema};
 use keyway_providers::dialect::Dialect;
+use keyway_providers::openai::Quirks;
 
 /// Uses every field.
 const WHOLE: &str = r#"
@@ -141,7 +142,7 @@ fn a_whole_configuration_is_read() {
 
     let [acme, local, _] = &config.providers[..] else { panic!("{:?}", config.providers) };
     assert_eq!((acme.slug.as_str(), acme.name.as_str()), ("acme", "Acme"));
-    assert_eq!(acme.dialect, Dialect::OpenAi);
+    assert_eq!(acme.dialect, Dialect::OpenAi(Quirks::at("http://127.0.0.1:9001/v1")));
     assert_eq!(acme.base_url, "http://127.0.0.1:9001/v1");
     assert_eq!(acme.api_key.as_ref().map(KeySecret::expose), Some("planted-secret"));
     assert_eq!((local.name.as_str(), local.base_url.as_str()), ("local", "http://[::1]:9002"));

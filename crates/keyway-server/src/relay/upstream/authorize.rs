@@ -8,6 +8,8 @@ use zeroize::Zeroizing;
 
 use super::Failure;
 
+/// Azure's.
+const API_KEY: HeaderName = HeaderName::from_static("api-key");
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
@@ -22,7 +24,10 @@ pub(super) fn headers(dialect: Dialect, key: Option<&KeySecret>) -> Result<Heade
     }
     let Some(key) = key.map(KeySecret::expose) else { return Ok(headers) };
     match dialect {
-        Dialect::OpenAi => headers.insert(AUTHORIZATION, bearer(key)?),
+        Dialect::OpenAi(quirks) if quirks.wants_api_key_header() => {
+            headers.insert(API_KEY, sensitive(key)?)
+        }
+        Dialect::OpenAi(_) => headers.insert(AUTHORIZATION, bearer(key)?),
         Dialect::Anthropic => headers.insert(X_API_KEY, sensitive(key)?),
         Dialect::Gemini => headers.insert(X_GOOG_API_KEY, sensitive(key)?),
     };

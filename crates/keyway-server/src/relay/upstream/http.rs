@@ -11,12 +11,10 @@ use keyway_core::secret::KeySecret;
 use keyway_providers::chat::{self, Answer, ChatRequest, StreamEvent};
 use keyway_providers::dialect::{Dialect, Reader, Target};
 
-use super::{ANSWER_TIMEOUT, Failure, authorize, timed_out};
-use crate::config::ProviderConfig;
+use super::{Failure, authorize, timed_out};
+use crate::config::{ProviderConfig, Timeouts};
 use crate::egress::{Egress, EgressError};
 
-/// How long a stream may stay silent.
-const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 
@@ -26,6 +24,7 @@ pub(super) struct HttpProvider {
     base_url: String,
     /// The operator's, for requests that bring no credential of their own.
     api_key: Option<KeySecret>,
+    timeouts: Timeouts,
     egress: Egress,
 }
 
@@ -34,6 +33,8 @@ pub(in crate::relay) struct HttpStream {
     body: Incoming,
     reader: Reader,
     ended: bool,
+    /// How long it may stay silent.
+    idle: Duration,
     /// What must not be passed on, whatever the provider repeats.
     api_key: Option<KeySecret>,
 }
@@ -44,6 +45,7 @@ impl HttpProvider {
             dialect: provider.dialect,
             base_url: provider.base_url.clone(),
             api_key: provider.api_key.clone(),
+            timeouts: provider.timeouts,
             egress,
         }
     }
@@ -59,8 +61,9 @@ impl HttpProvider {
             let response = self.send(request, target, key).await?;
             read(response.into_body(), ANSWER_BYTES_MAX).await
         };
-        let body =
-            tokio::time::timeout(ANSWER_TIMEOUT, answered).await.map_err(|_| timed_out())??;
+        let body = tokio::time::timeout(self.timeouts.first_byte, answered)
+            .await
+            .map_err(|_| timed_out())??;
         let answer = match request.errand {
             Some(errand) => Answer::of_errand(errand, &body),
             None => self.dialect.answer(&body),
@@ -75,13 +78,20 @@ impl HttpProvider {
         credential: Option<&KeySecret>,
     ) -> Result<HttpStream, Failure> {
         let key = credential.or(self.api_key.as_ref());
-        let sent = tokio::time::timeout(ANSWER_TIMEOUT, self.send(request, target, key)).await;
+        let sent =
+            tokio::time::timeout(self.timeouts.first_byte, self.send(request, target, key)).await;
         let response = sent.map_err(|_| timed_out())??;
         if !is_of_type(&response, self.dialect.stream_type()) {
             return Err(Failure::new("The provider answered with something else than a stream"));
         }
         let (reader, api_key) = (self.dialect.reader(), key.cloned());
-        Ok(HttpStream { body: response.into_body(), reader, ended: false, api_key })
+        Ok(HttpStream {
+            body: response.into_body(),
+            reader,
+            ended: false,
+            idle: self.timeouts.idle,
+            api_key,
+        })
     }
 
     async fn send(
@@ -104,7 +114,7 @@ impl HttpProvider {
         if response.status().is_success() {
             Ok(response)
         } else {
-            Err(failure(response, key).await)
+            Err(failure(response, key, self.timeouts.idle).await)
         }
     }
 
@@ -138,11 +148,15 @@ const CONTENT_HEADERS: [(HeaderName, &str); 2] = [
     (header::ACCEPT, "application/json, text/event-stream"),
 ];
 
-async fn failure(response: Response<Incoming>, key: Option<&KeySecret>) -> Failure {
+async fn failure(
+    response: Response<Incoming>,
+    key: Option<&KeySecret>,
+    patience: Duration,
+) -> Failure {
     let status = response.status();
     let retry_after = response.headers().get(header::RETRY_AFTER);
     let retry_after_seconds = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
-    let body = tokio::time::timeout(IDLE_TIMEOUT, read(response.into_body(), ERROR_BYTES_MAX));
+    let body = tokio::time::timeout(patience, read(response.into_body(), ERROR_BYTES_MAX));
     let body = body.await.ok().and_then(Result::ok).unwrap_or_default();
     let secret = key.map(KeySecret::expose);
     let message = chat::error_message(&body, secret);
@@ -176,7 +190,7 @@ impl HttpStream {
                 Ok(None) => {}
                 Err(error) => return Err(said(&error.to_string(), secret)),
             }
-            let frame = tokio::time::timeout(IDLE_TIMEOUT, self.body.frame()).await;
+            let frame = tokio::time::timeout(self.idle, self.body.frame()).await;
             match frame.map_err(|_| timed_out())? {
                 Some(Ok(frame)) => {
                     if let Some(bytes) = frame.data_ref() {

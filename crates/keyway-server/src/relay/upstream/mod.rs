@@ -15,10 +15,10 @@ use keyway_providers::dialect::Target;
 use self::echo::EchoStream;
 use self::http::{HttpProvider, HttpStream};
 use super::catalogue::BUILT_IN_PROVIDER;
-use crate::config::Config;
-use crate::egress::Egress;
+use crate::config::{Config, ProviderConfig};
+use crate::egress::{Egress, Place};
 
-/// How long a provider may take for a whole answer, or for the head of a streamed one.
+/// How long the built-in model may take for a whole answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// A provider that requests can be sent to.
@@ -79,7 +79,7 @@ fn timed_out() -> Failure {
 
 /// Every provider of the configuration, by slug, and the built-in one.
 pub fn connect(config: &Config) -> HashMap<String, Upstream> {
-    let egress = Egress::new();
+    let egress = Egress::new(config.providers.iter().map(place));
     let configured = config.providers.iter().map(|provider| {
         let connection = Connection::Http(Box::new(HttpProvider::new(provider, egress.clone())));
         let upstream = Upstream {
@@ -97,6 +97,14 @@ pub fn connect(config: &Config) -> HashMap<String, Upstream> {
         connection: Connection::Echo,
     };
     configured.chain([(BUILT_IN_PROVIDER.to_owned(), built_in)]).collect()
+}
+
+fn place(provider: &ProviderConfig) -> Place {
+    Place {
+        uri: provider.base_url.parse().expect("the configuration was checked"),
+        allow_private: provider.allow_private,
+        connect_timeout: provider.timeouts.connect,
+    }
 }
 
 impl Upstream {

@@ -37,7 +37,7 @@ const SPEAKERS: [Speaker; 2] = [anthropic::SPEAKER, gemini::SPEAKER];
 async fn gateway(speaker: &Speaker, provider: &Provider) -> Gateway {
     let toml = format!(
         "[[providers]]\nslug = \"p\"\nname = \"P\"\ndialect = \"{}\"\nbase_url = \"{}\"\n\
-         api_key = \"env:PROVIDER_KEY\"\n[[models]]\nid = \"acme/fast\"\ncontext_length = 8000\n\
+         api_key = \"env:PROVIDER_KEY\"\ntimeouts = {{ idle = \"300ms\" }}\n[[models]]\nid = \"acme/fast\"\ncontext_length = 8000\n\
          max_completion_tokens = 100\n[[models.endpoints]]\nprovider = \"p\"\n\
          upstream_model = \"their/model:1\"\n\
          pricing = {{ prompt = \"0.000001\", completion = \"0.000002\" }}\n",
@@ -169,6 +169,23 @@ async fn an_answer_that_cannot_be_read_is_a_bad_gateway_and_free() {
             let reply = gateway.client(&string).chat("acme/fast", "hi").await;
             assert_eq!(reply.status, StatusCode::BAD_GATEWAY, "{}: {script:?}", speaker.dialect);
         }
+        assert_eq!(spent(&gateway, &hash).await, "0");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_stalls_is_given_up_and_free() {
+    for speaker in SPEAKERS {
+        let provider = Provider::start().await;
+        let whole = (speaker.stream)(&["Hel", "lo!"]);
+        let begun = whole.iter().take(whole.len() / 2).map(|it| (Duration::ZERO, it.clone()));
+        let late = [(Duration::from_mins(1), "\n".to_owned())];
+        provider.always(Script::Stream { pieces: begun.chain(late).collect(), breaks: false });
+        let gateway = gateway(&speaker, &provider).await;
+        let (hash, string) = key(&gateway).await;
+        let chunks = chunks(&gateway, &string).await;
+        let last = chunks.last().expect("a chunk");
+        assert_eq!(last["error"]["code"], 504, "{}: {last}", speaker.dialect);
         assert_eq!(spent(&gateway, &hash).await, "0");
     }
 }

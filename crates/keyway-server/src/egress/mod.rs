@@ -1,30 +1,37 @@
 //! The one way out: every connection that Keyway opens goes through [`Egress`].
 //!
 //! It goes where the configuration says and nowhere else: no redirects are followed, no proxy is
-//! taken from the environment, and nothing of a client's request chooses the address.
+//! taken from the environment, and nothing of a client's request chooses the address. What a name
+//! leads to is checked before it is connected to, and what was checked is connected to.
 
 #![expect(clippy::disallowed_types, reason = "this is where the ban on other clients points to")]
 
+mod address;
+mod connector;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use thiserror::Error;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+use self::connector::{Connector, Resolver, System};
+
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_mins(1);
 const POOL_IDLE_PER_HOST_MAX: usize = 256;
 
 /// An HTTP client with a pool of warm connections. Cloning shares the pool.
 #[derive(Clone, Debug)]
 pub struct Egress {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<Connector>, Full<Bytes>>,
 }
 
 /// The request did not get an answer.
@@ -36,17 +43,29 @@ pub enum EgressError {
     Broken(#[source] hyper_util::client::legacy::Error),
 }
 
+/// Where connections may go: the host and port of an address in the configuration.
+#[derive(Clone, Debug)]
+pub struct Place {
+    pub uri: Uri,
+    /// Whether its name may lead into private networks. An address that is written out, and `localhost`,
+    /// may anyway.
+    pub allow_private: bool,
+    /// To find its address and connect.
+    pub connect_timeout: Duration,
+}
+
 impl Egress {
-    pub fn new() -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    /// A way out to `places`, and to nowhere else.
+    pub fn new(places: impl IntoIterator<Item = Place>) -> Self {
+        Self::with_resolver(places, Arc::new(System))
+    }
+
+    fn with_resolver(places: impl IntoIterator<Item = Place>, resolver: Arc<dyn Resolver>) -> Self {
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_webpki_roots()
             .https_or_http()
             .enable_http1()
-            .wrap_connector(tcp);
+            .wrap_connector(Connector::new(places, resolver));
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
@@ -67,11 +86,5 @@ impl Egress {
                 EgressError::Broken(error)
             }
         })
-    }
-}
-
-impl Default for Egress {
-    fn default() -> Self {
-        Self::new()
     }
 }

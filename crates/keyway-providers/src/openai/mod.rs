@@ -1,8 +1,14 @@
 //! The OpenAI-compatible dialect: what is sent. What comes back is the form in the middle already.
 
+mod quirks;
+mod reasoning;
+
 use serde_json::{Map, Value, json};
 
+use self::quirks::{Bound, Messages, Path};
 use crate::chat::{ChatRequest, Errand};
+
+pub use self::quirks::Quirks;
 
 /// What clients say to the gateway. OpenAI-compatible servers refuse fields that they do not know.
 const FOR_THE_GATEWAY: [&str; 15] = [
@@ -29,47 +35,91 @@ const FOR_THE_GATEWAY: [&str; 15] = [
 /// Two names of one bound.
 const TOKEN_BOUNDS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
 
-/// Where under a provider's address a request goes.
-pub const fn path(request: &ChatRequest) -> &'static str {
-    match request.errand {
+/// Fields of messages and their parts that OpenAI does not have.
+const FOREIGN: [&str; 4] = ["reasoning", "reasoning_content", "reasoning_details", "cache_control"];
+/// Fields of `provider` that name providers of this gateway, chosen by now.
+const OWN_PROVIDERS: [&str; 4] = ["order", "only", "ignore", "allow_fallbacks"];
+
+/// Where under a provider's address a request goes; `model` is its name there, fit for a path.
+pub(crate) fn path(request: &ChatRequest, quirks: &Quirks, model: &str) -> String {
+    let route = match request.errand {
         None => "/chat/completions",
         Some(Errand::Embed) => "/embeddings",
         Some(Errand::Rerank) => "/rerank",
+    };
+    match quirks.path {
+        Path::Plain => route.to_owned(),
+        Path::Deployment { api_version } => {
+            format!("/deployments/{model}{route}?api-version={api_version}")
+        }
     }
 }
 
-/// The request's body for a provider that calls the model `upstream_model`. What the client said
-/// besides keeps its text and order.
-pub fn request_body(request: &ChatRequest, upstream_model: &str) -> Vec<u8> {
+/// The request's body for a server that calls the model `upstream_model`. What the client said besides
+/// keeps its text and order.
+pub(crate) fn request_body(
+    request: &ChatRequest,
+    upstream_model: &str,
+    quirks: &Quirks,
+) -> Vec<u8> {
     let mut body: Map<String, Value> = request.body().clone();
-    body.retain(|field, _| !FOR_THE_GATEWAY.contains(&field.as_str()));
+    body.retain(|field, _| {
+        let field = field.as_str();
+        let ours = FOR_THE_GATEWAY.contains(&field) && !quirks.keeps.contains(&field);
+        !ours && !quirks.refuses.contains(&field)
+    });
+    if let Some(Value::Object(provider)) = body.get_mut("provider") {
+        provider.retain(|field, _| !OWN_PROVIDERS.contains(&field.as_str()));
+    }
     body.insert("model".into(), upstream_model.into());
     if request.errand.is_some() {
         // It has no answer that could be too long, and no stream.
         return serde_json::to_vec(&body).expect("a JSON object can be written");
     }
-    if let Some(most) = request.max_tokens {
-        bound_tokens(&mut body, most);
-    }
-    if request.stream {
-        // Without it most servers stream no usage, and the charge would be an estimate.
-        let options = body.entry("stream_options").or_insert(Value::Null);
-        match options {
-            Value::Object(options) => {
-                options.insert("include_usage".into(), true.into());
-            }
-            _ => *options = json!({"include_usage": true}),
+    bound_tokens(&mut body, request.max_tokens, quirks.bound);
+    reasoning::ask(quirks.reasoning, request, &mut body);
+    strip(&mut body, quirks.messages);
+    for (field, theirs) in quirks.renames {
+        if let Some(value) = body.shift_remove(*field) {
+            body.insert((*theirs).to_owned(), value);
         }
+    }
+    if request.stream && quirks.stream_options {
+        ask_for_usage(&mut body);
     } else {
-        // OpenAI refuses it there.
+        // OpenAI refuses it where nothing streams.
         body.shift_remove("stream_options");
     }
     serde_json::to_vec(&body).expect("a JSON object can be written")
 }
 
-/// The smaller of the two is what is reserved for. A provider may follow either. Where the client
-/// said neither, the gateway bounds the answer to what can be paid.
-fn bound_tokens(body: &mut Map<String, Value>, most: u64) {
+/// Without it most servers stream no usage, and the charge would be an estimate.
+fn ask_for_usage(body: &mut Map<String, Value>) {
+    match body.entry("stream_options").or_insert(Value::Null) {
+        Value::Object(options) => {
+            options.insert("include_usage".into(), true.into());
+        }
+        options => *options = json!({"include_usage": true}),
+    }
+}
+
+/// What is reserved for is the most that is asked for. A provider may follow either name. Where the
+/// client said neither, the gateway bounds the answer to what can be paid.
+fn bound_tokens(body: &mut Map<String, Value>, most: Option<u64>, bound: Bound) {
+    let field = match bound {
+        Bound::Said => return most.map_or((), |most| bound_as_said(body, most)),
+        Bound::MaxTokens => "max_tokens",
+        Bound::MaxCompletionTokens => "max_completion_tokens",
+    };
+    for said in TOKEN_BOUNDS.into_iter().filter(|said| *said != field) {
+        body.shift_remove(said);
+    }
+    if let Some(most) = most {
+        body.insert(field.to_owned(), most.into());
+    }
+}
+
+fn bound_as_said(body: &mut Map<String, Value>, most: u64) {
     let mut said = false;
     for field in TOKEN_BOUNDS {
         if let Some(bound) = body.get_mut(field).filter(|bound| !bound.is_null()) {
@@ -82,6 +132,29 @@ fn bound_tokens(body: &mut Map<String, Value>, most: u64) {
     }
 }
 
+/// Takes out of messages and tools what the server does not know.
+fn strip(body: &mut Map<String, Value>, how: Messages) {
+    if how == Messages::Kept {
+        return;
+    }
+    for field in ["messages", "tools"] {
+        let items = body.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten();
+        for item in items.filter_map(Value::as_object_mut) {
+            let thought = item.get("reasoning").or_else(|| item.get("reasoning_content"));
+            let thought =
+                thought.filter(|it| it.is_string() && how == Messages::Reasoning).cloned();
+            item.retain(|field, _| !FOREIGN.contains(&field.as_str()));
+            if let Some(thought) = thought {
+                item.insert("reasoning_content".into(), thought);
+            }
+            let parts = item.get_mut("content").and_then(Value::as_array_mut);
+            for part in parts.into_iter().flatten().filter_map(Value::as_object_mut) {
+                part.shift_remove("cache_control");
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,7 +162,7 @@ mod tests {
     fn sent(body: &str) -> String {
         let body = crate::json::parse(body.as_bytes()).expect("JSON");
         let request = ChatRequest::parse(body).expect("a request");
-        String::from_utf8(request_body(&request, "theirs")).expect("text")
+        String::from_utf8(request_body(&request, "theirs", Quirks::at("http://a"))).expect("text")
     }
 
     #[test]
@@ -140,7 +213,9 @@ mod tests {
         let body = crate::json::parse(body.as_bytes()).expect("JSON");
         let mut request = ChatRequest::parse(body).expect("a request");
         request.max_tokens = Some(7);
-        let sent: Value = serde_json::from_slice(&request_body(&request, "theirs")).expect("JSON");
+        let sent: Value =
+            serde_json::from_slice(&request_body(&request, "theirs", Quirks::at("http://a")))
+                .expect("JSON");
         assert_eq!(
             (&sent["max_tokens"], &sent["max_completion_tokens"]),
             (&json!(7), &Value::Null)

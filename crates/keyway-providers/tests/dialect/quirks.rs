@@ -1,0 +1,41 @@
+//! What each server of OpenAI's dialect is sent for one request that says everything, beside a file.
+//! To take changes over: `KEYWAY_FIXTURES=write cargo test -p keyway-providers`.
+
+use std::fs;
+use std::path::Path;
+
+use keyway_providers::chat::ChatRequest;
+use keyway_providers::dialect::{Dialect, Target};
+use keyway_providers::json;
+use keyway_providers::openai::Quirks;
+use serde_json::{Value, json};
+
+use super::golden::compare;
+
+const TARGET: Target<'static> = Target { model: "their/model", completion_tokens_max: 10_000 };
+
+#[test]
+fn every_server_is_sent_what_it_takes() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/quirks");
+    let body = fs::read(folder.join("everything.json")).expect("the request");
+    let request = ChatRequest::parse(json::parse(&body).expect("JSON")).expect("a request");
+    for name in Quirks::NAMES {
+        let dialect = Dialect::OpenAi(Quirks::named(name).expect("a row"));
+        let sent = dialect.body(&request, &TARGET).expect("a body");
+        let sent: Value = serde_json::from_slice(&sent).expect("JSON");
+        let sent = json!({"path": dialect.path(&request, &TARGET), "body": sent});
+        compare(&folder.join(format!("{}.json", name.replace('.', "-"))), &format!("{sent:#}\n"));
+    }
+}
+
+#[test]
+fn nobody_who_has_not_asked_for_thoughts_is_asked_to_think() {
+    let body = json!({"model": "a/b", "messages": [{"role": "user", "content": "hi"}]});
+    let request = ChatRequest::parse(body).expect("a request");
+    for name in Quirks::NAMES {
+        let dialect = Dialect::OpenAi(Quirks::named(name).expect("a row"));
+        let sent = dialect.body(&request, &TARGET).expect("a body");
+        let expected = r#"{"model":"their/model","messages":[{"role":"user","content":"hi"}]}"#;
+        assert_eq!(String::from_utf8_lossy(&sent), expected, "{name}");
+    }
+}
