@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +40,9 @@ impl Script {
     }
 }
 
+/// Says what to do with a request, where that depends on it.
+type Decide = Arc<dyn Fn(&Received) -> Script + Send + Sync>;
+
 /// What the provider was sent.
 #[derive(Clone, Debug)]
 pub struct Received {
@@ -56,12 +60,19 @@ pub struct Provider {
     server: JoinHandle<()>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct State {
+    decide: Option<Decide>,
     scripts: VecDeque<Script>,
     /// Done when no script is left.
     default: Option<Script>,
     received: Vec<Received>,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("received", &self.received.len()).finish_non_exhaustive()
+    }
 }
 
 type Body = BoxBody<Bytes, std::io::Error>;
@@ -99,6 +110,12 @@ impl Provider {
         self
     }
 
+    /// Every request from now on gets what `decide` says of it, and is not remembered.
+    pub fn decides(&self, decide: impl Fn(&Received) -> Script + Send + Sync + 'static) -> &Self {
+        self.lock().decide = Some(Arc::new(decide));
+        self
+    }
+
     pub fn received(&self) -> Vec<Received> {
         self.lock().received.clone()
     }
@@ -127,6 +144,10 @@ async fn answer(
     };
     let script = {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(decide) = state.decide.clone() {
+            drop(state);
+            return Ok(perform(decide(&received)));
+        }
         state.received.push(received);
         let script = state.scripts.pop_front().or_else(|| state.default.clone());
         script.unwrap_or_else(|| Script::json(500, &serde_json::json!("nothing is scripted")))

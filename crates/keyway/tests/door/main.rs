@@ -31,6 +31,7 @@ mod rotation;
 mod routes;
 mod routing;
 mod secrets;
+mod sold;
 mod start;
 mod stop;
 mod upgrade;

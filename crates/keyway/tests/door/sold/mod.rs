@@ -1,0 +1,327 @@
+//! What providers say that they sold, priced by the catalogue, is what the ledger says that was charged:
+//! over random requests with fallbacks, tiers, caches, failures, breaks and clients that leave.
+
+mod price;
+mod vendor;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::{StreamExt, stream};
+use http::{Method, StatusCode};
+use keyway_core::money::Nanos;
+use keyway_testkit::{Client, Gateway, Provider, Random, eventually};
+use serde_json::{Value, json};
+
+use self::price::Price;
+use self::vendor::{Deed, Dialect};
+use crate::setup;
+
+const SEED: u64 = 4;
+/// How many requests, unless the environment says otherwise.
+const REQUESTS: u64 = 10_000;
+const AT_ONCE: usize = 12;
+const CHAT: &str = "/api/v1/chat/completions";
+/// Providers, and the price at each; every model is sold by all of them.
+const VENDORS: [(Dialect, Price); 4] = [
+    (
+        Dialect::OpenAi,
+        Price {
+            prompt: 1_000_000_007,
+            completion: 2_000_000_011,
+            tier: None,
+            cache_read: None,
+            cache_write: None,
+            reasoning: None,
+            request: 0,
+        },
+    ),
+    (
+        Dialect::OpenAi,
+        Price {
+            prompt: 900_000_001,
+            completion: 4_500_000_003,
+            tier: Some((400, 1_800_000_005, 9_000_000_001)),
+            cache_read: Some(90_000_001),
+            cache_write: Some(1_125_000_007),
+            reasoning: Some(5_000_000_001),
+            request: 0,
+        },
+    ),
+    (
+        Dialect::Anthropic,
+        Price {
+            prompt: 1_500_000_000,
+            completion: 3_000_000_000,
+            tier: Some((1_000, 3_000_000_000, 4_000_000_000)),
+            cache_read: Some(150_000_000),
+            cache_write: Some(1_875_000_000),
+            reasoning: None,
+            request: 333_333_333,
+        },
+    ),
+    (
+        Dialect::OpenAi,
+        Price {
+            prompt: 0,
+            completion: 0,
+            tier: None,
+            cache_read: None,
+            cache_write: None,
+            reasoning: None,
+            request: 1_000_000_000_001,
+        },
+    ),
+];
+const MODELS: [&str; 2] = ["acme/one", "acme/two"];
+const MAX_TOKENS: u64 = 200;
+
+/// Which provider did what with which request, in the order in which it did.
+type Log = Arc<Mutex<HashMap<u64, Vec<(usize, Deed)>>>>;
+
+/// What a client heard.
+#[derive(Debug)]
+enum Heard {
+    /// An error in place of an answer.
+    Refused,
+    /// An answer to its end, with its cost in nano-dollars.
+    All(i64),
+    /// A stream that ended in an error.
+    Broken,
+    /// It left before the end.
+    Left,
+}
+
+fn configuration(vendors: &[Provider]) -> String {
+    let providers = vendors.iter().zip(VENDORS).enumerate().map(|(number, (vendor, (dialect, _)))| {
+        let dialect = if dialect == Dialect::OpenAi { "openai" } else { "anthropic" };
+        let url = &vendor.base_url;
+        format!(
+            "[[providers]]\nslug = \"v{number}\"\ndialect = \"{dialect}\"\nbase_url = \"{url}\"\n\n"
+        )
+    });
+    let models = MODELS.iter().map(|model| {
+        let endpoints = VENDORS.iter().enumerate().map(|(number, (_, price))| {
+            let pricing = price.toml();
+            format!(
+                "[[models.endpoints]]\nprovider = \"v{number}\"\nupstream_model = \"{model}\"\n\
+                 {pricing}\n\n"
+            )
+        });
+        let endpoints: String = endpoints.collect();
+        format!("[[models]]\nid = \"{model}\"\ncontext_length = 100000\n\n{endpoints}")
+    });
+    providers.chain(models).collect()
+}
+
+/// A provider that decides by the request's number, by itself and by the model.
+async fn vendor(number: usize, log: &Log) -> Provider {
+    let (provider, log) = (Provider::start().await, Arc::clone(log));
+    let (dialect, _) = VENDORS[number];
+    provider.decides(move |received| {
+        let body = received.body.to_string();
+        let ticket = body.split("ticket ").nth(1).and_then(|rest| rest.split(' ').next());
+        let ticket: u64 = ticket.and_then(|text| text.parse().ok()).expect("a ticket");
+        let second = u64::from(received.body["model"] == MODELS[1]);
+        let fork = (ticket * 2 + second) * 8 + number as u64;
+        let mut random = Random::new(SEED).fork(fork);
+        let (streamed, padding) = (received.body["stream"] == true, body.matches('x').count());
+        let prompt_most = u64::try_from(padding).expect("a length").max(1);
+        let mut deed = vendor::decide(&mut random, prompt_most, MAX_TOKENS);
+        if let (Deed::Silent(_), Dialect::Anthropic) = (deed, dialect) {
+            deed = Deed::Uncounted;
+        }
+        if let Deed::Sold(count) = &mut deed
+            && dialect == Dialect::Anthropic
+        {
+            count.reasoning = 0;
+        }
+        if deed == Deed::BrokeOff && !streamed {
+            deed = Deed::Failed;
+        }
+        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+        log.entry(ticket).or_default().push((number, deed));
+        vendor::perform(deed, dialect, streamed, &mut random)
+    });
+    provider
+}
+
+fn body(ticket: u64, random: &mut Random) -> Value {
+    let padding = usize::try_from(random.between(1, 1_500)).expect("a length");
+    let content = format!("ticket {ticket} {}", "x".repeat(padding));
+    let mut body = json!({
+        "model": MODELS[random.index(2)], "stream": random.once_in(2), "max_tokens": MAX_TOKENS,
+        "messages": [{"role": "user", "content": content}],
+    });
+    if random.once_in(3) {
+        body["models"] = json!(MODELS);
+    }
+    body["provider"] = match random.below(6) {
+        0 => json!({"order": ["v2", "v1"]}),
+        1 => json!({"sort": "price"}),
+        2 => json!({"only": ["v0", "v1", "v2"]}),
+        3 => json!({"allow_fallbacks": false}),
+        _ => Value::Null,
+    };
+    body
+}
+
+async fn ask(client: &Client, ticket: u64) -> Heard {
+    let mut random = Random::new(SEED ^ 0xA5).fork(ticket);
+    let body = body(ticket, &mut random);
+    if body["stream"] == false {
+        let reply = client.post(CHAT, &body).await;
+        if reply.status == StatusCode::OK {
+            return Heard::All(nanos(&reply.json()["usage"]["cost"]));
+        }
+        reply.error();
+        return Heard::Refused;
+    }
+    let opened = client.open(Method::POST, CHAT, body.to_string()).await.expect("a head");
+    if opened.status != StatusCode::OK {
+        return Heard::Refused;
+    }
+    let mut opened = opened;
+    let leaves = random.once_in(6);
+    let mut cost = None;
+    while let Some(event) = opened.next().await {
+        if leaves {
+            return Heard::Left;
+        }
+        if event == "[DONE]" {
+            break;
+        }
+        let event: Value = serde_json::from_str(&event).expect("JSON");
+        if event.get("error").is_some() {
+            return Heard::Broken;
+        }
+        cost = event.get("usage").map(|usage| nanos(&usage["cost"])).or(cost);
+    }
+    Heard::All(cost.expect("a stream that ends well says its cost"))
+}
+
+fn nanos(usd: &Value) -> i64 {
+    Nanos::parse_limit(&usd.to_string()).expect("USD").get()
+}
+
+/// A settled request, as the ledger has it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    provider: String,
+    prompt_tokens: u64,
+    completion_tokens: u64,
+    charge: i64,
+}
+
+/// Rows of answers as they were counted, the sum of the estimated ones, and the sum of overruns.
+fn ledger(gateway: &Gateway) -> (Vec<Row>, i64, i64) {
+    let store = rusqlite::Connection::open(gateway.data_dir().join("keyway.db")).expect("a store");
+    let mut statement = store
+        .prepare(
+            "SELECT provider, prompt_tokens, completion_tokens, charge_nanos, estimated, \
+             overrun_nanos FROM generation WHERE charge_nanos > 0 OR overrun_nanos > 0",
+        )
+        .expect("a query");
+    let (mut rows, mut estimated, mut overrun) = (Vec::new(), 0, 0);
+    let mut found = statement.query([]).expect("rows");
+    while let Some(row) = found.next().expect("a row") {
+        overrun += row.get::<_, i64>(5).expect("an amount");
+        if row.get::<_, bool>(4).expect("a flag") {
+            estimated += row.get::<_, i64>(3).expect("an amount");
+            continue;
+        }
+        let tokens = |column| u64::try_from(row.get::<_, i64>(column).expect("a count"));
+        rows.push(Row {
+            provider: row.get(0).expect("a slug"),
+            prompt_tokens: tokens(1).expect("a count"),
+            completion_tokens: tokens(2).expect("a count"),
+            charge: row.get(3).expect("an amount"),
+        });
+    }
+    rows.sort_unstable();
+    (rows, estimated, overrun)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_sold_is_what_is_charged() {
+    let requests = std::env::var("KEYWAY_SOLD_REQUESTS");
+    let requests: u64 = requests.map_or(REQUESTS, |text| text.parse().expect("a number"));
+    let log = Log::default();
+    let mut vendors = Vec::new();
+    for number in 0..VENDORS.len() {
+        vendors.push(vendor(number, &log).await);
+    }
+    let gateway = setup().config(&configuration(&vendors)).start().await;
+    let (key, string) = gateway.manager().create_key(&json!({"name": "a", "limit": 1000})).await;
+    let hash = key["hash"].as_str().expect("a hash");
+    let client = gateway.client(&string);
+    let heard: Vec<(u64, Heard)> = stream::iter(0..requests)
+        .map(|ticket| {
+            let client = client.clone();
+            async move { (ticket, ask(&client, ticket).await) }
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let shown = eventually("everything is settled", async || {
+        let shown = gateway.manager().key(hash).await;
+        (shown["held"] == 0).then_some(shown)
+    })
+    .await;
+
+    let log = log.lock().unwrap_or_else(PoisonError::into_inner);
+    let (mut expected, mut uncounted, mut fallbacks) = (Vec::new(), 0_i64, 0);
+    let (mut refused, mut broken, mut left, mut free) = (0, 0, 0, 0);
+    for (ticket, heard) in &heard {
+        let deeds = log.get(ticket).map_or(&[][..], Vec::as_slice);
+        fallbacks += u32::from(deeds.len() > 1);
+        let (last, before) = deeds.split_last().expect("every request reaches a provider");
+        // What breaks off may do so before the first of it is read.
+        let failed = |(_, deed): &(usize, Deed)| matches!(deed, Deed::Failed | Deed::BrokeOff);
+        assert!(before.iter().all(failed), "{ticket}: nobody is asked after an answer: {deeds:?}");
+        let (vendor, deed) = *last;
+        let owed = match deed {
+            Deed::Sold(count) => Some((count, VENDORS[vendor].1.of(count))),
+            _ => None,
+        };
+        match (heard, deed) {
+            (Heard::Refused, Deed::Failed | Deed::BrokeOff) => refused += 1,
+            // A client that waits for long has its head before anybody answered.
+            (Heard::Broken, Deed::Failed | Deed::BrokeOff) => broken += 1,
+            (Heard::All(cost), Deed::Sold(_)) => {
+                assert_eq!(Some(*cost), owed.map(|(_, cost)| cost), "{ticket}: {deeds:?}");
+            }
+            (Heard::All(cost), Deed::Uncounted) => uncounted += cost,
+            (Heard::All(cost), Deed::Silent(_)) => {
+                assert_eq!(*cost, 0, "{ticket}: nothing was said");
+                free += 1;
+            }
+            (Heard::Left, _) => left += 1,
+            other => panic!("{ticket}: {other:?} after {deeds:?}"),
+        }
+        if let Some((count, charge)) = owed
+            && charge > 0
+        {
+            expected.push(Row {
+                provider: format!("v{vendor}"),
+                prompt_tokens: count.prompt,
+                completion_tokens: count.completion,
+                charge,
+            });
+        }
+    }
+    expected.sort_unstable();
+    let (rows, estimated, overrun) = ledger(&gateway);
+    let sold: i64 = expected.iter().map(|row| row.charge).sum();
+    assert_eq!(rows.len(), expected.len(), "answers that are charged as they were counted");
+    assert_eq!(rows, expected);
+    assert_eq!(nanos(&shown["usage"]), sold + estimated, "the key's own sum");
+    assert!(estimated >= uncounted, "what nobody counted is estimated, and marked so");
+    assert_eq!(overrun, 0, "no price shape costs more than its bound");
+    println!(
+        "{requests} requests: {} charged as counted, ${} to the nano-dollar; {fallbacks} fell back, \
+         {refused} refused, {broken} broke off, {left} clients left, {free} said nothing",
+        rows.len(),
+        Nanos::new(sold)
+    );
+}
