@@ -4,10 +4,11 @@ use std::collections::HashSet;
 
 use keyway_core::catalogue::Model;
 use keyway_providers::dialect::Dialect;
+use keyway_providers::openai::Quirks;
 
 use super::providers::{self, KnownProvider};
 use super::{MODELS, read};
-use crate::config::{Config, ProviderConfig, base_url, credential};
+use crate::config::{Config, ProviderConfig, Timeouts, base_url, credential};
 
 /// The port of a provider at the operator's whose variable does not say one.
 const LOCAL_PORT: &str = "11434";
@@ -62,10 +63,13 @@ fn provider(
     let host = set(&known.host_variable);
     let (variable, _) = host.clone().or_else(|| set(&known.variable))?;
     let refused = |problem: String| format!("{variable}: {problem}; {} stays off", known.slug);
-    let Some(dialect) = Dialect::parse(&known.dialect) else {
+    let quirks = Quirks::named(&known.slug).unwrap_or_else(|| Quirks::at(&known.base_url));
+    let Some(dialect) = Dialect::parse(&known.dialect, quirks) else {
         let problem = format!("the dialect \"{}\" is not spoken", known.dialect);
         return Some(Err(refused(problem)));
     };
+    // Who says where a server of theirs is, means it.
+    let allow_private = host.is_some();
     let found = host.map(|(_, host)| address(&host)).unwrap_or(Ok(known.base_url.clone()));
     let api_key = known.variable.as_ref().map(|name| credential(name, env)).transpose();
     Some(found.and_then(|base_url| Ok((base_url, api_key?))).map_err(refused).map(
@@ -75,6 +79,8 @@ fn provider(
             dialect,
             base_url,
             api_key,
+            allow_private,
+            timeouts: Timeouts::default(),
             abort_stops_billing: false,
             trust_provider_cost: known.trust_provider_cost,
         },
