@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use keyway_core::catalogue::Catalogue;
 use keyway_core::clock::{Clock, Timestamp};
+use keyway_core::credential::Fee;
 use keyway_core::secret::InstallationSecret;
 use keyway_core::store::{Store, StoreError};
 use thiserror::Error;
@@ -30,6 +31,8 @@ pub struct App {
     pub store: Arc<dyn Store>,
     pub keyring: Arc<Keyring>,
     pub vault: Arc<Vault>,
+    /// What is charged where another credential than the gateway's own pays the provider.
+    pub byok_fee: Fee,
     pub meter: Arc<Meter>,
     pub rates: Arc<Rates>,
     pub node: Arc<Node>,
@@ -142,6 +145,7 @@ impl App {
         Ok(Arc::new(Self {
             keyring,
             vault,
+            byok_fee: config.byok.fee,
             meter,
             rates,
             node,

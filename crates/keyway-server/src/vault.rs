@@ -20,12 +20,6 @@ pub struct Held {
     pub secret: Option<KeySecret>,
 }
 
-impl AsRef<CredentialRecord> for Held {
-    fn as_ref(&self) -> &CredentialRecord {
-        &self.record
-    }
-}
-
 /// The credentials of a moment, in the order in which they are tried.
 pub type Credentials = Arc<[Arc<Held>]>;
 

@@ -14,18 +14,19 @@ pub struct Choice<'a, T> {
     pub fallback: Vec<&'a T>,
 }
 
-/// Chooses among `credentials`, which are in the order in which they are tried. A shared credential is
+/// Chooses among `credentials`, each with its `record`, which are in the order in which they are tried. A shared credential is
 /// left out where one that applies is required, and wherever any of the provider's says that it is for
 /// brought credentials only.
-pub fn choose<'a, T: AsRef<CredentialRecord>>(
+pub fn choose<'a, T>(
     credentials: &'a [T],
+    record: impl Fn(&T) -> &CredentialRecord,
     provider: &str,
     model: &str,
     key: &KeyRecord,
 ) -> Choice<'a, T> {
     let mut choice = Choice { prioritized: Vec::new(), shared: true, fallback: Vec::new() };
     for credential in credentials {
-        let record = credential.as_ref();
+        let record = record(credential);
         if record.provider != provider || record.conduct.disabled {
             continue;
         }
@@ -66,12 +67,6 @@ mod tests {
     use crate::key::{KeyName, NewKey, SecretRecord};
     use crate::secret::{InstallationSecret, KeySecret};
 
-    impl AsRef<Self> for CredentialRecord {
-        fn as_ref(&self) -> &Self {
-            self
-        }
-    }
-
     fn workspace(byte: u8) -> WorkspaceId {
         WorkspaceId::from_random([byte; 16])
     }
@@ -104,7 +99,7 @@ mod tests {
 
     /// The numbers of what is prioritized, whether the shared one may be used, those of fallbacks.
     fn chosen(credentials: &[CredentialRecord]) -> (Vec<u8>, bool, Vec<u8>) {
-        let choice = choose(credentials, "openai", "a/one", &key());
+        let choice = choose(credentials, |it| it, "openai", "a/one", &key());
         let numbers = |chosen: &[&CredentialRecord]| {
             chosen.iter().map(|it| it.id.as_bytes()[0]).collect::<Vec<_>>()
         };

@@ -4,11 +4,14 @@
 
 pub mod choice;
 pub mod envelope;
+mod fee;
 
 use crate::clock::Timestamp;
 use crate::id::{CredentialId, KeyHash, KeyId, WorkspaceId};
 use crate::secret::KeySecret;
 use envelope::Sealed;
+
+pub use fee::Fee;
 
 /// Credentials of one installation: every node has all of them in memory.
 pub const CREDENTIALS_MAX: usize = 1_000;

@@ -42,7 +42,14 @@ impl Ledger {
         let chargeable = if outcome.free { Nanos::ZERO } else { outcome.cost };
         let capped = !planted(Bug::ChargesAboveTheBound);
         let charge = if capped { chargeable.min(reservation.bound) } else { chargeable };
-        let byok = if outcome.free { Nanos::ZERO } else { outcome.byok };
+        let mut byok = if outcome.free { Nanos::ZERO } else { outcome.byok };
+        let mut overrun = chargeable.saturating_sub(charge);
+        if reservation.holds.iter().any(|hold| hold.counts_byok) {
+            // Where it counts it is held too, and what it comes to beyond that counts nowhere.
+            let counted = byok.min(reservation.bound.saturating_sub(charge));
+            overrun = overrun.saturating_add(byok.saturating_sub(counted));
+            byok = counted;
+        }
         for hold in &mut reservation.holds {
             let byok = if hold.counts_byok { byok } else { Nanos::ZERO };
             let leased = reservation.bound.saturating_sub(hold.unleased);
@@ -58,7 +65,7 @@ impl Ledger {
             charge,
             draws,
             byok,
-            overrun: chargeable.saturating_sub(charge),
+            overrun,
             absorbed: if outcome.free { outcome.cost } else { Nanos::ZERO },
             usage: outcome.usage,
             ending: outcome.ending,

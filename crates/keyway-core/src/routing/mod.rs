@@ -17,7 +17,7 @@ use std::cmp::Reverse;
 
 pub use filter::Exclusion;
 pub use health::{Figures, Health, Observed, Outcome, Percentiles};
-pub use plan::{Attempt, Plan};
+pub use plan::{Attempt, Plan, Presented};
 pub use preferences::{Cutoffs, MaxPrice, Needs, Preferences, Sort};
 pub use variant::Variant;
 

@@ -3,12 +3,26 @@
 use std::sync::Arc;
 
 use crate::catalogue::{Endpoint, Model};
+use crate::id::CredentialId;
+
+/// Whose credential is presented to an endpoint's provider (contract, B.5).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Presented {
+    /// The gateway's own.
+    #[default]
+    Shared,
+    /// One that the operator gave for some of the keys.
+    Kept(CredentialId),
+    /// One that came with the request.
+    Brought,
+}
 
 /// One endpoint of a plan, with the model that it serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     model: Arc<Model>,
     endpoint: usize,
+    presented: Presented,
 }
 
 /// What a request may try, the first first. There is something in it.
@@ -20,7 +34,26 @@ pub struct Plan {
 impl Attempt {
     /// The `endpoint`-th of `model`; `None` where it has fewer.
     pub fn new(model: &Arc<Model>, endpoint: usize) -> Option<Self> {
-        (endpoint < model.endpoints.len()).then(|| Self { model: Arc::clone(model), endpoint })
+        (endpoint < model.endpoints.len()).then(|| Self {
+            model: Arc::clone(model),
+            endpoint,
+            presented: Presented::Shared,
+        })
+    }
+
+    /// The same endpoint, with another credential.
+    #[must_use]
+    pub fn presenting(&self, presented: Presented) -> Self {
+        Self { presented, ..self.clone() }
+    }
+
+    pub const fn presented(&self) -> Presented {
+        self.presented
+    }
+
+    /// Whether the provider is paid by whose credential is presented, and not by this gateway.
+    pub fn is_byok(&self) -> bool {
+        self.presented != Presented::Shared
     }
 
     pub fn model(&self) -> &Model {

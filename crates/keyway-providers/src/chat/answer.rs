@@ -152,7 +152,8 @@ mod tests {
         let envelope =
             Envelope { id: "gen-1".into(), model: "a/b".into(), provider: "A".into(), created: 7 };
         let usage = answer.usage().unwrap_or_default();
-        let receipt = Receipt { usage, cost: Cost::default(), charge: Nanos::new(18_000) };
+        let receipt =
+            Receipt { usage, cost: Cost::default(), charge: Nanos::new(18_000), byok: None };
         serde_json::from_slice(&answer.render(&envelope, &receipt)).expect("JSON")
     }
 

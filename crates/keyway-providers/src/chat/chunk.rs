@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn the_usage_chunk_has_no_choices() {
         let usage = Usage::of(1, 2);
-        let receipt = Receipt { usage, cost: Cost::default(), charge: Nanos::new(5) };
+        let receipt = Receipt { usage, cost: Cost::default(), charge: Nanos::new(5), byok: None };
         let rendered: Value =
             serde_json::from_str(&usage_chunk(&envelope(), &receipt)).expect("JSON");
         assert_eq!(

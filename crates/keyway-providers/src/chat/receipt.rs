@@ -14,6 +14,9 @@ pub struct Receipt {
     pub cost: Cost,
     /// What the ledger booked: `usage.cost`, so that sums agree.
     pub charge: Nanos,
+    /// What the provider bills to the credential that was presented, at list price, where that was not
+    /// the gateway's own.
+    pub byok: Option<Nanos>,
 }
 
 /// The token counts of a provider's `usage` block; `None` where it has none.
@@ -93,9 +96,9 @@ impl Receipt {
         block.insert("completion_tokens".into(), completion_tokens.into());
         block.insert("total_tokens".into(), prompt_tokens.saturating_add(completion_tokens).into());
         block.insert("cost".into(), usd(self.charge));
-        block.insert("is_byok".into(), false.into());
+        block.insert("is_byok".into(), self.byok.is_some().into());
         let costs = json!({
-            "upstream_inference_cost": null,
+            "upstream_inference_cost": self.byok.map(usd),
             "upstream_inference_prompt_cost": usd(self.cost.prompt),
             "upstream_inference_completions_cost": usd(self.cost.completion),
         });
@@ -221,8 +224,12 @@ mod tests {
 
     #[test]
     fn what_the_provider_counted_besides_is_kept_and_its_prices_are_not() {
-        let receipt =
-            Receipt { usage: Usage::default(), cost: Cost::default(), charge: Nanos::new(7) };
+        let receipt = Receipt {
+            usage: Usage::default(),
+            cost: Cost::default(),
+            charge: Nanos::new(7),
+            byok: None,
+        };
         let block = receipt.write(Some(json!({
             "cost": 9, "cost_details": null, "is_byok": true, "queue_time": 0.5, "x": null,
             "prompt_tokens_details": {"cached_tokens": 3, "text_tokens": 4, "video_tokens": null},
@@ -243,11 +250,21 @@ mod tests {
         assert_eq!(block, serde_json::from_str::<Value>(expected).expect("JSON"));
     }
 
+    #[test]
+    fn what_another_credential_paid_stands_beside_the_fee() {
+        // The contract's own example (B.5): 5 % of 19.
+        let (fee, byok) = (Nanos::new(950_000_000), Some(Nanos::new(19_000_000_000)));
+        let receipt = Receipt { usage: Usage::default(), cost: Cost::default(), charge: fee, byok };
+        let block = receipt.block();
+        assert_eq!((block["cost"].to_string(), &block["is_byok"]), ("0.95".into(), &json!(true)));
+        assert_eq!(block["cost_details"]["upstream_inference_cost"].to_string(), "19");
+    }
+
     proptest! {
         #[test]
         fn money_is_written_to_the_last_digit(charge in 0..=i64::MAX, prompt in 0..=i64::MAX) {
             let cost = Cost { prompt: Nanos::new(prompt), ..Cost::default() };
-            let receipt = Receipt { usage: Usage::default(), cost, charge: Nanos::new(charge) };
+            let receipt = Receipt { usage: Usage::default(), cost, charge: Nanos::new(charge), byok: None };
             let block = receipt.write(None);
             prop_assert_eq!(block["cost"].to_string(), Nanos::new(charge).to_string());
             let side = &block["cost_details"]["upstream_inference_prompt_cost"];

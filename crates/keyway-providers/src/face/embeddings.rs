@@ -67,7 +67,7 @@ mod tests {
         assert_eq!(usage, Usage::of(3, 0));
         let envelope =
             Envelope { id: "gen-1".into(), model: "a/b".into(), provider: "A".into(), created: 7 };
-        let receipt = Receipt { usage, cost: Cost::default(), charge: Nanos::new(9) };
+        let receipt = Receipt { usage, cost: Cost::default(), charge: Nanos::new(9), byok: None };
         Value::Object(voice.whole(answer, &envelope, &receipt))
     }
 

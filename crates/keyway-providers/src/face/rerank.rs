@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(usage.prompt_tokens, 8);
         let envelope =
             Envelope { id: "gen-1".into(), model: "a/b".into(), provider: "A".into(), created: 7 };
-        let receipt = Receipt { usage, cost: Cost::default(), charge: Nanos::new(9) };
+        let receipt = Receipt { usage, cost: Cost::default(), charge: Nanos::new(9), byok: None };
         let said = Value::Object(voice.whole(answer, &envelope, &receipt));
         let found = [0, 1, 2].map(|at| said["results"][at]["document"]["text"].clone());
         assert_eq!(found, ["two", "one", "3"]);

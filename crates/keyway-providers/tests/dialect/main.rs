@@ -25,5 +25,5 @@ fn receipt(usage: Usage) -> Receipt {
     let pricing =
         Pricing::per_token(Rate::from_femtos(1_000_000_000), Rate::from_femtos(2_000_000_000));
     let cost = pricing.cost(usage, Timestamp::default());
-    Receipt { usage, cost, charge: cost.total }
+    Receipt { usage, cost, charge: cost.total, byok: None }
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use keyway_core::budget::ResetInterval;
 use keyway_core::catalogue::{About, Endpoint, Model};
+use keyway_core::credential::Fee;
 use keyway_core::key::Terms;
 use keyway_core::money::Nanos;
 use keyway_core::rate::{Figure, RateLimits};
@@ -20,8 +21,8 @@ use super::rules::base_url;
 use super::traits::traits;
 use super::view::View;
 use super::{
-    Config, Durability, KeysConfig, ProviderConfig, SHUTDOWN_GRACE_DEFAULT, ServerConfig,
-    StoreConfig, pricing, rules, secret, timeouts,
+    ByokConfig, Config, Durability, KeysConfig, ProviderConfig, SHUTDOWN_GRACE_DEFAULT,
+    ServerConfig, StoreConfig, pricing, rules, secret, timeouts,
 };
 
 /// Of a secret that is written out.
@@ -50,6 +51,7 @@ pub(super) fn config(
         server: server(root)?,
         store: store?,
         budget: budget(root)?,
+        byok: byok(root)?,
         keys: keys(root)?,
         limits: limits(root),
         providers: providers.into_iter().collect::<Option<_>>()?,
@@ -123,6 +125,13 @@ fn budget(root: View<'_>) -> Option<Terms> {
     };
     let limit = Nanos::parse_limit(section.text("limit")?).ok()?;
     Some(Terms { limit: Some(limit), reset, ..Terms::default() })
+}
+
+fn byok(root: View<'_>) -> Option<ByokConfig> {
+    match root.section("byok").and_then(|section| section.text("fee_percent")) {
+        Some(percent) => Fee::parse(percent).map(|fee| ByokConfig { fee }),
+        None => Some(ByokConfig::default()),
+    }
 }
 
 fn keys(root: View<'_>) -> Option<KeysConfig> {

@@ -81,6 +81,12 @@ pub(super) static ROOT: Section = Section {
             kind: Kind::Section(&BUDGET),
         },
         Field {
+            name: "byok",
+            doc: "Requests that present a credential of the operator's own to a provider.",
+            presence: Presence::Optional,
+            kind: Kind::Section(&BYOK),
+        },
+        Field {
             name: "keys",
             doc: "The keys that this gateway makes.",
             presence: Presence::Optional,
@@ -159,6 +165,16 @@ static BUDGET: Section = Section {
             kind: Kind::Choice(RESETS),
         },
     ],
+};
+
+static BYOK: Section = Section {
+    doc: "Requests that present a credential of the operator's own to a provider.",
+    fields: &[Field {
+        name: "fee_percent",
+        doc: "What is charged for one, in percent of the list price of what the provider sold: a decimal string.",
+        presence: Presence::Default("0"),
+        kind: Kind::Text(&rules::PERCENT),
+    }],
 };
 
 static KEYS: Section = Section {

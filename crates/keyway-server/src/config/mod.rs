@@ -27,6 +27,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use keyway_core::catalogue::Model;
+use keyway_core::credential::Fee;
 use keyway_core::key::Terms;
 use keyway_core::rate::RateLimits;
 use keyway_core::secret::{KeyPrefix, KeySecret};
@@ -51,6 +52,7 @@ pub struct Config {
     pub store: StoreConfig,
     /// What all keys together may spend.
     pub budget: Terms,
+    pub byok: ByokConfig,
     pub keys: KeysConfig,
     /// For keys that have no rate limits of their own.
     pub limits: RateLimits,
@@ -84,6 +86,12 @@ pub enum Durability {
     Flush,
     /// The end of the process, not that of the machine.
     Process,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ByokConfig {
+    /// What is charged where the operator's own credential pays the provider.
+    pub fee: Fee,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -129,6 +137,7 @@ impl Default for Config {
             server: ServerConfig { public_url: None, shutdown_grace: SHUTDOWN_GRACE_DEFAULT },
             store: StoreConfig::default(),
             budget: Terms::default(),
+            byok: ByokConfig::default(),
             keys: KeysConfig::default(),
             limits: RateLimits::default(),
             providers: Vec::new(),

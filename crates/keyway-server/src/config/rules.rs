@@ -4,6 +4,7 @@ use std::net::Ipv6Addr;
 use std::time::Duration;
 
 use http::Uri;
+use keyway_core::credential::Fee;
 use keyway_core::money::{Discount, MoneyError, Nanos, Rate};
 use keyway_core::secret::KeyPrefix;
 
@@ -77,6 +78,12 @@ pub(super) static AMOUNT: TextRule = TextRule {
     allowed: "a decimal string in USD, such as \"500\" or \"0.25\"",
     pattern: "[0-9]+(\\.[0-9]+)?([eE][+-]?[0-9]+)?",
     check: amount,
+};
+
+pub(super) static PERCENT: TextRule = TextRule {
+    allowed: "a decimal string from \"0\" to \"100\" with at most four decimals, such as \"5\"",
+    pattern: "[0-9]{1,3}(\\.[0-9]{1,4})?",
+    check: percent,
 };
 
 /// The environment and the file system are looked at where the secret is read.
@@ -206,6 +213,10 @@ pub(super) fn clock(text: &str) -> Option<u16> {
 
 fn amount(text: &str) -> Result<(), String> {
     Nanos::parse_limit(text).map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn percent(text: &str) -> Result<(), String> {
+    Fee::parse(text).map(|_| ()).ok_or_else(|| "is no percentage".to_owned())
 }
 
 fn secret_source(text: &str) -> Result<(), String> {

@@ -11,13 +11,14 @@ use keyway_providers::chat::RequestError;
 use keyway_providers::face::Face;
 
 use super::bound;
+use super::byok::Brought;
 use super::clamp::Wish;
 use super::dry_run;
 use super::head::Head;
 use super::job::Job;
 use super::rate_refusal::rate_refusal;
 use super::rolling;
-use super::route::route;
+use super::route::{Asker, route};
 use super::sticky::Conversation;
 use crate::app::App;
 use crate::entropy::random;
@@ -37,14 +38,17 @@ pub(super) async fn admit(
     let dry_run = dry_run::is_asked(query)?;
     let headers = request.headers().clone();
     let wish = Wish::of(&headers, key.on_limit)?;
+    let brought = Brought::of(&headers)?;
     let body = body::parse(&body::read(request, body::INFERENCE_BYTES_MAX).await?)?;
     let (mut request, voice) = face.read(body).map_err(invalid)?;
     let is_limited = app.is_budgeted || key.terms.limit.is_some() || wish.ceiling.is_some();
     let conversation = Conversation::of(&headers, &request, key.id)?;
-    let plan = route(&app, &mut request, &conversation, is_limited)?;
+    let asker = Asker { key: &key, brought: &brought, conversation: &conversation };
+    let plan = route(&app, &mut request, &asker, is_limited)?;
     // What is reserved is what the provider is allowed to say.
     request.max_tokens = request.max_tokens.map(|most| most.min(plan.max_completion_tokens()));
     let bound = bound::bound(&request, &plan).map_err(invalid)?;
+    let bound = bound.paid_by(&plan, app.byok_fee, key.terms.include_byok_in_limit);
     if dry_run {
         return dry_run::answer(&app, &key, &plan, request, bound, &wish).await;
     }
@@ -63,6 +67,7 @@ pub(super) async fn admit(
         key,
         plan,
         conversation,
+        brought,
         bound,
         id,
         wish,

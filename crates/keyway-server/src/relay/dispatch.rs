@@ -2,11 +2,12 @@
 
 use http::{HeaderName, HeaderValue, StatusCode};
 use keyway_core::error::{Error, ErrorKind};
-use keyway_core::routing::{Attempt, Plan};
+use keyway_core::routing::{Attempt, Plan, Presented};
 use keyway_providers::chat::ChatRequest;
 use keyway_providers::dialect::Target;
 use serde_json::{Value, json};
 
+use super::byok::Brought;
 use super::upstream::{Failure, Reply, Upstream};
 use super::watch::Watch;
 use crate::app::App;
@@ -37,6 +38,7 @@ struct Failed<'a> {
 pub(super) async fn dispatch<'a>(
     app: &'a App,
     plan: &'a Plan,
+    brought: &Brought,
     request: &mut ChatRequest,
 ) -> Result<Dispatched<'a>, ApiError> {
     let asked = request.max_tokens;
@@ -44,13 +46,14 @@ pub(super) async fn dispatch<'a>(
     for attempt in plan.attempts() {
         let endpoint = attempt.endpoint();
         let Some(upstream) = app.upstreams.get(&endpoint.provider) else { continue };
+        let Ok(credential) = brought.presented(app, attempt) else { continue };
         request.max_tokens = asked.map(|most| most.min(attempt.max_completion_tokens()));
         let target = Target {
             model: &endpoint.upstream_model,
             completion_tokens_max: attempt.max_completion_tokens(),
         };
         let watch = Watch::start(attempt);
-        match upstream.send(request, &target, None).await {
+        match upstream.send(request, &target, credential.as_ref()).await {
             Ok(reply) => {
                 let watch = watch.began(matches!(reply, Reply::Stream(..)));
                 return Ok(Dispatched { attempt, upstream, reply, watch });
@@ -69,9 +72,15 @@ pub(super) async fn dispatch<'a>(
 /// The last failure is the answer; those before it are named in the metadata.
 fn exhausted(failures: &[Failed<'_>]) -> ApiError {
     let Some((last, previous)) = failures.split_last() else {
-        return Error::internal("a plan without a known provider was dispatched").into();
+        // All that it could present was taken away since it was planned.
+        let detail = "no credential of the plan is there any more";
+        return Error::unavailable(detail).into();
     };
-    let error = provider_error(last.provider, &last.failure);
+    let error = if last.attempt.is_byok() {
+        byok_error(last.provider, &last.failure)
+    } else {
+        provider_error(last.provider, &last.failure)
+    };
     if previous.is_empty() {
         return error;
     }
@@ -87,6 +96,7 @@ impl Failed<'_> {
             "provider_name": self.provider,
             "model": self.attempt.model().id,
             "code": client_status(self.failure.status).as_u16(),
+            "is_byok": self.attempt.is_byok(),
             "status": status,
             "message": self.failure.message,
         })
@@ -97,7 +107,11 @@ impl Failed<'_> {
         let (provider, model) = (self.provider, &self.attempt.model().id);
         let status = self.failure.status.map(|status| status.as_u16());
         let message = redact(&self.failure.message);
-        if is_operators(self.failure.status) {
+        if let (Presented::Kept(id), true) =
+            (self.attempt.presented(), is_operators(self.failure.status))
+        {
+            tracing::warn!(%id, provider, model, status, message, "a provider refuses a credential");
+        } else if is_operators(self.failure.status) && !self.attempt.is_byok() {
             tracing::warn!(provider, model, status, message, "a provider refuses our credential");
         } else {
             tracing::debug!(provider, model, status, message, "an endpoint failed");
@@ -132,6 +146,21 @@ pub(super) fn provider_error(provider: &str, failure: &Failure) -> ApiError {
         error = error.with_retry_after(seconds).with_metadata("retry_after_seconds", seconds);
     }
     error
+}
+
+/// The same of a request that presented another credential than the gateway's: that it was refused is for
+/// whose it is to mend.
+fn byok_error(provider: &str, failure: &Failure) -> ApiError {
+    if !failure.status.is_some_and(|status| matches!(status.as_u16(), 401 | 403)) {
+        return provider_error(provider, failure).with_metadata("is_byok", true);
+    }
+    let message = format!("{provider} refused the credential that was brought for it (BYOK)");
+    let detail = format!("{provider}: {}", failure.message);
+    ApiError::from(Error::new(ErrorKind::Forbidden, message).with_detail(detail))
+        .with_metadata("raw", failure.message.as_str())
+        .with_metadata("provider_name", provider)
+        .with_metadata("is_byok", true)
+        .with_header(SHOULD_RETRY, HeaderValue::from_static("false"))
 }
 
 /// Whether the provider refuses the operator's credential, or wants to be paid by the operator.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::StatusCode;
+use keyway_core::credential::Fee;
 use keyway_core::ledger::{Ending, Metered, Outcome, Refusal, Settlement};
 use keyway_core::money::Nanos;
 use keyway_core::pricing::{Cost, Pricing, Usage};
@@ -12,6 +13,7 @@ use keyway_providers::chat::{Envelope, Receipt};
 use keyway_providers::face::{StreamError, Voice};
 
 use super::bound::Bound;
+use super::byok::split;
 use super::meter::Late;
 use super::pass::Pass;
 use super::rates::Permit;
@@ -32,6 +34,8 @@ pub(super) struct Exchange {
     pub(super) rolling: bool,
     /// The price of the endpoint that answers; `None` where nobody knows it.
     pub(super) pricing: Option<Pricing>,
+    /// Where another credential than the gateway's own pays the provider: what is charged for that.
+    pub(super) fee: Option<Fee>,
     /// Whether what the provider says that it charges is what it charges.
     pub(super) trusts_cost: bool,
     /// UTF-8 bytes of the prompt's text, for estimates.
@@ -73,10 +77,11 @@ impl Exchange {
         if let (true, Some(total)) = (self.trusts_cost, ended.provider_cost) {
             cost.total = total;
         }
+        let (charge, byok) = split(self.fee, cost.total);
         let outcome = Outcome {
             usage,
-            cost: cost.total,
-            byok: Nanos::ZERO,
+            cost: charge,
+            byok: byok.unwrap_or(Nanos::ZERO),
             free: ended.free,
             ending: ended.ending,
             estimated: ended.usage.is_none(),
@@ -93,7 +98,8 @@ impl Exchange {
         let settlement = settlement?;
         log(&settlement);
         let cost = if ended.free { Cost::default() } else { cost };
-        Ok(Receipt { usage, cost, charge: settlement.charge })
+        let byok = byok.map(|byok| if ended.free { Nanos::ZERO } else { byok });
+        Ok(Receipt { usage, cost, charge: settlement.charge, byok })
     }
 
     /// What an unknown price comes to is unknown: it is charged to nobody, and no key with a limit gets

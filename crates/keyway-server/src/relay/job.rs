@@ -23,6 +23,7 @@ use keyway_providers::face::Voice;
 use tokio::sync::mpsc;
 
 use super::bound::Bound;
+use super::byok::Brought;
 use super::clamp::{self, Wish};
 use super::dispatch::{Dispatched, dispatch};
 use super::exchange::{Ended, Exchange};
@@ -50,6 +51,7 @@ pub(super) struct Job {
     pub(super) key: Arc<KeyRecord>,
     pub(super) plan: Plan,
     pub(super) conversation: Conversation,
+    pub(super) brought: Brought,
     pub(super) bound: Bound,
     pub(super) id: GenerationId,
     pub(super) wish: Wish,
@@ -105,7 +107,7 @@ impl Job {
         }
         let mut client = Client::Waiting(head);
         let dispatched = {
-            let mut dispatch = pin!(dispatch(&self.app, &self.plan, &mut request));
+            let mut dispatch = pin!(dispatch(&self.app, &self.plan, &self.brought, &mut request));
             loop {
                 tokio::select! {
                     biased;
@@ -235,6 +237,7 @@ impl Job {
     ) -> Exchange {
         let (endpoint, model) = (attempt.endpoint(), &attempt.model().id);
         let pricing = endpoint.pricing.clone();
+        let fee = attempt.is_byok().then_some(self.app.byok_fee);
         let metered = Metered {
             model: model.clone(),
             provider: endpoint.provider.clone(),
@@ -250,7 +253,8 @@ impl Job {
                 created: self.app.clock.now().as_seconds(),
             },
             voice: self.voice.clone(),
-            bound: self.bound,
+            bound: self.bound.of(fee, self.key.terms.include_byok_in_limit),
+            fee,
             rolling: metered.reserved < self.bound.cost,
             metered: Arc::new(metered),
             pricing,

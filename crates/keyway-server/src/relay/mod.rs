@@ -8,6 +8,7 @@ mod admit;
 mod alias;
 pub mod bound;
 mod broken;
+mod byok;
 pub mod catalogue;
 pub mod chat;
 mod clamp;

@@ -38,7 +38,7 @@ pub(super) fn may_roll(app: &App, request: &ChatRequest, plan: &Plan, wish: &Wis
     request.stream
         && request.choices == 1
         && says_nothing
-        && plan.attempts().iter().all(|it| stops(&it.endpoint().provider))
+        && plan.attempts().iter().all(|it| stops(&it.endpoint().provider) && !it.is_byok())
 }
 
 /// What is held at first where the whole bound was refused; `None` where nothing else would be.

@@ -35,9 +35,12 @@ impl Watch {
         self
     }
 
-    /// It is not. What the request itself is to blame for says nothing of the endpoint.
+    /// It is not. What the request itself is to blame for, or a credential that is not the
+    /// gateway's, says nothing of the endpoint.
     pub(super) fn failed(&self, app: &App, failure: &Failure) {
-        if is_requests(failure.status) {
+        let brought =
+            self.attempt.is_byok() && failure.status.is_some_and(|it| it.is_client_error());
+        if is_requests(failure.status) || brought {
             return;
         }
         let retry_after_seconds = failure.retry_after_seconds;

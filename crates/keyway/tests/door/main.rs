@@ -6,6 +6,7 @@ mod anthropic;
 mod bad_input;
 mod budget;
 mod byok;
+mod byok_relay;
 mod command_line;
 mod completions;
 mod dialects;

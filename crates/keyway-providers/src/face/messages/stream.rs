@@ -225,7 +225,7 @@ mod tests {
         events.extend(read(&stream.chunk(&chunk(&json!({}), finish.into()))));
         assert!(events.iter().all(|event| event["type"] != "message_delta"), "before the charge");
         let usage = Usage::of(3, 4);
-        let receipt = Receipt { usage, cost: Cost::default(), charge: Nanos::new(9) };
+        let receipt = Receipt { usage, cost: Cost::default(), charge: Nanos::new(9), byok: None };
         events.extend(read(&stream.closing(&envelope(), &receipt)));
         events
     }

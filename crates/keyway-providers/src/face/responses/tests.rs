@@ -10,7 +10,7 @@ fn envelope() -> Envelope {
 
 fn receipt() -> Receipt {
     let usage = Usage::of(3, 4);
-    Receipt { usage, cost: Cost::default(), charge: Nanos::new(9) }
+    Receipt { usage, cost: Cost::default(), charge: Nanos::new(9), byok: None }
 }
 
 fn asked(fields: &Value) -> Result<(ChatRequest, Responses), RequestError> {

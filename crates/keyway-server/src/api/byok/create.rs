@@ -125,10 +125,13 @@ pub(super) fn sort_order(fields: Fields<'_>) -> Result<Option<i64>, Error> {
 
 /// A provider may be configured later.
 pub(super) fn check_slug(slug: &str) -> Result<(), Error> {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    if slug.len() <= SLUG_BYTES_MAX && slug.bytes().all(allowed) {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let allowed = |byte: u8| plain(byte) || matches!(byte, b'-' | b'_' | b'.');
+    let fits = slug.len() <= SLUG_BYTES_MAX && slug.bytes().next().is_some_and(plain);
+    if fits && slug.bytes().all(allowed) {
         return Ok(());
     }
-    let why = "must be the slug of a provider: up to 64 lower-case letters, digits and \"-\"";
+    let why = "must be the slug of a provider: up to 64 of a-z, 0-9, \"-\", \"_\" and \".\", a letter \
+               or digit first";
     Err(Error::invalid("provider", why))
 }

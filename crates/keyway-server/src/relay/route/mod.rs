@@ -5,16 +5,27 @@ mod models;
 mod none;
 mod preferences;
 
-use keyway_core::routing::{self, Attempt, Candidate, Needs, Plan, Preferences, Turn};
+use keyway_core::key::KeyRecord;
+use keyway_core::routing::{self, Attempt, Candidate, Needs, Plan, Preferences};
 use keyway_providers::chat::ChatRequest;
 
 use self::models::Named;
 pub(super) use self::models::known_model;
 use super::admit::invalid;
+use super::byok::Brought;
 use super::sticky::Conversation;
 use crate::app::App;
 use crate::entropy::random;
 use crate::http::error::ApiError;
+
+/// Who asks, and what that decides of the plan.
+#[derive(Debug)]
+pub(super) struct Asker<'a> {
+    pub(super) key: &'a KeyRecord,
+    /// Credentials that came with the request.
+    pub(super) brought: &'a Brought,
+    pub(super) conversation: &'a Conversation,
+}
 
 /// Plans `request`; one that `is_limited` only over endpoints whose price is known.
 ///
@@ -23,7 +34,7 @@ use crate::http::error::ApiError;
 pub(super) fn route(
     app: &App,
     request: &mut ChatRequest,
-    conversation: &Conversation,
+    asker: &Asker<'_>,
     is_limited: bool,
 ) -> Result<Plan, ApiError> {
     let models = models::named(&app.catalogue, request)?;
@@ -32,18 +43,19 @@ pub(super) fn route(
         request.default_to_reasoning();
     }
     let needs = Needs { known_price: is_limited, ..preferences::needs(request) };
-    let candidates = candidates(app, &models, &preferences, conversation);
+    let candidates = candidates(app, &models, &preferences, asker);
     let seed = u64::from_be_bytes(random());
     routing::plan(&candidates, &preferences, &needs, seed)
         .map_err(|none| none::error(app, &models, &candidates, &preferences, &none))
 }
 
-/// Every endpoint of the models, with what is known of it.
+/// Every endpoint of the models, with what is known of it, once for each credential that it may be tried
+/// with.
 fn candidates(
     app: &App,
     models: &[Named],
     preferences: &Preferences,
-    conversation: &Conversation,
+    asker: &Asker<'_>,
 ) -> Vec<Candidate> {
     let now = app.clock.now();
     let sorts = preferences.sort.is_some() || models.iter().any(Named::sorts);
@@ -58,14 +70,19 @@ fn candidates(
         .collect();
     let health = app.health.of(attempts.iter().map(|(.., it)| it), looks, now);
     let with_health = attempts.into_iter().zip(health);
+    let credentials = app.vault.credentials();
     with_health
-        .map(|((model, variant, attempt), health)| Candidate {
-            is_sticky: app.sticky.is_at(conversation, &attempt, now),
-            attempt,
-            model,
-            variant,
-            turn: Turn::Shared,
-            health,
+        .flat_map(|((model, variant, attempt), health)| {
+            let is_sticky = app.sticky.is_at(asker.conversation, &attempt, now);
+            let turns = asker.brought.turns(&credentials, asker.key, &attempt);
+            turns.into_iter().map(move |(attempt, turn)| Candidate {
+                attempt,
+                model,
+                variant,
+                turn,
+                health,
+                is_sticky,
+            })
         })
         .collect()
 }
