@@ -7,3 +7,4 @@ pub mod keys;
 pub mod management_keys;
 pub mod models;
 pub mod openapi;
+pub mod providers;

@@ -1,5 +1,6 @@
 //! Query parameters, by name. Unknown ones are ignored.
 
+use std::fmt::Write;
 use std::ops::RangeInclusive;
 
 use axum::extract::FromRequestParts;
@@ -23,6 +24,18 @@ impl Query {
         self.0.iter().any(|(key, _)| key == name)
     }
 
+    /// The pairs but those of `names`, each with `&` behind it, as a query string has them.
+    pub fn without(&self, names: &[&str]) -> String {
+        let mut text = String::new();
+        for (name, value) in self.0.iter().filter(|(name, _)| !names.contains(&name.as_str())) {
+            escape(name, &mut text);
+            text.push('=');
+            escape(value, &mut text);
+            text.push('&');
+        }
+        text
+    }
+
     /// `true`, `false`, `1` or `0`, in either case.
     pub fn boolean(&self, name: &str) -> Result<Option<bool>, Error> {
         let Some(value) = self.get(name) else { return Ok(None) };
@@ -41,6 +54,16 @@ impl Query {
             let (least, most) = (range.start(), range.end());
             Error::invalid(name, format!("must be a whole number from {least} to {most}"))
         })
+    }
+}
+
+fn escape(text: &str, into: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            into.push(char::from(byte));
+        } else {
+            let _ = write!(into, "%{byte:02X}");
+        }
     }
 }
 

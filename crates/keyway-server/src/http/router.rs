@@ -16,7 +16,7 @@ use utoipa_axum::routes;
 
 use super::error::{ApiError, in_anthropics_words};
 use crate::api::openapi::Description;
-use crate::api::{byok, key, keys, management_keys, models, openapi};
+use crate::api::{byok, key, keys, management_keys, models, openapi, providers};
 use crate::app::App;
 use crate::relay::{chat, completions, count_tokens, embeddings, messages, rerank, responses};
 
@@ -48,7 +48,14 @@ fn routes() -> OpenApiRouter<Shared> {
             byok::update::update_credential,
             byok::delete::delete_credential
         ))
-        .routes(routes!(models::list_models))
+        .routes(routes!(models::list::list_models))
+        .routes(routes!(models::user::list_models_of_user))
+        .routes(routes!(models::count::count_models))
+        .routes(routes!(models::get::get_model))
+        .routes(routes!(models::endpoints::list_endpoints))
+        .routes(routes!(models::parameters::get_parameters))
+        .routes(routes!(models::embeddings::list_embeddings_models))
+        .routes(routes!(providers::list_providers))
         .routes(routes!(chat::chat_completion))
         .routes(routes!(completions::create_completion))
         .routes(routes!(responses::create_response))

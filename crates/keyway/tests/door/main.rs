@@ -19,6 +19,7 @@ mod idempotency;
 mod keys;
 mod limits;
 mod migrate;
+mod models;
 mod money;
 mod nodes;
 mod prices;

@@ -19,8 +19,8 @@ enum Takes {
 
 use Takes::{Anyone, Either, Inference, Management};
 
-/// `{hash}` stands for that of a key that is there.
-const ROUTES: [(&str, &str, Takes); 24] = [
+/// `{hash}` stands for that of a key that is there, `{author}/{slug}` for a model.
+const ROUTES: [(&str, &str, Takes); 31] = [
     ("GET", "/api/v1/keys", Management),
     ("POST", "/api/v1/keys", Management),
     ("GET", "/api/v1/keys/{hash}", Management),
@@ -38,6 +38,13 @@ const ROUTES: [(&str, &str, Takes); 24] = [
     ("GET", "/api/v1/key", Either),
     ("GET", "/api/v1/auth/key", Either),
     ("GET", "/api/v1/models", Anyone),
+    ("GET", "/api/v1/models/user", Either),
+    ("GET", "/api/v1/models/count", Anyone),
+    ("GET", "/api/v1/model/{author}/{slug}", Anyone),
+    ("GET", "/api/v1/models/{author}/{slug}/endpoints", Anyone),
+    ("GET", "/api/v1/parameters/{author}/{slug}", Anyone),
+    ("GET", "/api/v1/embeddings/models", Anyone),
+    ("GET", "/api/v1/providers", Anyone),
     ("POST", "/api/v1/chat/completions", Inference),
     ("POST", "/api/v1/completions", Inference),
     ("POST", "/api/v1/responses", Inference),
@@ -132,7 +139,7 @@ async fn every_route_tells_callers_apart() {
     let refused = refused(&gateway).await;
     for (method, route, takes) in ROUTES {
         for slash in ["", "/"] {
-            let path = route.replace("{hash}", hash) + slash;
+            let path = placed(route, hash) + slash;
             for (kind, client, told) in &refused {
                 let (status, message) = call(client, method, &path).await;
                 if takes == Anyone {
@@ -148,6 +155,10 @@ async fn every_route_tells_callers_apart() {
     let after = manager.get("/api/v1/keys?include_disabled=1&include_expired=1").await.json();
     let untouched = |list: &Value| list["data"].as_array().expect("a list").last().cloned();
     assert_eq!(untouched(&after), untouched(&before), "nothing was changed");
+}
+
+fn placed(route: &str, hash: &str) -> String {
+    route.replace("{hash}", hash).replace("{author}/{slug}", "keyway/echo")
 }
 
 async fn wrong_kind(gateway: &Gateway, inference: &str, method: &str, path: &str, takes: Takes) {
@@ -172,7 +183,7 @@ async fn every_route_answers_with_and_without_a_slash() {
             continue;
         }
         let (key, _) = manager.create_key(&json!({"name": "one"})).await;
-        let path = route.replace("{hash}", key["hash"].as_str().expect("a hash"));
+        let path = placed(route, key["hash"].as_str().expect("a hash"));
         let plain = manager.get(&path).await;
         let slashed = manager.get(&format!("{path}/")).await;
         assert_eq!((plain.status, &plain.body), (slashed.status, &slashed.body), "{path}");
