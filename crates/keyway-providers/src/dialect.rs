@@ -80,6 +80,15 @@ impl Dialect {
         }
     }
 
+    /// Reads the streamed answer to `request` as it comes.
+    pub fn reader_for(self, request: &ChatRequest) -> Reader {
+        let mut reader = self.reader();
+        if self == Self::Anthropic && request.native().is_some() {
+            reader.natives = Some(anthropic::Natives::default());
+        }
+        reader
+    }
+
     /// Reads a streamed answer as it comes.
     pub fn reader(self) -> Reader {
         let state = match self {
@@ -87,7 +96,7 @@ impl Dialect {
             Self::Anthropic => State::Anthropic(anthropic::Events::default()),
             Self::Gemini => State::Gemini(gemini::Events::default()),
         };
-        Reader { frames: Decoder::new(EVENT_BYTES_MAX), state }
+        Reader { frames: Decoder::new(EVENT_BYTES_MAX), state, natives: None }
     }
 }
 
@@ -99,11 +108,14 @@ fn in_path(model: &str) -> String {
 /// What stands in a path as it is.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Reads a streamed answer, however its bytes are cut; holds no more than one event of it.
+/// Reads a streamed answer, however its bytes are cut; holds no more than an event of it, or a few
+/// that only the client knows.
 #[derive(Debug)]
 pub struct Reader {
     frames: Decoder,
     state: State,
+    /// The events themselves, where the client speaks the provider's dialect.
+    natives: Option<anthropic::Natives>,
 }
 
 /// What has to be known of earlier events.
@@ -137,6 +149,10 @@ impl Reader {
                 State::OpenAi => Some(stream_event(&frame.data)?),
                 State::Anthropic(events) => events.read(&frame.data)?,
                 State::Gemini(events) => events.read(&frame.data)?,
+            };
+            let event = match &mut self.natives {
+                Some(natives) => natives.take(&frame.data, event),
+                None => event,
             };
             if event.is_some() {
                 return Ok(event);

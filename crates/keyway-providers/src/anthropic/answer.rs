@@ -19,7 +19,11 @@ pub(crate) fn answer(body: &[u8]) -> Result<Answer, AnswerError> {
         take_block(block, index, &mut calls, &mut said);
     }
     let reason = read.get("stop_reason").and_then(Value::as_str).map(reason);
-    Ok(said.into_answer(reason.as_ref(), read.get("usage").and_then(counted)))
+    let answer = said.into_answer(reason.as_ref(), read.get("usage").and_then(counted));
+    Ok(match read {
+        Value::Object(native) => answer.with_native(native),
+        _ => answer,
+    })
 }
 
 fn take_block(block: &Value, index: u64, calls: &mut u64, said: &mut Said) {

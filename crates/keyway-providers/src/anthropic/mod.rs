@@ -2,11 +2,13 @@
 
 mod answer;
 mod content;
+mod native;
 mod request;
 mod stream;
 mod thinking;
 
 pub(crate) use answer::answer;
+pub(crate) use native::Natives;
 pub(crate) use request::request_body;
 pub(crate) use stream::Events;
 

@@ -7,6 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use super::content::Conversation;
+use super::native;
 use super::thinking::{Version, thinking};
 use crate::chat::{ChatRequest, RequestError, Tool, ToolChoice};
 use crate::dialect::Target;
@@ -16,6 +17,9 @@ pub(crate) fn request_body(
     request: &ChatRequest,
     target: &Target<'_>,
 ) -> Result<Vec<u8>, RequestError> {
+    if let Some(native) = native::request_body(request, target) {
+        return Ok(native);
+    }
     let most = request.max_tokens.unwrap_or(target.completion_tokens_max);
     let mut conversation = Conversation::of(request.messages())?;
     let tools = tools(request)?;

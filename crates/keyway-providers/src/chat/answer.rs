@@ -15,6 +15,8 @@ pub struct Answer {
     body: Map<String, Value>,
     usage: Option<Usage>,
     provider_cost: Option<Nanos>,
+    /// The body that it was read from, where its dialect is one of clients too.
+    native: Option<Map<String, Value>>,
 }
 
 impl Answer {
@@ -36,7 +38,7 @@ impl Answer {
     pub(crate) fn of(body: Map<String, Value>) -> Self {
         let usage = body.get("usage").and_then(read_usage);
         let provider_cost = body.get("usage").and_then(read_cost);
-        Self { body, usage, provider_cost }
+        Self { body, usage, provider_cost, native: None }
     }
 
     /// Reads a provider's answer to an errand.
@@ -56,14 +58,25 @@ impl Answer {
         }
         let usage = read.get("usage").and_then(read_prompt_usage);
         let provider_cost = read.get("usage").and_then(read_cost);
-        Ok(Self { body: read, usage, provider_cost })
+        Ok(Self { body: read, usage, provider_cost, native: None })
     }
 
     /// An answer that was made here.
     pub(crate) fn new(choices: Value, usage: Usage) -> Self {
         let mut body = Map::new();
         body.insert("choices".into(), choices);
-        Self { body, usage: Some(usage), provider_cost: None }
+        Self { body, usage: Some(usage), provider_cost: None, native: None }
+    }
+
+    /// The same with the body that it was read from.
+    #[must_use]
+    pub(crate) fn with_native(mut self, body: Map<String, Value>) -> Self {
+        self.native = Some(body);
+        self
+    }
+
+    pub(crate) fn take_native(&mut self) -> Option<Map<String, Value>> {
+        self.native.take()
     }
 
     /// What the provider says that it charges.

@@ -30,6 +30,8 @@ pub struct Chunk {
     body: Map<String, Value>,
     usage: Option<Usage>,
     provider_cost: Option<Nanos>,
+    /// The events that it was read from, where the client speaks the provider's dialect.
+    natives: Vec<Map<String, Value>>,
 }
 
 /// Reads the data of one event.
@@ -71,14 +73,30 @@ impl Chunk {
         let block = body.shift_remove("usage");
         let usage = block.as_ref().and_then(read_usage);
         let provider_cost = block.as_ref().and_then(read_cost);
-        Self { body, usage, provider_cost }
+        Self { body, usage, provider_cost, natives: Vec::new() }
     }
 
     /// A chunk that was made here.
     pub(crate) fn new(choices: Value, usage: Option<Usage>) -> Self {
         let mut body = Map::new();
         body.insert("choices".into(), choices);
-        Self { body, usage, provider_cost: None }
+        Self { body, usage, provider_cost: None, natives: Vec::new() }
+    }
+
+    /// A chunk that means nothing but to its client.
+    pub(crate) fn silent() -> Self {
+        Self::new(json!([{"index": 0, "delta": {}, "finish_reason": null}]), None)
+    }
+
+    /// The same with the events that it was read from.
+    #[must_use]
+    pub(crate) fn with_natives(mut self, events: Vec<Map<String, Value>>) -> Self {
+        self.natives = events;
+        self
+    }
+
+    pub(crate) fn take_natives(&mut self) -> Vec<Map<String, Value>> {
+        std::mem::take(&mut self.natives)
     }
 
     /// What the provider says that it charges, beside its count of tokens.

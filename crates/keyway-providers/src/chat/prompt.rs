@@ -29,9 +29,14 @@ pub(super) fn tokens_bound(body: &Map<String, Value>, messages: &[Value]) -> Res
     if let Some(field) = unbounded_field(body, messages) {
         return Err(field);
     }
-    // Any field may end up in the prompt: tools and schemas do, and templates take arguments.
+    Ok(bytes_bound(body, messages.len()))
+}
+
+/// The most tokens of what is only text. Any field may end up in the prompt: tools and schemas do, and
+/// templates take arguments.
+pub(super) fn bytes_bound(body: &Map<String, Value>, messages: usize) -> u64 {
     let bytes: u64 = body.values().map(serialized_bytes).sum();
-    Ok(bytes.saturating_add(TOKENS_PER_MESSAGE.saturating_mul(messages.len() as u64)))
+    bytes.saturating_add(TOKENS_PER_MESSAGE.saturating_mul(messages as u64))
 }
 
 /// An estimate of the tokens that a prompt has. What its bytes say nothing of, pictures and sounds,

@@ -36,6 +36,10 @@ pub struct ChatRequest {
     pub choices: u64,
     /// What is asked for where it is no conversation.
     pub errand: Option<Errand>,
+    /// What a client of Anthropic's turns on, for providers that know it: the header's value.
+    pub betas: Option<String>,
+    /// As the client said it, where that was in Anthropic's dialect.
+    native: Option<Map<String, Value>>,
     body: Map<String, Value>,
 }
 
@@ -60,13 +64,43 @@ impl ChatRequest {
         let max_tokens = tokens.into_iter().flatten().min();
         let choices = whole(&body, "n", CHOICES_MAX)?.unwrap_or(1);
         check_messages(&body)?;
-        Ok(Self { model, stream, max_tokens, choices, errand: None, body })
+        Ok(Self {
+            model,
+            stream,
+            max_tokens,
+            choices,
+            errand: None,
+            betas: None,
+            native: None,
+            body,
+        })
     }
 
     /// A request that is no conversation: it reads, and says nothing.
     pub(super) fn of_errand(errand: Errand, model: String, body: Map<String, Value>) -> Self {
         let (max_tokens, errand) = (Some(0), Some(errand));
-        Self { model, stream: false, max_tokens, choices: 1, errand, body }
+        Self {
+            model,
+            stream: false,
+            max_tokens,
+            choices: 1,
+            errand,
+            betas: None,
+            native: None,
+            body,
+        }
+    }
+
+    /// Keeps what the client said in Anthropic's dialect, for providers that speak it.
+    #[must_use]
+    pub(crate) fn with_native(mut self, said: Map<String, Value>) -> Self {
+        self.native = Some(said);
+        self
+    }
+
+    /// What the client said, where that was in Anthropic's dialect.
+    pub(crate) const fn native(&self) -> Option<&Map<String, Value>> {
+        self.native.as_ref()
     }
 
     /// How many prompts the model reads on their own, each within its context.
@@ -108,10 +142,14 @@ impl ChatRequest {
     /// Answers with the field that no bound is known for: images, audio, files, tools that run at the
     /// provider, plugins.
     pub fn prompt_tokens_bound(&self) -> Result<u64, String> {
-        match self.errand {
-            Some(errand) => errand.tokens_bound(&self.body),
-            None => tokens_bound(&self.body, self.messages()),
+        if let Some(errand) = self.errand {
+            return errand.tokens_bound(&self.body);
         }
+        // Either form of it may be what is sent.
+        let translated = tokens_bound(&self.body, self.messages())?;
+        let native = self.native.as_ref();
+        let native = native.map(|said| prompt::bytes_bound(said, self.messages().len()));
+        Ok(translated.max(native.unwrap_or_default()))
     }
 
     /// How many tokens the prompt may have, for those who plan with it: texts, calls, tools and schemas

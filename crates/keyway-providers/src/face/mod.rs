@@ -95,7 +95,8 @@ impl Face {
 
 impl Voice {
     /// A whole answer's body.
-    pub fn whole(&self, answer: Answer, envelope: &Envelope, receipt: &Receipt) -> Vec<u8> {
+    pub fn whole(&self, mut answer: Answer, envelope: &Envelope, receipt: &Receipt) -> Vec<u8> {
+        let native = answer.take_native();
         let chat = |answer: Answer| {
             let mut said = answer.complete(envelope, receipt);
             self.hide(&mut said);
@@ -104,7 +105,7 @@ impl Voice {
         let body = match &self.dialect {
             Dialect::Chat => chat(answer),
             Dialect::Completions(voice) => voice.whole(chat(answer)),
-            Dialect::Messages(_) => messages::whole(&chat(answer)),
+            Dialect::Messages(_) => messages::whole(&chat(answer), native),
             Dialect::Responses(voice) => voice.whole(&chat(answer)),
             Dialect::Embeddings(voice) => voice.whole(answer, envelope, receipt),
             Dialect::Rerank(voice) => voice.whole(answer, envelope, receipt),
@@ -113,13 +114,15 @@ impl Voice {
     }
 
     /// The events of a chunk; none where it says nothing to this client.
-    pub fn chunk(&mut self, chunk: Chunk, envelope: &Envelope) -> Bytes {
+    pub fn chunk(&mut self, mut chunk: Chunk, envelope: &Envelope) -> Bytes {
+        let natives = chunk.take_natives();
         let mut said = chunk.complete(envelope);
         self.hide(&mut said);
         match &mut self.dialect {
             Dialect::Chat => chat::event(said),
             Dialect::Completions(voice) => voice.chunk(said),
-            Dialect::Messages(stream) => stream.chunk(&said),
+            Dialect::Messages(stream) if natives.is_empty() => stream.chunk(&said),
+            Dialect::Messages(stream) => stream.pass_on(natives, &said),
             Dialect::Responses(voice) => voice.chunk(&said),
             Dialect::Embeddings(_) | Dialect::Rerank(_) => Bytes::new(),
         }

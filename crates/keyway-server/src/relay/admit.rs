@@ -10,7 +10,6 @@ use keyway_core::key::KeyRecord;
 use keyway_providers::chat::RequestError;
 use keyway_providers::face::Face;
 
-use super::bound;
 use super::byok::Brought;
 use super::clamp::Wish;
 use super::dry_run;
@@ -20,6 +19,7 @@ use super::rate_refusal::rate_refusal;
 use super::rolling;
 use super::route::{Asker, route};
 use super::sticky::Conversation;
+use super::{betas, bound};
 use crate::app::App;
 use crate::entropy::random;
 use crate::http::body;
@@ -41,6 +41,7 @@ pub(super) async fn admit(
     let brought = Brought::of(&headers)?;
     let body = body::parse(&body::read(request, body::INFERENCE_BYTES_MAX).await?)?;
     let (mut request, voice) = face.read(body).map_err(invalid)?;
+    request.betas = betas::of(&headers);
     let is_limited = app.is_budgeted || key.terms.limit.is_some() || wish.ceiling.is_some();
     let conversation = Conversation::of(&headers, &request, key.id)?;
     let asker = Asker { key: &key, brought: &brought, conversation: &conversation };

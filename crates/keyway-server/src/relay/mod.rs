@@ -6,6 +6,7 @@
 
 mod admit;
 mod alias;
+mod betas;
 pub mod bound;
 mod broken;
 mod byok;

@@ -145,3 +145,79 @@ async fn a_bare_name_is_the_model_that_has_it() {
         (&json!("keyway/echo"), &json!("hi"))
     );
 }
+
+#[tokio::test]
+async fn between_two_that_speak_it_nothing_is_translated() {
+    let provider = Provider::start().await;
+    let said = json!({
+        "id": "msg-1", "type": "message", "role": "assistant", "model": "mock-model", "new": {"kept": 1},
+        "content": [{"type": "text", "text": "hello", "new": 2}, {"type": "new_block", "x": 3}],
+        "stop_reason": "stop_sequence", "stop_sequence": "END",
+        "usage": {"input_tokens": 10, "output_tokens": 4, "new_count": 5},
+    });
+    provider.then(Script::json(200, &said));
+    let gateway = faces::gateway_of(&provider, "anthropic").await;
+    let (hash, key) = faces::key(&gateway).await;
+    let mut body = asked(false);
+    body["context_management"] = json!({"edits": []});
+    body["speed"] = "fast".into();
+    body["provider"] = json!({"order": ["acme"]});
+    let client = gateway.client(&key).with_header("anthropic-beta", "new-1,context-1m-2025-08-07");
+    let message = client.post(MESSAGES, &body).await.json();
+    assert_eq!(message["content"], said["content"]);
+    assert_eq!((&message["new"], &message["stop_sequence"]), (&said["new"], &json!("END")));
+    assert_eq!((&message["model"], &message["provider"]), (&json!("acme/fast"), &json!("acme")));
+    assert!(message["id"].as_str().is_some_and(|id| id.starts_with("gen-")), "{message}");
+    assert_eq!(
+        (&message["usage"]["new_count"], &message["usage"]["output_tokens"]),
+        (&json!(5), &json!(4))
+    );
+    assert_eq!(message["usage"]["cost"].to_string(), faces::spent(&gateway, &hash).await);
+    let received = provider.received().remove(0);
+    assert_eq!(received.headers["anthropic-beta"], "new-1");
+    for field in ["messages", "system", "tools", "context_management"] {
+        assert_eq!(received.body[field], body[field], "{field}");
+    }
+    for field in ["speed", "provider"] {
+        assert_eq!(received.body.get(field), None, "{field}");
+    }
+}
+
+#[tokio::test]
+async fn events_that_nobody_knows_are_passed_on_and_the_usage_waits() {
+    let provider = Provider::start().await;
+    let usage = json!({"input_tokens": 10, "output_tokens": 1});
+    let start = json!({"id": "msg-1", "type": "message", "model": "mock-model", "usage": usage});
+    let events = [
+        json!({"type": "message_start", "message": start}),
+        json!({"type": "ping"}),
+        json!({"type": "content_block_start", "index": 0, "content_block": {"type": "new_block", "x": 1}}),
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({"type": "content_block_start", "index": 1, "content_block": {"type": "text", "text": ""}}),
+        json!({"type": "content_block_delta", "index": 1, "delta": {"type": "text_delta", "text": "hello"}}),
+        json!({"type": "content_block_stop", "index": 1}),
+        json!({
+            "type": "message_delta", "new": 2, "delta": {"stop_reason": "end_turn", "stop_sequence": null},
+            "usage": {"output_tokens": 4, "new_count": 5},
+        }),
+        json!({"type": "message_stop"}),
+    ];
+    let data: Vec<String> = events.iter().map(Value::to_string).collect();
+    provider.then(Script::events(&data.iter().map(String::as_str).collect::<Vec<_>>()));
+    let gateway = faces::gateway_of(&provider, "anthropic").await;
+    let (hash, key) = faces::key(&gateway).await;
+    let told = named_events(&gateway.client(&key), MESSAGES, &asked(true)).await;
+    let kinds: Vec<&str> = told.iter().map(|(name, _)| name.as_str()).collect();
+    let sent: Vec<&str> = events.iter().filter_map(|event| event["type"].as_str()).collect();
+    assert_eq!(kinds, sent);
+    assert_eq!(told[2].1, events[2]);
+    assert_eq!(told[0].1["message"]["usage"]["input_tokens"], 0, "not before the charge");
+    let last = &told[7].1;
+    assert_eq!((&last["new"], &last["usage"]["new_count"]), (&json!(2), &json!(5)));
+    assert_eq!(
+        (&last["usage"]["input_tokens"], &last["usage"]["output_tokens"]),
+        (&json!(10), &json!(4))
+    );
+    assert_eq!(last["usage"]["cost"].to_string(), "0.000018");
+    assert_eq!(faces::spent(&gateway, &hash).await, "0.000018");
+}

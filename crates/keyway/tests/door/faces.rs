@@ -8,8 +8,13 @@ use crate::setup;
 
 /// One model, `acme/fast`, at $0.000001 and $0.000002 a token.
 pub(crate) async fn gateway(provider: &Provider) -> Gateway {
+    gateway_of(provider, "openai").await
+}
+
+/// The same before a provider of another dialect.
+pub(crate) async fn gateway_of(provider: &Provider, dialect: &str) -> Gateway {
     let toml = format!(
-        "[[providers]]\nslug = \"acme\"\ndialect = \"openai\"\nbase_url = \"{}\"\n\n\
+        "[[providers]]\nslug = \"acme\"\ndialect = \"{dialect}\"\nbase_url = \"{}\"\n\n\
          [[models]]\nid = \"acme/fast\"\ncontext_length = 8000\nmax_completion_tokens = 100\n\n\
          [[models.endpoints]]\nprovider = \"acme\"\nupstream_model = \"mock-model\"\n\
          pricing = {{ prompt = \"0.000001\", completion = \"0.000002\" }}\n",

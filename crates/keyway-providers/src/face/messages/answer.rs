@@ -4,8 +4,18 @@ use serde_json::{Map, Value, json};
 
 use super::{input, stop_reason, usage::usage};
 
-/// From a whole answer of the form in the middle.
-pub(in crate::face) fn whole(said: &Map<String, Value>) -> Map<String, Value> {
+/// From a whole answer of the form in the middle. A message that came as one is passed on, under our
+/// names and with what it costs.
+pub(in crate::face) fn whole(
+    said: &Map<String, Value>,
+    native: Option<Map<String, Value>>,
+) -> Map<String, Value> {
+    if let Some(mut message) = native {
+        let counted = usage(said.get("usage").unwrap_or(&Value::Null));
+        named(&mut message, said);
+        complete(&mut message, "usage", counted);
+        return message;
+    }
     let none = Value::Null;
     let choice = said.get("choices").and_then(|choices| choices.get(0)).unwrap_or(&none);
     let mut message = head(said);
@@ -17,6 +27,28 @@ pub(in crate::face) fn whole(said: &Map<String, Value>) -> Map<String, Value> {
     let block = said.get("usage").unwrap_or(&none);
     message.insert("usage".into(), Value::Object(usage(block)));
     message
+}
+
+/// Puts our names for the answer into a message that came from its provider.
+pub(super) fn named(message: &mut Map<String, Value>, said: &Map<String, Value>) {
+    for field in ["id", "model", "provider"] {
+        message.insert(field.to_owned(), said.get(field).cloned().unwrap_or_default());
+    }
+    for field in ["stop_sequence", "stop_details", "container"] {
+        message.entry(field).or_insert(Value::Null);
+    }
+}
+
+/// Puts what was counted here over what the provider says under `field`, whose further counts stay.
+pub(super) fn complete(message: &mut Map<String, Value>, field: &str, counted: Map<String, Value>) {
+    let theirs = message.entry(field).or_insert(Value::Null);
+    let mut usage = theirs.as_object_mut().map(std::mem::take).unwrap_or_default();
+    for (name, value) in counted {
+        if !value.is_null() || !usage.contains_key(&name) {
+            usage.insert(name, value);
+        }
+    }
+    *theirs = Value::Object(usage);
 }
 
 /// How a message begins, whole or streamed: with nothing in it yet.
@@ -115,7 +147,7 @@ mod tests {
             }],
             "usage": {"prompt_tokens": 3, "completion_tokens": 4},
         });
-        let message = Value::Object(whole(said.as_object().expect("an object")));
+        let message = Value::Object(whole(said.as_object().expect("an object"), None));
         let expected = json!([
             {"type": "thinking", "thinking": "hm", "signature": "s"},
             {"type": "redacted_thinking", "data": "d"},

@@ -52,7 +52,7 @@ pub(in crate::face) fn read(body: &Value) -> Result<ChatRequest, RequestError> {
     }
     thinking(said, &mut chat);
     output(said, &mut chat);
-    ChatRequest::parse(Value::Object(chat))
+    Ok(ChatRequest::parse(Value::Object(chat))?.with_native(said.clone()))
 }
 
 fn present<'a>(said: &'a Map<String, Value>, field: &str) -> Option<&'a Value> {

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use serde_json::{Map, Value, json};
 
-use super::answer::{head, text_block, tool_block};
+use super::answer::{complete, head, named, text_block, tool_block};
 use super::usage::{nothing_yet, usage};
 use super::{error_body, stop_reason};
 use crate::chat::{Envelope, Receipt};
@@ -21,6 +21,8 @@ pub(in crate::face) struct Stream {
     call_id: Option<String>,
     stop_reason: Option<&'static str>,
     stop_sequence: Option<String>,
+    /// The end as the provider said it; it waits for the charge.
+    end: Option<Map<String, Value>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ enum Block {
     Thinking,
     /// The call with this number in the form in the middle.
     Call(u64),
+    /// One of the provider's own.
+    Passed,
 }
 
 impl Stream {
@@ -57,6 +61,39 @@ impl Stream {
         events.freeze()
     }
 
+    /// Passes events on as they came: under our names, and without the provider's word on usage.
+    pub(in crate::face) fn pass_on(
+        &mut self,
+        natives: Vec<Map<String, Value>>,
+        said: &Map<String, Value>,
+    ) -> Bytes {
+        let mut events = BytesMut::new();
+        for mut event in natives {
+            match event.get("type").and_then(Value::as_str) {
+                Some("message_start") => {
+                    self.has_begun = true;
+                    if let Some(Value::Object(message)) = event.get_mut("message") {
+                        named(message, said);
+                        message.insert("usage".into(), Value::Object(nothing_yet()));
+                    }
+                }
+                Some("message_delta") => {
+                    self.end = Some(event);
+                    continue;
+                }
+                Some("message_stop" | "error") => continue,
+                Some("content_block_start") => {
+                    self.blocks = event.get("index").and_then(Value::as_u64).unwrap_or(0) + 1;
+                    self.open = Some(Block::Passed);
+                }
+                Some("content_block_stop") => self.open = None,
+                _ => {}
+            }
+            say(&Value::Object(event), &mut events);
+        }
+        events.freeze()
+    }
+
     /// The event that carries the usage, and the end.
     pub(in crate::face) fn closing(&mut self, envelope: &Envelope, receipt: &Receipt) -> Bytes {
         let mut events = BytesMut::new();
@@ -66,6 +103,12 @@ impl Stream {
         // Only a whole message says these.
         for field in ["service_tier", "inference_geo"] {
             counted.shift_remove(field);
+        }
+        if let Some(mut end) = self.end.take() {
+            complete(&mut end, "usage", counted);
+            say(&Value::Object(end), &mut events);
+            say(&json!({"type": "message_stop"}), &mut events);
+            return events.freeze();
         }
         let stop_reason = self.stop_reason.unwrap_or("end_turn");
         let delta = json!({
@@ -80,6 +123,7 @@ impl Stream {
 
     /// The answer is as long as the budget affords.
     pub(in crate::face) fn cut_short(&mut self) -> Bytes {
+        self.end = None;
         self.stop_reason = Some("max_tokens");
         Bytes::new()
     }

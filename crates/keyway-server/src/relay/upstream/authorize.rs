@@ -3,6 +3,7 @@
 use http::header::{AUTHORIZATION, HeaderName};
 use http::{HeaderMap, HeaderValue};
 use keyway_core::secret::KeySecret;
+use keyway_providers::chat::ChatRequest;
 use keyway_providers::dialect::Dialect;
 use zeroize::Zeroizing;
 
@@ -12,6 +13,7 @@ use super::Failure;
 const API_KEY: HeaderName = HeaderName::from_static("api-key");
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 /// The version of the Messages API that is spoken here.
 const ANTHROPIC_VERSION_SPOKEN: HeaderValue = HeaderValue::from_static("2023-06-01");
@@ -32,6 +34,13 @@ pub(super) fn headers(dialect: Dialect, key: Option<&KeySecret>) -> Result<Heade
         Dialect::Gemini => headers.insert(X_GOOG_API_KEY, sensitive(key)?),
     };
     Ok(headers)
+}
+
+/// What a client of Anthropic's turned on, for a provider that speaks its dialect.
+pub(super) fn betas(dialect: Dialect, request: &ChatRequest) -> HeaderMap {
+    let betas = request.betas.as_deref().filter(|_| dialect == Dialect::Anthropic);
+    let value = betas.and_then(|betas| HeaderValue::from_str(betas).ok());
+    value.into_iter().map(|value| (ANTHROPIC_BETA, value)).collect()
 }
 
 fn bearer(token: &str) -> Result<HeaderValue, Failure> {

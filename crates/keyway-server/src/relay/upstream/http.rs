@@ -84,7 +84,7 @@ impl HttpProvider {
         if !is_of_type(&response, self.dialect.stream_type()) {
             return Err(Failure::new("The provider answered with something else than a stream"));
         }
-        let (reader, api_key) = (self.dialect.reader(), key.cloned());
+        let (reader, api_key) = (self.dialect.reader_for(request), key.cloned());
         Ok(HttpStream {
             body: response.into_body(),
             reader,
@@ -136,6 +136,7 @@ impl HttpProvider {
                 })?;
         let headers = call.headers_mut();
         headers.extend(authorize::headers(self.dialect, key)?);
+        headers.extend(authorize::betas(self.dialect, request));
         for (name, value) in CONTENT_HEADERS {
             headers.insert(name, http::HeaderValue::from_static(value));
         }
