@@ -165,6 +165,11 @@ impl App {
         }))
     }
 
+    /// The name for people of the provider with this slug, which may be gone from the configuration.
+    pub fn provider_name(&self, slug: &str) -> String {
+        self.upstreams.get(slug).map_or_else(|| slug.to_owned(), |upstream| upstream.name.clone())
+    }
+
     /// Gives back what this node has of budgets. To be called when nothing is in flight any more.
     pub async fn leave(&self) {
         self.leave.cancel();

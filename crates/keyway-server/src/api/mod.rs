@@ -1,7 +1,9 @@
 //! The control plane: one file per endpoint.
 
+pub mod activity;
 pub mod byok;
 pub mod fields;
+pub mod generation;
 pub mod key;
 pub mod keys;
 pub mod management_keys;

@@ -14,6 +14,12 @@ use super::error::ApiError;
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
+    #[cfg(test)]
+    pub(crate) fn of(pairs: &[(&str, &str)]) -> Self {
+        let owned = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        Self(owned.collect())
+    }
+
     pub fn get(&self, name: &str) -> Option<&str> {
         let pair = self.0.iter().find(|(key, _)| key == name)?;
         Some(pair.1.as_str()).filter(|value| !value.is_empty())

@@ -16,7 +16,9 @@ use utoipa_axum::routes;
 
 use super::error::{ApiError, in_anthropics_words};
 use crate::api::openapi::Description;
-use crate::api::{byok, key, keys, management_keys, models, openapi, providers};
+use crate::api::{
+    activity, byok, generation, key, keys, management_keys, models, openapi, providers,
+};
 use crate::app::App;
 use crate::relay::{chat, completions, count_tokens, embeddings, messages, rerank, responses};
 
@@ -56,6 +58,8 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(models::parameters::get_parameters))
         .routes(routes!(models::embeddings::list_embeddings_models))
         .routes(routes!(providers::list_providers))
+        .routes(routes!(activity::get_activity))
+        .routes(routes!(generation::get_generation))
         .routes(routes!(chat::chat_completion))
         .routes(routes!(completions::create_completion))
         .routes(routes!(responses::create_response))

@@ -15,6 +15,7 @@ mod dry_run;
 mod egress;
 mod errands;
 mod faces;
+mod generation;
 mod idempotency;
 mod keys;
 mod limits;
