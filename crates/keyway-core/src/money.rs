@@ -211,7 +211,7 @@ impl fmt::Display for Discount {
 pub struct Femtos(i128);
 
 /// A sum of which a discount was taken off, exact: in millionths of femto-dollars.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Discounted(i128);
 
 impl Discounted {

@@ -1,18 +1,20 @@
 //! Chance, from a seed: the order in which endpoints take turns.
 
 use crate::catalogue::Endpoint;
-use crate::money::Rate;
 
 /// What the cheapest endpoint weighs is the square of this.
 const SCALE: u128 = 1 << 32;
 
-/// What a request costs at an endpoint, as far as endpoints are compared by it: a token of either side,
-/// in femto-dollars.
+/// Tokens of either side of the request that endpoints are compared by.
+const TOKENS: u64 = 1_000;
+
+/// What such a request costs at an endpoint, in nano-dollars. What nobody knows is taken for the most
+/// that there is.
 pub(super) fn price(endpoint: &Endpoint) -> u128 {
-    // What nobody knows is taken for the most that there is.
-    let known = endpoint.pricing.as_ref().map(|it| (it.prompt, it.completion));
-    let (prompt, completion) = known.unwrap_or((Rate::MAX, Rate::MAX));
-    u128::try_from(prompt.femtos() + completion.femtos()).unwrap_or(0)
+    let Some(pricing) = &endpoint.pricing else { return u128::from(u64::MAX) };
+    let tokens = pricing.prompt.times(TOKENS).plus(pricing.completion.times(TOKENS));
+    let whole = tokens.plus(pricing.request.times(1)).less(pricing.discount);
+    u128::try_from(whole.round_up().get()).unwrap_or(0)
 }
 
 /// The indices of `prices`, drawn one after the other, each with the inverse square of its price as its

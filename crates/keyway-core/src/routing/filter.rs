@@ -1,9 +1,10 @@
 //! Which endpoints a request may not use at all, and why.
 
-use super::preferences::{Needs, Preferences, names, names_itself};
+use super::preferences::{MaxPrice, Needs, Preferences, names, names_itself};
 use super::{Attempt, Candidate, Variant};
 use crate::catalogue::{DataCollection, Endpoint};
-use crate::money::Rate;
+use crate::money::Discount;
+use crate::pricing::Kind;
 
 /// What stands against an endpoint, in the order in which it is looked at: the last of several
 /// endpoints' reasons is what was missing to the one that came nearest.
@@ -142,13 +143,22 @@ fn serves_tier(candidate: &Candidate, preferences: &Preferences, needs: &Needs) 
         || names_itself(only, endpoint)
 }
 
+/// A price that nobody knows may be any.
 fn is_too_dear(endpoint: &Endpoint, preferences: &Preferences) -> bool {
-    let (pricing, most) = (endpoint.pricing.as_ref(), preferences.max_price);
-    let exceeds = |most: Option<Rate>, price: Option<Rate>| {
-        most.is_some_and(|most| price.is_none_or(|price| price > most))
-    };
-    exceeds(most.prompt, pricing.map(|it| it.prompt))
-        || exceeds(most.completion, pricing.map(|it| it.completion))
+    let most = preferences.max_price;
+    let Some(pricing) = &endpoint.pricing else { return most != MaxPrice::default() };
+    let audio = pricing.kinds.get(Kind::Audio).unwrap_or(pricing.prompt);
+    let sides = [
+        (most.prompt, pricing.prompt),
+        (most.completion, pricing.completion),
+        (most.request, pricing.request),
+        (most.image, pricing.image),
+        (most.audio, audio),
+    ];
+    sides.into_iter().any(|(most, price)| {
+        let after = price.times(1).less(pricing.discount);
+        most.is_some_and(|most| after > most.times(1).less(Discount::NONE))
+    })
 }
 
 fn supports(endpoint: &Endpoint, parameter: &str) -> bool {

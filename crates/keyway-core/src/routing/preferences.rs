@@ -86,11 +86,12 @@ impl Sort {
 pub struct MaxPrice {
     pub prompt: Option<Rate>,
     pub completion: Option<Rate>,
-}
-
-impl MaxPrice {
-    /// Only what costs nothing.
-    pub const FREE: Self = Self { prompt: Some(Rate::ZERO), completion: Some(Rate::ZERO) };
+    /// Of a request as such.
+    pub request: Option<Rate>,
+    /// Of an image of the prompt.
+    pub image: Option<Rate>,
+    /// Of what audio of the prompt is counted in.
+    pub audio: Option<Rate>,
 }
 
 /// What the observed percentiles have to reach, or may not exceed.

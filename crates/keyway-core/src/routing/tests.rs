@@ -207,9 +207,19 @@ fn a_price_may_be_too_high() {
     let plan = |max_price| {
         planned(&candidates, &Preferences { max_price, ..anything() }, &Needs::default())
     };
-    assert_eq!(plan(MaxPrice { prompt: most(1), completion: None }), ["free", "a"]);
-    assert_eq!(plan(MaxPrice { prompt: None, completion: most(0) }), ["free"]);
-    assert_eq!(plan(MaxPrice::FREE), ["free"]);
+    assert_eq!(plan(MaxPrice { prompt: most(1), ..MaxPrice::default() }), ["free", "a"]);
+    assert_eq!(plan(MaxPrice { completion: most(0), ..MaxPrice::default() }), ["free"]);
+    let mut flat = endpoint("flat", 0, Traits::default());
+    flat.pricing.as_mut().expect("a price").request = Rate::from_femtos(DOLLAR_A_MILLION);
+    let candidates = self::candidates(&[("a/m", vec![flat])]);
+    let plan = |max_price| {
+        planned(&candidates, &Preferences { max_price, ..anything() }, &Needs::default())
+    };
+    assert_eq!(
+        plan(MaxPrice { request: most(1), image: most(0), ..MaxPrice::default() }),
+        ["flat"]
+    );
+    assert_eq!(plan(MaxPrice { request: most(0), ..MaxPrice::default() }), ["Some(Price)"]);
     let mut unknown = endpoint("unknown", 1, Traits::default());
     unknown.pricing = None;
     let known = endpoint("known", 9, Traits::default());
@@ -382,7 +392,7 @@ fn any_preferences() -> impl Strategy<Value = Preferences> {
             data_collection: if flags[3] { DataCollection::Deny } else { DataCollection::Allow },
             quantizations: if flags[4] { vec![Quantization::Fp8] } else { Vec::new() },
             across_models: flags[5],
-            max_price: MaxPrice { prompt, completion },
+            max_price: MaxPrice { prompt, completion, ..MaxPrice::default() },
             sort,
             ..Preferences::default()
         })

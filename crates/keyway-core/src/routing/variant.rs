@@ -1,6 +1,7 @@
 //! What stands behind a model's id: `author/slug:variant` (contract, C.1: model ids).
 
 use super::{Attempt, Sort};
+use crate::pricing::Pricing;
 
 /// A way to be served that is asked for with the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +55,7 @@ impl Variant {
     /// Whether `attempt` is such an endpoint; `longest` is the longest context of the model's.
     pub(super) fn admits(self, attempt: &Attempt, longest: u64) -> bool {
         match self {
-            Self::Free => super::draw::price(attempt.endpoint()) == 0,
+            Self::Free => attempt.endpoint().pricing.as_ref().is_some_and(Pricing::is_free),
             Self::Extended => attempt.context_length() >= longest,
             Self::Nitro | Self::Floor | Self::Thinking | Self::Exacto => true,
         }

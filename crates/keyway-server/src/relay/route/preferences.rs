@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 const SLUGS_MAX: usize = 256;
 /// Decimals are read as money is: exactly.
 const NANOS_IN_A_THOUSANDTH: i64 = 1_000_000;
+const FEMTOS_IN_A_NANO: i128 = 1_000_000;
 /// Every field of the object.
 const FIELDS: [&str; 13] = [
     "allow_fallbacks",
@@ -168,23 +169,32 @@ impl Object<'_> {
         read.map_or_else(|| Self::wrong("quantizations", &message()), Ok)
     }
 
-    /// USD per million tokens, which is as many nano-dollars as femto-dollars a token.
+    /// USD per million tokens of prompt and completion, and for one of everything else.
     fn max_price(&self) -> Read<MaxPrice> {
         let Some(value) = self.get("max_price") else { return Ok(MaxPrice::default()) };
         let Some(prices) = value.as_object() else {
             return Self::wrong("max_price", "must be an object of prices");
         };
-        let price = |side: &str| match prices.get(side).filter(|price| !price.is_null()) {
-            None => Ok(None),
+        // So many nano-dollars a million are as many femto-dollars for one.
+        let price = |side: &str, femtos_per_nano: i128| match prices.get(side) {
+            None | Some(Value::Null) => Ok(None),
             Some(price) => match amount(price) {
-                Some(amount) => Ok(Some(Rate::from_femtos(amount.get().into()))),
+                Some(amount) => {
+                    Ok(Some(Rate::from_femtos(i128::from(amount.get()) * femtos_per_nano)))
+                }
                 None => Self::wrong(
                     &format!("max_price.{side}"),
                     "must be an amount in USD, such as \"0.5\", not negative",
                 ),
             },
         };
-        Ok(MaxPrice { prompt: price("prompt")?, completion: price("completion")? })
+        Ok(MaxPrice {
+            prompt: price("prompt", 1)?,
+            completion: price("completion", 1)?,
+            request: price("request", FEMTOS_IN_A_NANO)?,
+            image: price("image", FEMTOS_IN_A_NANO)?,
+            audio: price("audio", FEMTOS_IN_A_NANO)?,
+        })
     }
 
     /// A number is the median's; thousandths of a second, or of a token per second.
@@ -273,7 +283,7 @@ mod tests {
             "allow_fallbacks": false, "require_parameters": true, "data_collection": "deny",
             "zdr": true, "enforce_distillable_text": true, "quantizations": ["fp8", "bf16"],
             "sort": {"by": "latency", "partition": "none"},
-            "max_price": {"prompt": "0.5", "completion": 1, "image": "0"},
+            "max_price": {"prompt": "0.5", "completion": 1, "image": "0", "audio": 0.25},
             "preferred_min_throughput": 50.5, "preferred_max_latency": {"p50": 1, "p99": 2.5},
         }));
         let expected = Preferences {
@@ -291,6 +301,9 @@ mod tests {
             max_price: MaxPrice {
                 prompt: Rate::parse("0.0000005").ok(),
                 completion: Rate::parse("0.000001").ok(),
+                request: None,
+                image: Some(Rate::ZERO),
+                audio: Rate::parse("0.25").ok(),
             },
             min_throughput: Cutoffs { p50: Some(50_500), ..Cutoffs::default() },
             max_latency: Cutoffs { p50: Some(1_000), p99: Some(2_500), ..Cutoffs::default() },
