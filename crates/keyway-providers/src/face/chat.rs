@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use serde_json::{Map, Value};
 
-use super::StreamError;
+use super::{ROUTING, StreamError};
 use crate::chat::{self, Envelope, Receipt};
 use crate::sse;
 
@@ -12,9 +12,16 @@ pub(super) fn event(said: Map<String, Value>) -> Bytes {
 }
 
 /// The chunk with the usage, and the last word.
-pub(super) fn closing(envelope: &Envelope, receipt: &Receipt) -> Bytes {
+pub(super) fn closing(envelope: &Envelope, receipt: &Receipt, routing: Option<Value>) -> Bytes {
+    let mut chunk = chat::usage_chunk(envelope, receipt);
+    if let Some(routing) = routing {
+        let mut said: Map<String, Value> =
+            serde_json::from_str(&chunk).expect("it was written here");
+        said.insert(ROUTING.to_owned(), routing);
+        chunk = Value::Object(said).to_string();
+    }
     let mut last = BytesMut::new();
-    last.extend_from_slice(&sse::data(&chat::usage_chunk(envelope, receipt)));
+    last.extend_from_slice(&sse::data(&chunk));
     last.extend_from_slice(&sse::data(sse::DONE));
     last.freeze()
 }

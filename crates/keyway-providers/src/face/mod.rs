@@ -40,6 +40,8 @@ pub enum Face {
 #[derive(Clone, Debug)]
 pub struct Voice {
     hides_reasoning: bool,
+    /// How the request was routed, for clients that ask.
+    routing: Option<Value>,
     dialect: Dialect,
 }
 
@@ -89,11 +91,20 @@ impl Face {
             }
         };
         let hides_reasoning = request.hides_reasoning();
-        Ok((request, Voice { hides_reasoning, dialect }))
+        Ok((request, Voice { hides_reasoning, routing: None, dialect }))
     }
 }
 
+/// What tells a client how its request was routed.
+const ROUTING: &str = "openrouter_metadata";
+
 impl Voice {
+    /// Tells at the end of the answer how its request was routed: of whole answers in every dialect, of
+    /// streams in that of chat completions.
+    pub fn tell_routing(&mut self, routing: Value) {
+        self.routing = Some(routing);
+    }
+
     /// A whole answer's body.
     pub fn whole(&self, mut answer: Answer, envelope: &Envelope, receipt: &Receipt) -> Vec<u8> {
         let native = answer.take_native();
@@ -102,7 +113,7 @@ impl Voice {
             self.hide(&mut said);
             said
         };
-        let body = match &self.dialect {
+        let mut body = match &self.dialect {
             Dialect::Chat => chat(answer),
             Dialect::Completions(voice) => voice.whole(chat(answer)),
             Dialect::Messages(_) => messages::whole(&chat(answer), native),
@@ -110,6 +121,9 @@ impl Voice {
             Dialect::Embeddings(voice) => voice.whole(answer, envelope, receipt),
             Dialect::Rerank(voice) => voice.whole(answer, envelope, receipt),
         };
+        if let Some(routing) = &self.routing {
+            body.insert(ROUTING.to_owned(), routing.clone());
+        }
         serde_json::to_vec(&body).expect("a JSON object can be written")
     }
 
@@ -131,7 +145,7 @@ impl Voice {
     /// What was used and charged, and the end of a stream. Only for a charge that is durable.
     pub fn closing(&mut self, envelope: &Envelope, receipt: &Receipt) -> Bytes {
         match &mut self.dialect {
-            Dialect::Chat => chat::closing(envelope, receipt),
+            Dialect::Chat => chat::closing(envelope, receipt, self.routing.take()),
             Dialect::Completions(_) => Completions::closing(envelope, receipt),
             Dialect::Messages(stream) => stream.closing(envelope, receipt),
             Dialect::Responses(voice) => voice.closing(envelope, receipt),

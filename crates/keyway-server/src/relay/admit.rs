@@ -19,6 +19,7 @@ use super::rate_refusal::rate_refusal;
 use super::rolling;
 use super::route::{Asker, route};
 use super::sticky::Conversation;
+use super::told;
 use super::{betas, bound};
 use crate::app::App;
 use crate::entropy::random;
@@ -69,6 +70,7 @@ pub(super) async fn admit(
         plan,
         conversation,
         brought,
+        told_routing: told::asked(&headers, &request.model),
         bound,
         id,
         wish,

@@ -24,6 +24,8 @@ pub(super) struct Dispatched<'a> {
     pub(super) upstream: &'a Upstream,
     pub(super) reply: Reply,
     pub(super) watch: Watch,
+    /// The endpoints that failed before it, with what they answered.
+    pub(super) failed: Vec<(Attempt, Option<u16>)>,
 }
 
 /// An endpoint that did not answer.
@@ -56,7 +58,8 @@ pub(super) async fn dispatch<'a>(
         match upstream.send(request, &target, credential.as_ref()).await {
             Ok(reply) => {
                 let watch = watch.began(matches!(reply, Reply::Stream(..)));
-                return Ok(Dispatched { attempt, upstream, reply, watch });
+                let failed = failures.iter().map(Failed::outcome).collect();
+                return Ok(Dispatched { attempt, upstream, reply, watch, failed });
             }
             Err(failure) => {
                 watch.failed(app, &failure);
@@ -89,6 +92,10 @@ fn exhausted(failures: &[Failed<'_>]) -> ApiError {
 }
 
 impl Failed<'_> {
+    fn outcome(&self) -> (Attempt, Option<u16>) {
+        (self.attempt.clone(), self.failure.status.map(|status| status.as_u16()))
+    }
+
     fn to_json(&self) -> Value {
         let status = self.failure.status.map(|status| status.as_u16());
         json!({

@@ -34,6 +34,7 @@ use super::pump::{self, Pump};
 use super::rates::Permit;
 use super::refusal::refusal;
 use super::sticky::Conversation;
+use super::told;
 use super::upstream::{ChunkStream, Reply};
 use crate::app::App;
 use crate::http::caller::refused_key;
@@ -52,6 +53,8 @@ pub(super) struct Job {
     pub(super) plan: Plan,
     pub(super) conversation: Conversation,
     pub(super) brought: Brought,
+    /// The model as the client named it, where it wants to be told how its request was routed.
+    pub(super) told_routing: Option<String>,
     pub(super) bound: Bound,
     pub(super) id: GenerationId,
     pub(super) wish: Wish,
@@ -183,9 +186,13 @@ impl Job {
         dispatched: Dispatched<'_>,
         client: Client,
     ) {
-        let Dispatched { attempt, upstream, reply, watch } = dispatched;
+        let Dispatched { attempt, upstream, reply, watch, failed } = dispatched;
         let mut exchange = self.exchange(metered, pass, attempt, &upstream.name);
         exchange.watch = Some(watch);
+        if let Some(requested) = &self.told_routing {
+            let told = told::routing(&self.app, requested, &self.plan, attempt, &failed);
+            exchange.voice.tell_routing(told);
+        }
         match (reply, client) {
             (Reply::Whole(whole), Client::Waiting(head)) => {
                 head.answer(give_whole(&exchange, whole).await);

@@ -34,5 +34,6 @@ pub mod responses;
 mod rolling;
 mod route;
 pub mod sticky;
+mod told;
 pub mod upstream;
 mod watch;

@@ -336,3 +336,42 @@ async fn a_conversation_stays_where_it_was_answered() {
     }
     assert!(others.iter().any(|by| by != "The private"), "another conversation");
 }
+
+#[tokio::test]
+async fn a_client_that_asks_is_told_how_its_request_was_routed() {
+    let field = Field::new().await;
+    let asking = field.client.clone().with_header("x-openrouter-metadata", "enabled");
+    let mut body = json!({
+        "model": "acme/fast", "messages": [{"role": "user", "content": "hi"}],
+        "provider": {"order": ["cheap", "dear"], "allow_fallbacks": false},
+    });
+    field.cheap.then(failure(500));
+    let answer = asking.post(CHAT, &body).await.json();
+    let expected = json!({
+        "requested": "acme/fast", "strategy": "direct", "region": null,
+        "summary": "available=2, selected=The dear", "attempt": 2, "is_byok": false,
+        "endpoints": {"total": 2, "available": [
+            {"provider": "The cheap", "model": "acme/fast", "selected": false},
+            {"provider": "The dear", "model": "acme/fast", "selected": true},
+        ]},
+        "attempts": [
+            {"provider": "The cheap", "model": "acme/fast", "status": 500},
+            {"provider": "The dear", "model": "acme/fast", "status": 200},
+        ],
+    });
+    assert_eq!(answer["openrouter_metadata"], expected);
+    let quiet = field.client.post(CHAT, &body).await.json();
+    assert!(quiet.get("openrouter_metadata").is_none(), "nobody asked");
+
+    let choice = json!([{"index": 0, "delta": {"content": "hi"}, "finish_reason": "stop"}]);
+    let chunk = json!({"choices": choice, "usage": {"prompt_tokens": 1, "completion_tokens": 1}});
+    field.dear.always(Script::events(&[&chunk.to_string(), "[DONE]"]));
+    body["stream"] = json!(true);
+    body["provider"] = json!({"only": ["dear"]});
+    let opened = asking.open(http::Method::POST, CHAT, body.to_string()).await.expect("a head");
+    let events = opened.rest().await;
+    let last: Value = serde_json::from_str(&events[events.len() - 2]).expect("JSON");
+    assert_eq!(last["choices"], json!([]));
+    assert_eq!(last["openrouter_metadata"]["summary"], "available=1, selected=The dear");
+    assert_eq!(events.iter().filter(|event| event.contains("openrouter_metadata")).count(), 1);
+}

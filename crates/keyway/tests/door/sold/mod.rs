@@ -23,7 +23,7 @@ const REQUESTS: u64 = 10_000;
 const AT_ONCE: usize = 12;
 const CHAT: &str = "/api/v1/chat/completions";
 /// Providers, and the price at each; every model is sold by all of them.
-const VENDORS: [(Dialect, Price); 4] = [
+const VENDORS: [(Dialect, Price); 5] = [
     (
         Dialect::OpenAi,
         Price {
@@ -72,7 +72,21 @@ const VENDORS: [(Dialect, Price); 4] = [
             request: 1_000_000_000_001,
         },
     ),
+    (
+        Dialect::OpenAi,
+        Price {
+            prompt: 500_000_000,
+            completion: 500_000_000,
+            tier: None,
+            cache_read: None,
+            cache_write: None,
+            reasoning: None,
+            request: 0,
+        },
+    ),
 ];
+/// The last of them sells nothing: it stalls, and is not waited for.
+const STALLS: usize = VENDORS.len() - 1;
 const MODELS: [&str; 2] = ["acme/one", "acme/two"];
 const MAX_TOKENS: u64 = 200;
 
@@ -96,8 +110,13 @@ fn configuration(vendors: &[Provider]) -> String {
     let providers = vendors.iter().zip(VENDORS).enumerate().map(|(number, (vendor, (dialect, _)))| {
         let dialect = if dialect == Dialect::OpenAi { "openai" } else { "anthropic" };
         let url = &vendor.base_url;
+        let timeouts = if number == STALLS {
+            "timeouts = { first_byte = \"50ms\", idle = \"50ms\" }"
+        } else {
+            ""
+        };
         format!(
-            "[[providers]]\nslug = \"v{number}\"\ndialect = \"{dialect}\"\nbase_url = \"{url}\"\n\n"
+            "[[providers]]\nslug = \"v{number}\"\ndialect = \"{dialect}\"\nbase_url = \"{url}\"\n{timeouts}\n\n"
         )
     });
     let models = MODELS.iter().map(|model| {
@@ -136,6 +155,9 @@ async fn vendor(number: usize, log: &Log) -> Provider {
         {
             count.reasoning = 0;
         }
+        if number == STALLS {
+            deed = Deed::Stalled;
+        }
         if deed == Deed::BrokeOff && !streamed {
             deed = Deed::Failed;
         }
@@ -161,6 +183,7 @@ fn body(ticket: u64, random: &mut Random) -> Value {
         1 => json!({"sort": "price"}),
         2 => json!({"only": ["v0", "v1", "v2"]}),
         3 => json!({"allow_fallbacks": false}),
+        4 if random.once_in(3) => json!({"order": ["v4", "v1"]}),
         _ => Value::Null,
     };
     body
@@ -277,7 +300,9 @@ async fn what_is_sold_is_what_is_charged() {
         fallbacks += u32::from(deeds.len() > 1);
         let (last, before) = deeds.split_last().expect("every request reaches a provider");
         // What breaks off may do so before the first of it is read.
-        let failed = |(_, deed): &(usize, Deed)| matches!(deed, Deed::Failed | Deed::BrokeOff);
+        let failed = |(_, deed): &(usize, Deed)| {
+            !matches!(deed, Deed::Sold(_) | Deed::Uncounted | Deed::Silent(_))
+        };
         assert!(before.iter().all(failed), "{ticket}: nobody is asked after an answer: {deeds:?}");
         let (vendor, deed) = *last;
         let owed = match deed {
@@ -285,9 +310,9 @@ async fn what_is_sold_is_what_is_charged() {
             _ => None,
         };
         match (heard, deed) {
-            (Heard::Refused, Deed::Failed | Deed::BrokeOff) => refused += 1,
+            (Heard::Refused, Deed::Failed | Deed::Stalled | Deed::BrokeOff) => refused += 1,
             // A client that waits for long has its head before anybody answered.
-            (Heard::Broken, Deed::Failed | Deed::BrokeOff) => broken += 1,
+            (Heard::Broken, Deed::Failed | Deed::Stalled | Deed::BrokeOff) => broken += 1,
             (Heard::All(cost), Deed::Sold(_)) => {
                 assert_eq!(Some(*cost), owed.map(|(_, cost)| cost), "{ticket}: {deeds:?}");
             }

@@ -12,6 +12,8 @@ use super::price::Count;
 pub(super) enum Deed {
     /// It said nothing of an answer.
     Failed,
+    /// It says nothing, or no more, until nobody waits any longer.
+    Stalled,
     /// It began, and broke off.
     BrokeOff,
     /// It answered, and said what it counted.
@@ -47,10 +49,20 @@ pub(super) fn decide(random: &mut Random, prompt_most: u64, completion_most: u64
     }
 }
 
+/// How long a stalled answer stays silent. Nobody waits for it.
+const SILENCE: Duration = Duration::from_secs(30);
+
 /// How a deed looks. What is not streamed cannot break off: it fails.
 pub(super) fn perform(deed: Deed, dialect: Dialect, stream: bool, random: &mut Random) -> Script {
     match (deed, stream) {
         (Deed::Failed, _) | (Deed::BrokeOff, false) => failure(stream, random),
+        (Deed::Stalled, _) => {
+            let mut pieces = openai_stream(Deed::BrokeOff);
+            pieces.truncate(usize::from(random.once_in(2)) * 2);
+            let begun = pieces.into_iter().map(|piece| (Duration::ZERO, piece));
+            let pieces = begun.chain([(SILENCE, ": too late\n\n".to_owned())]).collect();
+            Script::Stream { pieces, breaks: false }
+        }
         (_, false) => {
             let body = match dialect {
                 Dialect::OpenAi => openai_whole(deed),
