@@ -78,7 +78,7 @@ pub(crate) async fn activity(
     let statement = tx
         .prepare_cached(
             "SELECT day, model, provider, requests, prompt_tokens, completion_tokens, spent_nanos,
-                    byok_nanos
+                    byok_nanos, cached_tokens, reasoning_tokens
              FROM usage_day WHERE account_id = $1 AND day >= $2 AND day < $3
              ORDER BY day, model, provider",
         )
@@ -95,7 +95,11 @@ fn usage_day(row: &Row) -> UsageDay {
         model: row.get(1),
         provider: row.get(2),
         requests: count(3),
-        usage: Usage::of(count(4), count(5)),
+        usage: Usage {
+            cached_tokens: count(8),
+            reasoning_tokens: count(9),
+            ..Usage::of(count(4), count(5))
+        },
         spend: WindowSpend { spent: nanos(row, 6), byok: nanos(row, 7) },
     }
 }

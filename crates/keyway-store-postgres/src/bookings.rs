@@ -37,6 +37,8 @@ struct Day {
     requests: i64,
     prompt_tokens: i64,
     completion_tokens: i64,
+    cached_tokens: i64,
+    reasoning_tokens: i64,
 }
 
 fn add(sum: &mut WindowSpend, settlement: &Settlement) {
@@ -65,6 +67,9 @@ impl Bookings {
             day.prompt_tokens = day.prompt_tokens.saturating_add(tokens(usage.prompt_tokens));
             day.completion_tokens =
                 day.completion_tokens.saturating_add(tokens(usage.completion_tokens));
+            day.cached_tokens = day.cached_tokens.saturating_add(tokens(usage.cached_tokens));
+            day.reasoning_tokens =
+                day.reasoning_tokens.saturating_add(tokens(usage.reasoning_tokens));
         }
     }
 
@@ -76,12 +81,15 @@ impl Bookings {
         let statement = tx
             .prepare_cached(
                 "INSERT INTO usage_day (account_id, day, model, provider, requests, prompt_tokens,
-                                        completion_tokens, spent_nanos, byok_nanos)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                                        completion_tokens, spent_nanos, byok_nanos,
+                                        cached_tokens, reasoning_tokens)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
                  ON CONFLICT (account_id, day, model, provider) DO UPDATE SET
                    requests = usage_day.requests + excluded.requests,
                    prompt_tokens = usage_day.prompt_tokens + excluded.prompt_tokens,
                    completion_tokens = usage_day.completion_tokens + excluded.completion_tokens,
+                   cached_tokens = usage_day.cached_tokens + excluded.cached_tokens,
+                   reasoning_tokens = usage_day.reasoning_tokens + excluded.reasoning_tokens,
                    spent_nanos = usage_day.spent_nanos + excluded.spent_nanos,
                    byok_nanos = usage_day.byok_nanos + excluded.byok_nanos",
             )
@@ -101,6 +109,8 @@ impl Bookings {
                     &day.completion_tokens,
                     &spent,
                     &byok,
+                    &day.cached_tokens,
+                    &day.reasoning_tokens,
                 ],
             )
             .await?;

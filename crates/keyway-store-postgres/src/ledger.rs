@@ -21,7 +21,7 @@ use crate::rows::{bytes, moment, nanos, optional_moment};
 const COLUMNS: &str = "id, key_id, accounts, window_day, window_week, window_month, model, provider, \
      streamed, admitted_at, authorised_nanos, charge_nanos, byok_nanos, overrun_nanos, \
      absorbed_nanos, prompt_tokens, completion_tokens, ending, estimated, settled_at, epoch, \
-     reserved_nanos";
+     reserved_nanos, cached_tokens, reasoning_tokens";
 
 /// Writes a mark, or raises one and what the request holds. What is settled stays as it is.
 pub(crate) async fn mark(tx: &Transaction<'_>, mark: &AnswerMark) -> Result<(), Failure> {
@@ -75,7 +75,8 @@ async fn fill(
         "UPDATE generation SET charge_nanos = $2, byok_nanos = $3, overrun_nanos = $4,
            absorbed_nanos = $5, prompt_tokens = $6, completion_tokens = $7, ending = $8,
            estimated = $9, settled_at = $10, provider = $11,
-           reserved_nanos = greatest(reserved_nanos, $12)
+           reserved_nanos = greatest(reserved_nanos, $12), cached_tokens = $13,
+           reasoning_tokens = $14
          WHERE id = $1 AND {condition}"
     );
     let id: &[u8] = settlement.request.id.as_bytes();
@@ -95,6 +96,8 @@ async fn fill(
                 &settlement.settled_at.as_micros(),
                 &settlement.request.provider,
                 &settlement.request.reserved.get(),
+                &tokens(settlement.usage.cached_tokens),
+                &tokens(settlement.usage.reasoning_tokens),
             ],
         )
         .await?;
@@ -192,10 +195,11 @@ fn generation(row: &Row) -> Result<GenerationRecord, Failure> {
         byok: nanos(row, 12),
         overrun: nanos(row, 13),
         absorbed: nanos(row, 14),
-        usage: Usage::of(
-            u64::try_from(row.get::<_, i64>(15)).unwrap_or(0),
-            u64::try_from(row.get::<_, i64>(16)).unwrap_or(0),
-        ),
+        usage: Usage {
+            cached_tokens: count(row, 22),
+            reasoning_tokens: count(row, 23),
+            ..Usage::of(count(row, 15), count(row, 16))
+        },
         ending: ending(row.get(17))?,
         estimated: row.get(18),
         settled_at,
@@ -211,6 +215,10 @@ pub(crate) fn ending(word: &str) -> Result<Ending, Failure> {
 fn accounts(bytes: &[u8]) -> Vec<AccountId> {
     let (ids, _) = bytes.as_chunks::<8>();
     ids.iter().map(|id| AccountId(i64::from_be_bytes(*id))).collect()
+}
+
+fn count(row: &Row, column: usize) -> u64 {
+    u64::try_from(row.get::<_, i64>(column)).unwrap_or(0)
 }
 
 /// No provider counts more, and the sums of as many requests as there will be stay integers.

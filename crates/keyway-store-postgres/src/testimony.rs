@@ -156,7 +156,8 @@ async fn put_back(
 /// stays with the provider that it is counted at.
 async fn correct(tx: &Transaction<'_>, charge: &Settlement) -> Result<(), Failure> {
     let id: &[u8] = charge.request.id.as_bytes();
-    let sql = "SELECT charge_nanos, byok_nanos, prompt_tokens, completion_tokens, provider
+    let sql = "SELECT charge_nanos, byok_nanos, prompt_tokens, completion_tokens, provider,
+                      cached_tokens, reasoning_tokens
                FROM generation WHERE id = $1 FOR UPDATE";
     let row = tx.query_one(sql, &[&id]).await?;
     let before = |column: usize| row.get::<_, i64>(column);
@@ -167,13 +168,16 @@ async fn correct(tx: &Transaction<'_>, charge: &Settlement) -> Result<(), Failur
     let more_byok = charge.byok.get().saturating_sub(before(1));
     let more_prompt = tokens(charge.usage.prompt_tokens).saturating_sub(before(2));
     let more_completion = tokens(charge.usage.completion_tokens).saturating_sub(before(3));
+    let more_cached = tokens(charge.usage.cached_tokens).saturating_sub(before(5));
+    let more_reasoning = tokens(charge.usage.reasoning_tokens).saturating_sub(before(6));
     let at = charge.settled_at.as_micros();
     let request = &charge.request;
     let day = request.windows.start_of(WindowKind::Day).as_micros();
     for account in &request.accounts {
         let sql =
             "UPDATE usage_day SET spent_nanos = spent_nanos + $5, byok_nanos = byok_nanos + $6,
-                     prompt_tokens = prompt_tokens + $7, completion_tokens = completion_tokens + $8
+                     prompt_tokens = prompt_tokens + $7, completion_tokens = completion_tokens + $8,
+                     cached_tokens = cached_tokens + $9, reasoning_tokens = reasoning_tokens + $10
                    WHERE account_id = $1 AND day = $2 AND model = $3 AND provider = $4";
         tx.execute(
             sql,
@@ -186,6 +190,8 @@ async fn correct(tx: &Transaction<'_>, charge: &Settlement) -> Result<(), Failur
                 &more_byok,
                 &more_prompt,
                 &more_completion,
+                &more_cached,
+                &more_reasoning,
             ],
         )
         .await?;

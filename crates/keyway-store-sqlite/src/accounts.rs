@@ -109,12 +109,15 @@ fn add_to_day(
 ) -> Result<(), Error> {
     let mut statement = connection.prepare_cached(
         "INSERT INTO usage_day (account_id, day, model, provider, requests, prompt_tokens,
-                                completion_tokens, spent_nanos, byok_nanos)
-         VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8)
+                                completion_tokens, spent_nanos, byok_nanos, cached_tokens,
+                                reasoning_tokens)
+         VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10)
          ON CONFLICT (account_id, day, model, provider) DO UPDATE SET
            requests = requests + 1,
            prompt_tokens = prompt_tokens + excluded.prompt_tokens,
            completion_tokens = completion_tokens + excluded.completion_tokens,
+           cached_tokens = cached_tokens + excluded.cached_tokens,
+           reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens,
            spent_nanos = spent_nanos + excluded.spent_nanos,
            byok_nanos = byok_nanos + excluded.byok_nanos",
     )?;
@@ -127,6 +130,8 @@ fn add_to_day(
         tokens(settlement.usage.completion_tokens),
         settlement.charge.get(),
         settlement.byok.get(),
+        tokens(settlement.usage.cached_tokens),
+        tokens(settlement.usage.reasoning_tokens),
     ])?;
     Ok(())
 }
@@ -140,7 +145,7 @@ pub(crate) fn activity(
 ) -> Result<Vec<UsageDay>, Error> {
     let mut statement = connection.prepare_cached(
         "SELECT day, model, provider, requests, prompt_tokens, completion_tokens, spent_nanos,
-                byok_nanos
+                byok_nanos, cached_tokens, reasoning_tokens
          FROM usage_day WHERE account_id = ?1 AND day >= ?2 AND day < ?3
          ORDER BY day, model, provider",
     )?;
@@ -155,7 +160,11 @@ fn usage_day(row: &Row<'_>) -> Result<UsageDay, Error> {
         model: row.get(1)?,
         provider: row.get(2)?,
         requests: count(3)?,
-        usage: Usage::of(count(4)?, count(5)?),
+        usage: Usage {
+            cached_tokens: count(8)?,
+            reasoning_tokens: count(9)?,
+            ..Usage::of(count(4)?, count(5)?)
+        },
         spend: WindowSpend { spent: Nanos::new(row.get(6)?), byok: Nanos::new(row.get(7)?) },
     })
 }

@@ -18,7 +18,7 @@ use crate::{accounts, leases};
 const COLUMNS: &str = "id, key_id, accounts, window_day, window_week, window_month, model, provider, \
      streamed, admitted_at, authorised_nanos, charge_nanos, byok_nanos, overrun_nanos, \
      absorbed_nanos, prompt_tokens, completion_tokens, ending, estimated, settled_at, epoch, \
-     reserved_nanos";
+     reserved_nanos, cached_tokens, reasoning_tokens";
 
 /// Writes a mark, or raises one and what the request holds. What is settled stays as it is.
 pub(crate) fn mark(connection: &Connection, mark: &AnswerMark) -> Result<(), Error> {
@@ -49,7 +49,7 @@ pub(crate) fn settle(connection: &Connection, settlement: &Settlement) -> Result
         "UPDATE generation SET charge_nanos = ?2, byok_nanos = ?3, overrun_nanos = ?4,
            absorbed_nanos = ?5, prompt_tokens = ?6, completion_tokens = ?7, ending = ?8,
            estimated = ?9, settled_at = ?10, provider = ?11,
-           reserved_nanos = max(reserved_nanos, ?12)
+           reserved_nanos = max(reserved_nanos, ?12), cached_tokens = ?13, reasoning_tokens = ?14
          WHERE id = ?1",
     )?;
     statement.execute(params![
@@ -65,6 +65,8 @@ pub(crate) fn settle(connection: &Connection, settlement: &Settlement) -> Result
         settlement.settled_at.as_micros(),
         request.provider,
         request.reserved.get(),
+        tokens(settlement.usage.cached_tokens),
+        tokens(settlement.usage.reasoning_tokens),
     ])?;
     leases::draw(connection, request.epoch, &settlement.draws)?;
     accounts::book(connection, settlement)?;
@@ -160,15 +162,20 @@ fn generation(row: &Row<'_>) -> Result<GenerationRecord, Error> {
         byok: Nanos::new(row.get(12)?),
         overrun: Nanos::new(row.get(13)?),
         absorbed: Nanos::new(row.get(14)?),
-        usage: Usage::of(
-            u64::try_from(row.get::<_, i64>(15)?).unwrap_or(0),
-            u64::try_from(row.get::<_, i64>(16)?).unwrap_or(0),
-        ),
+        usage: Usage {
+            cached_tokens: count(row, 22)?,
+            reasoning_tokens: count(row, 23)?,
+            ..Usage::of(count(row, 15)?, count(row, 16)?)
+        },
         ending: ending.ok_or_else(|| broken(17, "ending"))?,
         estimated: row.get(18)?,
         settled_at,
     };
     Ok(GenerationRecord { request, authorised, settlement: Some(settlement) })
+}
+
+fn count(row: &Row<'_>, column: usize) -> Result<u64, Error> {
+    Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or(0))
 }
 
 fn path(row: &Row<'_>) -> Result<Vec<AccountId>, Error> {

@@ -93,6 +93,7 @@ pub struct Settlement {
     pub overrun: Nanos,
     /// What an answer cost that the provider itself ended: the operator's, never the key's.
     pub absorbed: Nanos,
+    /// Of its kinds, what was read from a cache and what was reasoning are kept; the others were priced.
     pub usage: Usage,
     pub ending: Ending,
     /// The usage was not reported by the provider but worked out here.

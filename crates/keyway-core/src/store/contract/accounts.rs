@@ -98,7 +98,11 @@ pub(super) async fn use_is_rolled_up_by_day_model_and_provider(store: &dyn Store
         model: model.to_owned(),
         provider: "echo".to_owned(),
         requests,
-        usage: Usage::of(5 * requests, 7 * requests),
+        usage: Usage {
+            cached_tokens: 2 * requests,
+            reasoning_tokens: 3 * requests,
+            ..Usage::of(5 * requests, 7 * requests)
+        },
         spend: WindowSpend {
             spent: Nanos::new(spent),
             byok: Nanos::new(3 * i64::try_from(requests).expect("few")),

@@ -132,7 +132,7 @@ pub fn charged(request: &Arc<Metered>, charge: i64) -> Settlement {
         byok: Nanos::new(3),
         overrun: Nanos::new(2),
         absorbed: Nanos::new(1),
-        usage: Usage::of(5, 7),
+        usage: Usage { cached_tokens: 2, reasoning_tokens: 3, ..Usage::of(5, 7) },
         ending: Ending::Completed,
         estimated: false,
         settled_at: request.admitted_at.plus_seconds(1),

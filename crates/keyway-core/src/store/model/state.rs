@@ -266,6 +266,8 @@ impl State {
             known.requests += 1;
             known.usage.prompt_tokens += settlement.usage.prompt_tokens;
             known.usage.completion_tokens += settlement.usage.completion_tokens;
+            known.usage.cached_tokens += settlement.usage.cached_tokens;
+            known.usage.reasoning_tokens += settlement.usage.reasoning_tokens;
             known.spend.spent = known.spend.spent.saturating_add(settlement.charge);
             known.spend.byok = known.spend.byok.saturating_add(settlement.byok);
         }

@@ -299,7 +299,11 @@ fn settlement(
         byok,
         overrun: Nanos::ZERO,
         absorbed: charge,
-        usage: Usage::of(u64::from(number), 9),
+        usage: Usage {
+            cached_tokens: u64::from(number) / 2,
+            reasoning_tokens: u64::from(number % 9),
+            ..Usage::of(u64::from(number), 9)
+        },
         ending: Ending::ALL[usize::from(number) % Ending::ALL.len()],
         estimated: number.is_multiple_of(3),
         settled_at,
