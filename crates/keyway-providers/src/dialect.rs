@@ -9,7 +9,7 @@ use crate::sse::{Decoder, SseError};
 use crate::{anthropic, gemini, openai};
 
 /// Longest event of a stream. Images come whole.
-const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
+const EVENT_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// The API that a provider speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

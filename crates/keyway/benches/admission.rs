@@ -137,7 +137,7 @@ impl Gateway {
         let permit = app.rates.admit(&key, bound.tokens()).expect("its rates are far away");
         let id = generation(app.clock.now(), number);
         app.meter.reserve(id, &app.keyring, &key, bound.cost).await.expect("there is plenty");
-        app.meter.void(id);
+        assert!(app.meter.void(id), "nothing was marked");
         app.rates.end(&permit, 0);
     }
 }

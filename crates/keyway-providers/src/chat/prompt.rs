@@ -14,7 +14,7 @@ const UNBOUNDED_MESSAGE_FIELDS: [&str; 2] = ["images", "audio"];
 /// Fields besides the messages that models read.
 const COUNTED_FIELDS: [&str; 2] = ["tools", "response_format"];
 /// Bytes of a token in an estimate. English has more; this errs to the side of too many tokens.
-const BYTES_PER_TOKEN: u64 = 3;
+pub(super) const BYTES_PER_TOKEN: u64 = 3;
 /// Parts of a message that are as long as they look.
 const TEXT_PARTS: [&str; 2] = ["text", "refusal"];
 /// Parts of a message that are pictures.

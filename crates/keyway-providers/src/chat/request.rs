@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use super::errand::{self, Errand};
-use super::prompt::{self, text_bytes, tokens_bound, tokens_estimate};
+use super::prompt::{self, BYTES_PER_TOKEN, tokens_bound, tokens_estimate};
 use super::search;
 
 const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
@@ -112,6 +112,30 @@ impl ChatRequest {
         self.body.get("messages").and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
+    /// Asks the provider for the tier of service that its endpoint is priced for, and for none where it
+    /// has none: what the client asked for has chosen the endpoint.
+    pub fn serve_in(&mut self, tier: Option<&str>) {
+        match tier {
+            Some(tier) => drop(self.body.insert("service_tier".to_owned(), tier.into())),
+            None => drop(self.body.shift_remove("service_tier")),
+        }
+    }
+
+    /// Whether the answer may be spoken.
+    pub fn speaks(&self) -> bool {
+        let modalities = self.field("modalities").and_then(Value::as_array);
+        let mut named = modalities.into_iter().flatten().filter_map(Value::as_str);
+        self.field("audio").is_some() || named.any(|it| it.eq_ignore_ascii_case("audio"))
+    }
+
+    /// Whether the model is told not to think.
+    pub fn thinks_nothing(&self) -> bool {
+        let reasoning = self.field("reasoning");
+        let effort = reasoning.and_then(|it| it.get("effort")).or(self.field("reasoning_effort"));
+        let enabled = reasoning.and_then(|it| it.get("enabled"));
+        effort == Some(&Value::from("none")) || enabled == Some(&Value::Bool(false))
+    }
+
     /// Whether the client wants to hear nothing of the model's reasoning.
     pub fn hides_reasoning(&self) -> bool {
         let excluded = self.body.get("reasoning").and_then(|it| it.get("exclude"));
@@ -155,6 +179,9 @@ impl ChatRequest {
     /// How many tokens the prompt may have, for those who plan with it: texts, calls, tools and schemas
     /// at three bytes a token, pictures and sounds at nothing.
     pub fn prompt_tokens_estimate(&self) -> u64 {
+        if self.errand.is_some() {
+            return self.prompt_tokens_bound().unwrap_or_default().div_ceil(BYTES_PER_TOKEN);
+        }
         tokens_estimate(&self.body, self.messages())
     }
 
@@ -172,14 +199,6 @@ impl ChatRequest {
             Some(_) => errand::pictures(&self.body),
             None => prompt::images(self.messages()),
         }
-    }
-
-    /// UTF-8 bytes of text in the messages, for estimates.
-    pub fn prompt_text_bytes(&self) -> u64 {
-        if self.errand.is_some() {
-            return self.prompt_tokens_bound().unwrap_or_default();
-        }
-        self.messages().iter().map(text_bytes).sum()
     }
 }
 

@@ -43,6 +43,8 @@ pub(super) async fn admit(
     let body = body::parse(&body::read(request, body::INFERENCE_BYTES_MAX).await?)?;
     let (mut request, voice) = face.read(body).map_err(invalid)?;
     request.betas = betas::of(&headers);
+    // What changed since it was authenticated is in force; from here to the job nothing waits.
+    let key = app.keyring.renew(&key, app.clock.now()).await.map_err(refused_key)?;
     let is_limited = app.is_budgeted || key.terms.limit.is_some() || wish.ceiling.is_some();
     let conversation = Conversation::of(&headers, &request, key.id)?;
     let asker = Asker { key: &key, brought: &brought, conversation: &conversation };
@@ -56,9 +58,7 @@ pub(super) async fn admit(
     }
     let bound = wish.fit(&mut request, &plan, bound)?;
     let id = GenerationId::new(app.clock.now(), random());
-    let (streamed, prompt_bytes) = (request.stream, request.prompt_text_bytes());
-    // What changed since it was authenticated is in force; from here to the job nothing waits.
-    let key = app.keyring.renew(&key, app.clock.now()).await.map_err(refused_key)?;
+    let streamed = request.stream;
     let permit = app.rates.admit(&key, bound.tokens());
     let permit = permit
         .map_err(|error| rate_refusal(error, bound.tokens(), app.clock.now()))
@@ -77,7 +77,6 @@ pub(super) async fn admit(
         voice,
         streamed,
         may_roll,
-        prompt_bytes,
         permit,
     };
     let (head, answered) = Head::new();

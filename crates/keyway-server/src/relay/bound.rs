@@ -10,6 +10,8 @@ use keyway_providers::echo::{self, Echo};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bound {
     pub usage: Usage,
+    /// Tokens of the prompt where the provider does not count them: texts, calls, tools and schemas.
+    pub prompt_estimate: u64,
     pub cost: Nanos,
     /// The dearest price over the endpoints whose price is known.
     pub worst: Worst,
@@ -23,14 +25,23 @@ pub struct Bound {
 /// which what was delivered is charged.
 const BYTES_PER_TOKEN: u64 = 3;
 
+/// Few tokens are longer, and no text of them on average.
+const TOKEN_BYTES_MAX: u64 = 32;
+/// For pictures and sounds, which are long for their tokens.
+const ANSWER_BYTES_SPARE: u64 = 64 * 1024 * 1024;
+
 /// Bounds `request`, whichever of the plan's endpoints answers it.
 pub fn bound(request: &ChatRequest, plan: &Plan) -> Result<Bound, RequestError> {
     let endpoints = || plan.attempts().iter().map(Attempt::endpoint);
     let is_echo = |attempt: &Attempt| attempt.model().id == echo::MODEL_ID;
-    let (usage, bytes_per_token, choices) = if plan.attempts().iter().all(is_echo) {
-        (Echo::of(request)?.usage(), echo::BYTES_PER_TOKEN, 1)
+    let (usage, prompt_estimate, bytes_per_token, choices) = if plan.attempts().iter().all(is_echo)
+    {
+        let usage = Echo::of(request)?.usage();
+        (usage, usage.prompt_tokens, echo::BYTES_PER_TOKEN, 1)
     } else {
-        (usage(request, plan), BYTES_PER_TOKEN, request.choices)
+        let usage = usage(request, plan);
+        let estimate = request.prompt_tokens_estimate().min(usage.prompt_tokens);
+        (usage, estimate, BYTES_PER_TOKEN, request.choices)
     };
     let uses = request.uses();
     let worst = endpoints()
@@ -38,7 +49,7 @@ pub fn bound(request: &ChatRequest, plan: &Plan) -> Result<Bound, RequestError> 
         .map(|pricing| pricing.worst(usage.prompt_tokens, uses))
         .fold(Worst::default(), Worst::or);
     let cost = worst.cost(usage);
-    Ok(Bound { usage, cost, worst, bytes_per_token, choices })
+    Ok(Bound { usage, prompt_estimate, cost, worst, bytes_per_token, choices })
 }
 
 /// A token is at least a byte, and no prompt is longer than the model's context; so images and
@@ -62,6 +73,12 @@ impl Bound {
         self.usage.total()
     }
 
+    /// UTF-8 bytes that no answer within the bound has: what goes on beyond does not end by itself.
+    pub fn bytes_max(&self) -> u64 {
+        let tokens = self.usage.completion_tokens.saturating_mul(TOKEN_BYTES_MAX);
+        tokens.saturating_add(ANSWER_BYTES_SPARE)
+    }
+
     /// The cost of the whole prompt and of `completion_tokens`, at most that of the bound.
     pub fn cost_up_to(&self, completion_tokens: u64) -> Nanos {
         let completion_tokens = completion_tokens.min(self.usage.completion_tokens);
@@ -74,11 +91,8 @@ impl Bound {
         tokens.unwrap_or(u64::MAX).min(self.usage.completion_tokens)
     }
 
-    /// Tokens where the provider did not count them, from the bytes of both sides.
-    pub fn estimate(&self, prompt_bytes: u64, completion_bytes: u64) -> Usage {
-        Usage::of(
-            prompt_bytes.div_ceil(self.bytes_per_token).min(self.usage.prompt_tokens),
-            completion_bytes.div_ceil(self.bytes_per_token),
-        )
+    /// Tokens where the provider did not count them, after so many bytes of its answer.
+    pub fn estimate(&self, completion_bytes: u64) -> Usage {
+        Usage::of(self.prompt_estimate, completion_bytes.div_ceil(self.bytes_per_token))
     }
 }

@@ -1,5 +1,7 @@
 //! Sending a request to the endpoints of its plan, in order, until one begins to answer.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use http::{HeaderName, HeaderValue, StatusCode};
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::routing::{Attempt, Plan, Presented};
@@ -36,20 +38,27 @@ struct Failed<'a> {
 }
 
 /// Tries each endpoint of the plan once. Nothing was said to the client yet, so the next may answer in
-/// the place of one that fails.
+/// the place of one that fails; not for a client that left, and not where the answer was there and is
+/// larger than the gateway takes: it was billed, and the next would be too.
 pub(super) async fn dispatch<'a>(
     app: &'a App,
     plan: &'a Plan,
     brought: &Brought,
     request: &mut ChatRequest,
+    client_left: &AtomicBool,
 ) -> Result<Dispatched<'a>, ApiError> {
     let asked = request.max_tokens;
     let mut failures: Vec<Failed<'_>> = Vec::new();
     for attempt in plan.attempts() {
+        let answered = failures.last().is_some_and(|failed| failed.failure.too_large);
+        if answered || (!failures.is_empty() && client_left.load(Ordering::Relaxed)) {
+            break;
+        }
         let endpoint = attempt.endpoint();
         let Some(upstream) = app.upstreams.get(&endpoint.provider) else { continue };
         let Ok(credential) = brought.presented(app, attempt) else { continue };
         request.max_tokens = asked.map(|most| most.min(attempt.max_completion_tokens()));
+        request.serve_in(endpoint.traits.service_tier.as_deref());
         let target = Target {
             model: &endpoint.upstream_model,
             completion_tokens_max: attempt.max_completion_tokens(),
@@ -117,12 +126,12 @@ impl Failed<'_> {
         if let (Presented::Kept(id), true) =
             (self.attempt.presented(), is_operators(self.failure.status))
         {
-            tracing::warn!(%id, provider, model, status, message, "a provider refuses a credential");
+            tracing::warn!(%id, provider, model, status, "a provider refuses a credential");
         } else if is_operators(self.failure.status) && !self.attempt.is_byok() {
-            tracing::warn!(provider, model, status, message, "a provider refuses our credential");
-        } else {
-            tracing::debug!(provider, model, status, message, "an endpoint failed");
+            tracing::warn!(provider, model, status, "a provider refuses our credential");
         }
+        // Its words may repeat the prompt.
+        tracing::debug!(provider, model, status, message, "an endpoint failed");
     }
 }
 
@@ -136,7 +145,10 @@ pub(super) fn provider_error(provider: &str, failure: &Failure) -> ApiError {
         status if status.is_client_error() => ErrorKind::Invalid,
         _ => ErrorKind::Upstream,
     };
-    let detail = format!("{provider}: {}", failure.message);
+    let detail = match failure.status {
+        Some(status) => format!("{provider}: {status}"),
+        None => format!("{provider}: no answer"),
+    };
     let mut error = ApiError::from(Error::new(kind, "Provider returned error").with_detail(detail))
         .with_status(status)
         .with_metadata("raw", failure.message.as_str())
@@ -162,7 +174,7 @@ fn byok_error(provider: &str, failure: &Failure) -> ApiError {
         return provider_error(provider, failure).with_metadata("is_byok", true);
     }
     let message = format!("{provider} refused the credential that was brought for it (BYOK)");
-    let detail = format!("{provider}: {}", failure.message);
+    let detail = format!("{provider}: a credential of the client's was refused");
     ApiError::from(Error::new(ErrorKind::Forbidden, message).with_detail(detail))
         .with_metadata("raw", failure.message.as_str())
         .with_metadata("provider_name", provider)

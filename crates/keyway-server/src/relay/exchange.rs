@@ -38,8 +38,6 @@ pub(super) struct Exchange {
     pub(super) fee: Option<Fee>,
     /// Whether what the provider says that it charges is what it charges.
     pub(super) trusts_cost: bool,
-    /// UTF-8 bytes of the prompt's text, for estimates.
-    pub(super) prompt_bytes: u64,
     pub(super) permit: Arc<Permit>,
     /// `None` where no endpoint answers.
     pub(super) watch: Option<Watch>,
@@ -71,7 +69,7 @@ impl Ended {
 impl Exchange {
     /// Charges what an answer used; durable when it returns.
     pub(super) async fn settle(&self, ended: Ended, late: Late) -> Result<Receipt, StoreError> {
-        let estimate = || self.bound.estimate(self.prompt_bytes, ended.output_bytes);
+        let estimate = || self.bound.estimate(ended.output_bytes);
         let usage = ended.usage.unwrap_or_else(estimate).clamped();
         let mut cost = self.cost(Usage { images: self.bound.usage.images, ..usage });
         if let (true, Some(total)) = (self.trusts_cost, ended.provider_cost) {

@@ -26,6 +26,11 @@ impl Head {
         self.answer.is_closed()
     }
 
+    /// Waits until the client has left.
+    pub(super) async fn closed(&mut self) {
+        self.answer.closed().await;
+    }
+
     /// Says `value` with the answer, unless that is an error.
     pub(super) fn say(&mut self, name: HeaderName, value: u64) {
         self.headers.insert(name, HeaderValue::from(value));

@@ -2,7 +2,8 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -15,7 +16,8 @@ use keyway_core::catalogue::Endpoint;
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::id::GenerationId;
 use keyway_core::key::KeyRecord;
-use keyway_core::ledger::{Ending, Metered};
+use keyway_core::ledger::{Ending, Metered, Outcome};
+use keyway_core::money::Nanos;
 use keyway_core::pricing::Usage;
 use keyway_core::routing::{Attempt, Plan};
 use keyway_providers::chat::{Answer, ChatRequest, Chunk, Envelope};
@@ -63,8 +65,6 @@ pub(super) struct Job {
     pub(super) streamed: bool,
     /// Whether it may be admitted without its whole bound.
     pub(super) may_roll: bool,
-    /// UTF-8 bytes of the prompt's text, for estimates.
-    pub(super) prompt_bytes: u64,
     /// Ended once the request is, before the client can know that it is.
     pub(super) permit: Arc<Permit>,
 }
@@ -77,17 +77,36 @@ enum Client {
     Streaming(mpsc::Sender<Bytes>),
 }
 
+impl Client {
+    /// Waits until nobody listens any more.
+    async fn closed(&mut self) {
+        match self {
+            Self::Waiting(head) => head.closed().await,
+            Self::Streaming(events) => events.closed().await,
+        }
+    }
+}
+
 impl Job {
     pub(super) async fn run(self, request: ChatRequest, client: Head) {
         let (app, id, permit) = (Arc::clone(&self.app), self.id, Arc::clone(&self.permit));
-        if AssertUnwindSafe(self.relay(request, client)).catch_unwind().await.is_err() {
+        let admitted = OnceLock::new();
+        let relayed = AssertUnwindSafe(self.relay(request, client, &admitted)).catch_unwind();
+        if relayed.await.is_err() {
             tracing::error!(%id, "a relay task panicked");
-            app.meter.void(id);
+            if let Some(metered) = admitted.get() {
+                end_unanswered(&app, metered, Ending::Stopped).await;
+            }
         }
         app.rates.end(&permit, 0);
     }
 
-    async fn relay(mut self, mut request: ChatRequest, mut head: Head) {
+    async fn relay(
+        mut self,
+        mut request: ChatRequest,
+        mut head: Head,
+        admitted: &OnceLock<Arc<Metered>>,
+    ) {
         let pass = Arc::new(Pass::take(&self.app, &self.key));
         let metered = match self.admit(&mut request).await {
             Ok(metered) => Arc::new(metered),
@@ -96,31 +115,38 @@ impl Job {
                 return head.answer(Err(error));
             }
         };
+        let metered = admitted.get_or_init(|| metered);
         // It may have waited for its turn, and nothing was sent: nothing is owed.
         if let Err(halt) = pass.check().await {
-            self.app.meter.void(self.id);
+            end_unanswered(&self.app, metered, halt.ending()).await;
             self.app.rates.end(&self.permit, 0);
             return head.answer(Err(halt.into()));
         }
         if head.is_closed() {
-            return self.app.meter.void(self.id);
+            return end_unanswered(&self.app, metered, Ending::ClientLeft).await;
         }
         if self.wish.clamps {
             head.say(clamp::MAX_TOKENS, clamp::max_tokens(&request, &self.plan));
         }
         let mut client = Client::Waiting(head);
+        let left = AtomicBool::new(false);
         let dispatched = {
-            let mut dispatch = pin!(dispatch(&self.app, &self.plan, &self.brought, &mut request));
+            let dispatch = dispatch(&self.app, &self.plan, &self.brought, &mut request, &left);
+            let mut dispatch = pin!(dispatch);
             loop {
                 tokio::select! {
                     biased;
+                    // What was sent may be billed, so it goes on; nothing else is sent.
+                    () = client.closed(), if !left.load(Ordering::Relaxed) => {
+                        left.store(true, Ordering::Relaxed);
+                    }
                     halt = pass.revoked() => break Err((halt.ending(), halt.into())),
                     dispatched = &mut dispatch => {
                         break dispatched.map_err(|error| (Ending::ProviderFailed, error));
                     }
                     () = self.app.cut.cancelled() => break Err((Ending::Stopped, stopping())),
                     () = tokio::time::sleep(KEEP_ALIVE), if self.streamed => {
-                        client = self.keep_alive(client, &metered, &pass).await;
+                        client = self.keep_alive(client, metered, &pass).await;
                     }
                 }
             }
@@ -128,8 +154,8 @@ impl Job {
         // It may be large, and the answer long.
         drop(request);
         match dispatched {
-            Ok(dispatched) => self.give(&metered, &pass, dispatched, client).await,
-            Err((ending, error)) => self.fail(&metered, &pass, (ending, error), client).await,
+            Ok(dispatched) => self.give(metered, &pass, dispatched, client).await,
+            Err((ending, error)) => self.fail(metered, &pass, (ending, error), client).await,
         }
     }
 
@@ -212,13 +238,13 @@ impl Job {
     /// No endpoint answered, or not in time. What that cost is not the key's.
     async fn fail(
         &self,
-        metered: &Metered,
+        metered: &Arc<Metered>,
         pass: &Arc<Pass>,
         (ending, error): (Ending, ApiError),
         client: Client,
     ) {
         let Client::Streaming(events) = &client else {
-            self.app.meter.void(self.id);
+            end_unanswered(&self.app, metered, ending).await;
             self.app.rates.end(&self.permit, 0);
             if let Client::Waiting(head) = client {
                 head.answer(Err(error));
@@ -266,11 +292,29 @@ impl Job {
             metered: Arc::new(metered),
             pricing,
             trusts_cost: trusts(&self.app, endpoint),
-            prompt_bytes: self.prompt_bytes,
             permit: Arc::clone(&self.permit),
             watch: None,
             conversation: self.conversation.clone(),
         }
+    }
+}
+
+/// Ends a request that nobody was given anything of, at no charge: where a mark of it may be in the store
+/// it is settled, and its reservation is free again only then.
+async fn end_unanswered(app: &App, metered: &Arc<Metered>, ending: Ending) {
+    if app.meter.void(metered.id) {
+        return;
+    }
+    let outcome = Outcome {
+        usage: Usage::default(),
+        cost: Nanos::ZERO,
+        byok: Nanos::ZERO,
+        free: true,
+        ending,
+        estimated: false,
+    };
+    if let Err(error) = app.meter.settle(metered, &outcome, Late::Waive).await {
+        tracing::debug!(%error, "a request that was not answered is settled later");
     }
 }
 

@@ -213,6 +213,10 @@ impl<'a> Pump<'a> {
         if self.client.is_none() {
             self.drained_bytes = self.drained_bytes.saturating_add(bytes);
         }
+        if self.received_bytes > self.exchange.bound.bytes_max() {
+            let message = "The provider said more than it was asked for, without an end";
+            return Err(Break::provider(None, message.to_owned()));
+        }
         if !chunk.carries_choices() || self.client.is_none() {
             return Ok(());
         }
@@ -287,9 +291,12 @@ impl<'a> Pump<'a> {
     }
 
     fn ended(&self, ending: Ending) -> Ended {
-        let nothing_said = self.received_bytes == 0
-            && self.finish_reason.is_none()
-            && self.usage.is_some_and(|usage| usage.completion_tokens == 0);
+        let counted_nothing = match self.usage {
+            Some(usage) => usage.completion_tokens == 0,
+            None => ending == Ending::Completed,
+        };
+        let nothing_said =
+            self.received_bytes == 0 && self.finish_reason.is_none() && counted_nothing;
         let cut = matches!(ending, Ending::Stopped | Ending::Revoked | Ending::LimitReached)
             || (self.exchange.rolling && ending == Ending::ClientLeft);
         let nothing_given = ending == Ending::Revoked && self.delivered_bytes == 0;

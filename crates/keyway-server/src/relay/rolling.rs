@@ -8,7 +8,7 @@ use std::sync::Arc;
 use keyway_core::budget::Windows;
 use keyway_core::ledger::{Metered, Refusal, RefusalReason};
 use keyway_core::money::Nanos;
-use keyway_core::routing::Plan;
+use keyway_core::routing::{Attempt, Plan};
 use keyway_providers::chat::ChatRequest;
 
 use super::bound::Bound;
@@ -38,7 +38,18 @@ pub(super) fn may_roll(app: &App, request: &ChatRequest, plan: &Plan, wish: &Wis
     request.stream
         && request.choices == 1
         && says_nothing
+        && is_seen(request, plan)
         && plan.attempts().iter().all(|it| stops(&it.endpoint().provider) && !it.is_byok())
+}
+
+/// Whether the length of an answer can be told from what is delivered of it: sounds are long for their
+/// bytes, and what a model thinks may be billed and not shown.
+fn is_seen(request: &ChatRequest, plan: &Plan) -> bool {
+    let thinks = |attempt: &Attempt| {
+        let supported = attempt.endpoint().traits.supported_parameters.as_ref();
+        supported.is_some_and(|all| all.iter().any(|it| it == "reasoning"))
+    };
+    !request.speaks() && (request.thinks_nothing() || !plan.attempts().iter().any(thinks))
 }
 
 /// What is held at first where the whole bound was refused; `None` where nothing else would be.

@@ -1,8 +1,10 @@
 //! Where a request goes: what its `provider` object, its models and their variants say, what is tried
 //! when somebody fails, and what that costs.
 
+use std::time::Duration;
+
 use http::StatusCode;
-use keyway_testkit::{Client, Gateway, Provider, Reply, Script};
+use keyway_testkit::{Client, Gateway, Provider, Reply, Script, eventually};
 use serde_json::{Value, json};
 
 use crate::setup;
@@ -267,6 +269,36 @@ async fn what_failed_everywhere_is_free_and_names_every_attempt() {
     let reply = field.ask("acme/fast", alone).await;
     assert_eq!(reply.status, StatusCode::BAD_GATEWAY);
     assert!(reply.json()["error"]["metadata"].get("previous_errors").is_none());
+}
+
+#[tokio::test]
+async fn nobody_else_is_asked_for_a_client_that_left() {
+    let field = Field::new().await;
+    let failed = json!({"error": {"message": "it fails", "code": 500}});
+    let pieces = vec![(Duration::from_secs(1), format!("data: {failed}\n\n"))];
+    field.cheap.always(Script::Stream { pieces, breaks: false });
+    let order = json!({"stream": true, "provider": {"order": ["cheap", "dear", "private"]}});
+    let sent = eventually("it is sent", async || field.cheap.received().pop());
+    tokio::select! {
+        reply = field.ask("acme/fast", order) => panic!("answered: {reply:?}"),
+        _ = sent => {}
+    }
+    eventually("it has ended", async || {
+        let held = field.gateway.manager().key(&field.hash).await["held"].to_string();
+        (held == "0").then_some(())
+    })
+    .await;
+    let sent = [&field.cheap, &field.dear, &field.private].map(|it| it.received().len());
+    assert_eq!((sent, field.spent().await.as_str()), ([1, 0, 0], "0"));
+}
+
+#[tokio::test]
+async fn a_tier_of_service_is_its_endpoints() {
+    let field = Field::new().await;
+    let reply = field.ask("acme/slow", json!({"service_tier": "priority"})).await;
+    assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+    let sent = field.dear.received().pop().expect("a request");
+    assert!(sent.body.get("service_tier").is_none(), "it is priced for the usual one");
 }
 
 #[tokio::test]

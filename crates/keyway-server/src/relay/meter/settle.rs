@@ -49,19 +49,23 @@ impl Meter {
         Ok(())
     }
 
-    /// Gives a reservation back that nothing was marked of.
-    pub fn void(self: &Arc<Self>, id: GenerationId) {
-        self.give_back(id);
+    /// Gives a reservation back that nothing was marked of. Answers `false` where something may have
+    /// been: such a one has to be settled.
+    #[must_use]
+    pub fn void(self: &Arc<Self>, id: GenerationId) -> bool {
+        let released = self.give_back(id);
         self.drive();
+        released
     }
 
-    fn give_back(&self, id: GenerationId) {
+    fn give_back(&self, id: GenerationId) -> bool {
         let mut state = self.lock();
         match state.ledger.void(id, self.clock.now()) {
-            Void::Released(decisions) => state.tell(decisions),
-            Void::Marked => {
-                tracing::error!(%id, "a request that was being answered is left to the next start");
+            Void::Released(decisions) => {
+                state.tell(decisions);
+                true
             }
+            Void::Marked => false,
         }
     }
 

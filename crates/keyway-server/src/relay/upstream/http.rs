@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use keyway_core::secret::KeySecret;
 use keyway_providers::chat::{self, Answer, ChatRequest, StreamEvent};
@@ -163,10 +163,11 @@ async fn failure(
     let message = chat::error_message(&body, secret);
     Failure {
         status: Some(status),
-        message: message.unwrap_or_else(|| format!("The provider answered {status}")),
         retry_after_seconds,
+        ..Failure::new(message.unwrap_or_else(|| format!("The provider answered {status}")))
     }
 }
+
 fn is_of_type(response: &Response<Incoming>, expected: &str) -> bool {
     let content_type = response.headers().get(header::CONTENT_TYPE);
     content_type.is_some_and(|it| it.as_bytes().starts_with(expected.as_bytes()))
@@ -207,9 +208,14 @@ impl HttpStream {
 
 async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Failure> {
     let collected = Limited::new(body, bytes_max).collect().await;
-    collected
-        .map(http_body_util::Collected::to_bytes)
-        .map_err(|_| Failure::new("The provider's answer broke off or was too large"))
+    collected.map(http_body_util::Collected::to_bytes).map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            let message = format!("The provider's answer is larger than {bytes_max} bytes");
+            Failure { too_large: true, ..Failure::new(message) }
+        } else {
+            Failure::new("The provider's answer broke off")
+        }
+    })
 }
 
 /// A failure in the provider's own words.

@@ -62,11 +62,13 @@ pub(super) struct Failure {
     /// For the caller; credentials are masked.
     pub(super) message: String,
     pub(super) retry_after_seconds: Option<u32>,
+    /// It did answer, with more than the gateway takes.
+    pub(super) too_large: bool,
 }
 
 impl Failure {
     fn new(message: impl Into<String>) -> Self {
-        Self { status: None, message: message.into(), retry_after_seconds: None }
+        Self { status: None, message: message.into(), retry_after_seconds: None, too_large: false }
     }
 }
 
