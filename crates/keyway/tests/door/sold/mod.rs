@@ -21,7 +21,9 @@ const SEED: u64 = 4;
 /// How many requests, unless the environment says otherwise.
 const REQUESTS: u64 = 10_000;
 const AT_ONCE: usize = 12;
-const CHAT: &str = "/api/v1/chat/completions";
+/// What clients speak. Only the first has the cost where this looks for it.
+const FACES: [&str; 4] =
+    ["/api/v1/chat/completions", "/api/v1/completions", "/api/v1/messages", "/api/v1/responses"];
 /// Providers, and the price at each; every model is sold by all of them.
 const VENDORS: [(Dialect, Price); 5] = [
     (
@@ -100,6 +102,8 @@ enum Heard {
     Refused,
     /// An answer to its end, with its cost in nano-dollars.
     All(i64),
+    /// An answer to its end, in a dialect in which the cost is not looked for.
+    Said,
     /// A stream that ended in an error.
     Broken,
     /// It left before the end.
@@ -168,13 +172,19 @@ async fn vendor(number: usize, log: &Log) -> Provider {
     provider
 }
 
-fn body(ticket: u64, random: &mut Random) -> Value {
+/// A request in the dialect of `face`.
+fn body(face: &str, ticket: u64, random: &mut Random) -> Value {
     let padding = usize::try_from(random.between(1, 1_500)).expect("a length");
     let content = format!("ticket {ticket} {}", "x".repeat(padding));
-    let mut body = json!({
-        "model": MODELS[random.index(2)], "stream": random.once_in(2), "max_tokens": MAX_TOKENS,
-        "messages": [{"role": "user", "content": content}],
-    });
+    let mut body = json!({"model": MODELS[random.index(2)], "stream": random.once_in(2)});
+    let messages = json!([{"role": "user", "content": content}]);
+    let (prompt, bound) = match face {
+        "/api/v1/completions" => (("prompt", json!(content)), "max_tokens"),
+        "/api/v1/responses" => (("input", json!(content)), "max_output_tokens"),
+        _ => (("messages", messages), "max_tokens"),
+    };
+    body[prompt.0] = prompt.1;
+    body[bound] = json!(MAX_TOKENS);
     if random.once_in(3) {
         body["models"] = json!(MODELS);
     }
@@ -191,22 +201,24 @@ fn body(ticket: u64, random: &mut Random) -> Value {
 
 async fn ask(client: &Client, ticket: u64) -> Heard {
     let mut random = Random::new(SEED ^ 0xA5).fork(ticket);
-    let body = body(ticket, &mut random);
+    let face = FACES[random.index(FACES.len())];
+    let body = body(face, ticket, &mut random);
+    let all = |cost: &Value| if face == FACES[0] { Heard::All(nanos(cost)) } else { Heard::Said };
     if body["stream"] == false {
-        let reply = client.post(CHAT, &body).await;
+        let reply = client.post(face, &body).await;
         if reply.status == StatusCode::OK {
-            return Heard::All(nanos(&reply.json()["usage"]["cost"]));
+            return all(&reply.json()["usage"]["cost"]);
         }
         reply.error();
         return Heard::Refused;
     }
-    let opened = client.open(Method::POST, CHAT, body.to_string()).await.expect("a head");
+    let opened = client.open(Method::POST, face, body.to_string()).await.expect("a head");
     if opened.status != StatusCode::OK {
         return Heard::Refused;
     }
     let mut opened = opened;
     let leaves = random.once_in(6);
-    let mut cost = None;
+    let mut cost = Value::Null;
     while let Some(event) = opened.next().await {
         if leaves {
             return Heard::Left;
@@ -215,12 +227,20 @@ async fn ask(client: &Client, ticket: u64) -> Heard {
             break;
         }
         let event: Value = serde_json::from_str(&event).expect("JSON");
-        if event.get("error").is_some() {
+        if is_error(&event) {
             return Heard::Broken;
         }
-        cost = event.get("usage").map(|usage| nanos(&usage["cost"])).or(cost);
+        if let Some(said) = event["usage"].get("cost") {
+            cost = said.clone();
+        }
     }
-    Heard::All(cost.expect("a stream that ends well says its cost"))
+    all(&cost)
+}
+
+/// Whether an event of a stream says, in any dialect, that there will be no more.
+fn is_error(event: &Value) -> bool {
+    let kind = event["type"].as_str().unwrap_or_default();
+    event.get("error").is_some() || ["error", "response.failed"].contains(&kind)
 }
 
 fn nanos(usd: &Value) -> i64 {
@@ -317,6 +337,7 @@ async fn what_is_sold_is_what_is_charged() {
                 assert_eq!(Some(*cost), owed.map(|(_, cost)| cost), "{ticket}: {deeds:?}");
             }
             (Heard::All(cost), Deed::Uncounted) => uncounted += cost,
+            (Heard::Said, Deed::Sold(_) | Deed::Uncounted | Deed::Silent(_)) => {}
             (Heard::All(cost), Deed::Silent(_)) => {
                 assert_eq!(*cost, 0, "{ticket}: nothing was said");
                 free += 1;
