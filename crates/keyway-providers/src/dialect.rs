@@ -3,10 +3,11 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use thiserror::Error;
 
+use crate::aws::FrameError;
 use crate::chat::{Answer, AnswerError, ChatRequest, RequestError, StreamEvent, stream_event};
 use crate::openai::Quirks;
-use crate::sse::{Decoder, SseError};
-use crate::{anthropic, gemini, openai};
+use crate::sse::SseError;
+use crate::{anthropic, aws, bedrock, cohere, gemini, openai, sse};
 
 /// Longest event of a stream. Images come whole.
 const EVENT_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -20,6 +21,10 @@ pub enum Dialect {
     Anthropic,
     /// Google's Gemini, as AI Studio has it.
     Gemini,
+    /// Amazon Bedrock's Converse.
+    Bedrock,
+    /// Cohere's Chat, version 2.
+    Cohere,
 }
 
 /// What a request is sent for.
@@ -38,6 +43,8 @@ impl Dialect {
             "openai" => Some(Self::OpenAi(quirks)),
             "anthropic" => Some(Self::Anthropic),
             "gemini" => Some(Self::Gemini),
+            "bedrock" => Some(Self::Bedrock),
+            "cohere" => Some(Self::Cohere),
             _ => None,
         }
     }
@@ -48,6 +55,8 @@ impl Dialect {
             Self::OpenAi(quirks) => openai::path(request, quirks, &in_path(target.model)),
             Self::Anthropic => "/messages".to_owned(),
             Self::Gemini => gemini::path(request.stream, &in_path(target.model)),
+            Self::Bedrock => bedrock::path(request.stream, &in_path(target.model)),
+            Self::Cohere => "/chat".to_owned(),
         }
     }
 
@@ -61,6 +70,8 @@ impl Dialect {
             Self::OpenAi(quirks) => Ok(openai::request_body(request, target.model, quirks)),
             Self::Anthropic => anthropic::request_body(request, target),
             Self::Gemini => gemini::request_body(request, target),
+            Self::Bedrock => bedrock::request_body(request, target),
+            Self::Cohere => cohere::request_body(request, target),
         }
     }
 
@@ -70,33 +81,44 @@ impl Dialect {
             Self::OpenAi(_) => Answer::parse(body),
             Self::Anthropic => anthropic::answer(body),
             Self::Gemini => gemini::answer(body),
+            Self::Bedrock => bedrock::answer(body),
+            Self::Cohere => cohere::answer(body),
         }
     }
 
     /// The media type of a streamed answer.
     pub fn stream_type(self) -> &'static str {
-        match self {
-            Self::OpenAi(_) | Self::Anthropic | Self::Gemini => "text/event-stream",
+        if self == Self::Bedrock {
+            "application/vnd.amazon.eventstream"
+        } else {
+            "text/event-stream"
         }
     }
 
     /// Reads the streamed answer to `request` as it comes.
     pub fn reader_for(self, request: &ChatRequest) -> Reader {
         let mut reader = self.reader();
-        if self == Self::Anthropic && request.native().is_some() {
-            reader.natives = Some(anthropic::Natives::default());
+        if let Kind::Anthropic(.., natives) = &mut reader.0 {
+            *natives = request.native().map(|_| anthropic::Natives::default());
         }
         reader
     }
 
     /// Reads a streamed answer as it comes.
     pub fn reader(self) -> Reader {
-        let state = match self {
-            Self::OpenAi(_) => State::OpenAi,
-            Self::Anthropic => State::Anthropic(anthropic::Events::default()),
-            Self::Gemini => State::Gemini(gemini::Events::default()),
-        };
-        Reader { frames: Decoder::new(EVENT_BYTES_MAX), state, natives: None }
+        let events = || sse::Decoder::new(EVENT_BYTES_MAX);
+        match self {
+            Self::OpenAi(_) => Reader(Kind::OpenAi(events())),
+            Self::Anthropic => {
+                Reader(Kind::Anthropic(events(), anthropic::Events::default(), None))
+            }
+            Self::Gemini => Reader(Kind::Gemini(events(), gemini::Events::default())),
+            Self::Cohere => Reader(Kind::Cohere(events(), cohere::Events::default())),
+            Self::Bedrock => {
+                let messages = aws::Decoder::new(EVENT_BYTES_MAX);
+                Reader(Kind::Bedrock(messages, bedrock::Events::default()))
+            }
+        }
     }
 }
 
@@ -111,26 +133,26 @@ const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove
 /// Reads a streamed answer, however its bytes are cut; holds no more than an event of it, or a few
 /// that only the client knows.
 #[derive(Debug)]
-pub struct Reader {
-    frames: Decoder,
-    state: State,
-    /// The events themselves, where the client speaks the provider's dialect.
-    natives: Option<anthropic::Natives>,
-}
+pub struct Reader(Kind);
 
-/// What has to be known of earlier events.
+/// What cuts the bytes into events, and what has to be known of earlier ones.
 #[derive(Debug)]
-enum State {
-    OpenAi,
-    Anthropic(anthropic::Events),
-    Gemini(gemini::Events),
+enum Kind {
+    OpenAi(sse::Decoder),
+    /// The events themselves besides, where the client speaks this dialect too.
+    Anthropic(sse::Decoder, anthropic::Events, Option<anthropic::Natives>),
+    Gemini(sse::Decoder, gemini::Events),
+    Cohere(sse::Decoder, cohere::Events),
+    Bedrock(aws::Decoder, bedrock::Events),
 }
 
 /// A stream cannot be read on.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ReadError {
     #[error(transparent)]
-    Frame(#[from] SseError),
+    Sse(#[from] SseError),
+    #[error(transparent)]
+    Frame(#[from] FrameError),
     #[error(transparent)]
     Answer(#[from] AnswerError),
 }
@@ -138,26 +160,50 @@ pub enum ReadError {
 impl Reader {
     /// Adds bytes as they arrive; take out the events with [`Reader::next`] before adding more.
     pub fn feed(&mut self, bytes: &[u8]) {
-        self.frames.feed(bytes);
+        match &mut self.0 {
+            Kind::OpenAi(events)
+            | Kind::Anthropic(events, ..)
+            | Kind::Gemini(events, _)
+            | Kind::Cohere(events, _) => events.feed(bytes),
+            Kind::Bedrock(messages, _) => messages.feed(bytes),
+        }
     }
 
     /// The next event that is complete.
     #[expect(clippy::should_implement_trait, reason = "an iterator would end for good at `None`")]
     pub fn next(&mut self) -> Result<Option<StreamEvent>, ReadError> {
-        while let Some(frame) = self.frames.next()? {
-            let event = match &mut self.state {
-                State::OpenAi => Some(stream_event(&frame.data)?),
-                State::Anthropic(events) => events.read(&frame.data)?,
-                State::Gemini(events) => events.read(&frame.data)?,
-            };
-            let event = match &mut self.natives {
-                Some(natives) => natives.take(&frame.data, event),
-                None => event,
-            };
-            if event.is_some() {
-                return Ok(event);
+        match &mut self.0 {
+            Kind::OpenAi(events) => first(events, |data| stream_event(data).map(Some)),
+            Kind::Anthropic(events, state, natives) => first(events, |data| {
+                let event = state.read(data)?;
+                Ok(match natives {
+                    Some(natives) => natives.take(data, event),
+                    None => event,
+                })
+            }),
+            Kind::Gemini(events, state) => first(events, |data| state.read(data)),
+            Kind::Cohere(events, state) => first(events, |data| state.read(data)),
+            Kind::Bedrock(messages, state) => {
+                while let Some(message) = messages.next()? {
+                    if let Some(event) = state.read(&message)? {
+                        return Ok(Some(event));
+                    }
+                }
+                Ok(None)
             }
         }
-        Ok(None)
     }
+}
+
+/// The first of the complete events in which there is something.
+fn first(
+    events: &mut sse::Decoder,
+    mut read: impl FnMut(&str) -> Result<Option<StreamEvent>, AnswerError>,
+) -> Result<Option<StreamEvent>, ReadError> {
+    while let Some(event) = events.next()? {
+        if let Some(event) = read(&event.data)? {
+            return Ok(Some(event));
+        }
+    }
+    Ok(None)
 }

@@ -3,7 +3,10 @@
 //! echo model. Nothing here does I/O or reads a clock.
 
 mod anthropic;
+mod aws;
+mod bedrock;
 pub mod chat;
+mod cohere;
 pub mod dialect;
 pub mod echo;
 pub mod face;

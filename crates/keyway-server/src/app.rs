@@ -153,7 +153,7 @@ impl App {
             companions,
             is_budgeted: config.budget.limit.is_some(),
             catalogue: relay::catalogue::with_echo(config),
-            upstreams: relay::upstream::connect(config),
+            upstreams: relay::upstream::connect(config, &shared_clock),
             health: Healths::default(),
             sticky: Sticky::default(),
             public_url: config.server.public_url.clone().unwrap_or(public_url),

@@ -26,6 +26,8 @@ pub enum Script {
     Answer { status: u16, headers: Vec<(&'static str, String)>, body: String },
     /// Streams these pieces, with a pause before each; then closes, or breaks the connection.
     Stream { pieces: Vec<(Duration, String)>, breaks: bool },
+    /// Streams pieces of another kind than server-sent events, then closes.
+    Sequence { kind: &'static str, pieces: Vec<(Duration, Bytes)> },
 }
 
 impl Script {
@@ -168,14 +170,19 @@ fn perform(script: Script) -> Response<Body> {
         }
         Script::Stream { pieces, breaks } => {
             let response = Response::builder().header("content-type", "text/event-stream");
-            (response, StreamBody::new(pieces_of(pieces, breaks)).boxed())
+            let pieces = pieces.into_iter().map(|(pause, piece)| (pause, Bytes::from(piece)));
+            (response, StreamBody::new(pieces_of(pieces.collect(), breaks)).boxed())
+        }
+        Script::Sequence { kind, pieces } => {
+            let response = Response::builder().header("content-type", kind);
+            (response, StreamBody::new(pieces_of(pieces, false)).boxed())
         }
     };
     response.body(body).expect("a response")
 }
 
 fn pieces_of(
-    pieces: Vec<(Duration, String)>,
+    pieces: Vec<(Duration, Bytes)>,
     breaks: bool,
 ) -> impl futures_util::Stream<Item = Result<Frame<Bytes>, std::io::Error>> + Send + Sync {
     stream::unfold(Some(VecDeque::from(pieces)), move |pieces| async move {
@@ -185,7 +192,7 @@ fn pieces_of(
                 if !pause.is_zero() {
                     tokio::time::sleep(pause).await;
                 }
-                Some((Ok(Frame::data(Bytes::from(piece))), Some(pieces)))
+                Some((Ok(Frame::data(piece)), Some(pieces)))
             }
             None if breaks => Some((Err(std::io::Error::other("told to break")), None)),
             None => None,

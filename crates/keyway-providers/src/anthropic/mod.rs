@@ -11,6 +11,7 @@ pub(crate) use answer::answer;
 pub(crate) use native::Natives;
 pub(crate) use request::request_body;
 pub(crate) use stream::Events;
+pub(crate) use thinking::{Version, thinking};
 
 /// What `reasoning_details` of this provider are marked with: they are given back to none but it.
 const FORMAT: &str = "anthropic-claude-v1";

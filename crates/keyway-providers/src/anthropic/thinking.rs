@@ -16,11 +16,11 @@ const VERSION_DIGITS_MAX: usize = 2;
 
 /// Of a model, as its name says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Version(u8, u8);
+pub(crate) struct Version(u8, u8);
 
 impl Version {
     /// A name without a number is of the newest kind, as those names are.
-    pub(super) fn of(model: &str) -> Self {
+    pub(crate) fn of(model: &str) -> Self {
         let numbers = model.split(['-', '.', '@', ':', '/']).map(|word| {
             Some(word).filter(|word| word.len() <= VERSION_DIGITS_MAX)?.parse::<u8>().ok()
         });
@@ -31,13 +31,13 @@ impl Version {
         }
     }
 
-    pub(super) fn takes_sampling(self) -> bool {
+    pub(crate) fn takes_sampling(self) -> bool {
         self < EXTRA_HIGH_SINCE
     }
 }
 
 /// The fields `thinking` and `effort` (which stands in `output_config`) for an answer of `most` tokens.
-pub(super) fn thinking(
+pub(crate) fn thinking(
     asked: Reasoning,
     version: Version,
     most: u64,

@@ -33,7 +33,7 @@ pub(crate) use prompt::{text_bytes, text_of};
 pub(crate) use reasoning::{Effort, Reasoning};
 pub use receipt::Receipt;
 pub use request::{ChatRequest, RequestError};
-pub(crate) use said::{Reason, Said, ended, is_of};
+pub(crate) use said::{Reason, Said, counted_alone, ended, is_of};
 pub use scrub::{error_message, scrub};
 pub(crate) use tool::{Tool, ToolCall, ToolChoice, tool_calls};
 pub(crate) use turns::Turns;

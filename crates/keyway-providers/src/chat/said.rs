@@ -107,6 +107,14 @@ impl Said {
     }
 }
 
+/// What was counted, by itself.
+pub(crate) fn counted_alone(usage: Counted) -> StreamEvent {
+    let mut body = Map::new();
+    body.insert("choices".into(), json!([]));
+    body.insert("usage".into(), usage.block());
+    StreamEvent::Chunk(Chunk::of(body))
+}
+
 /// Why an answer ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reason<'a> {

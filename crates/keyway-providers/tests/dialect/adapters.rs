@@ -12,8 +12,12 @@ use serde_json::Value;
 use super::golden::{compare, fixtures, relayed};
 use super::{clients, envelope, receipt};
 
-const OTHERS: [(&str, Dialect, &str); 2] =
-    [("anthropic", Dialect::Anthropic, "sse"), ("gemini", Dialect::Gemini, "sse")];
+const OTHERS: [(&str, Dialect, &str); 4] = [
+    ("anthropic", Dialect::Anthropic, "sse"),
+    ("gemini", Dialect::Gemini, "sse"),
+    ("cohere", Dialect::Cohere, "sse"),
+    ("bedrock", Dialect::Bedrock, "bin"),
+];
 
 #[test]
 fn requests_are_sent_as_recorded() {
@@ -21,7 +25,7 @@ fn requests_are_sent_as_recorded() {
         for file in fixtures(&format!("{name}/requests"), "json") {
             let body = json::parse(&fs::read(&file).expect("a fixture")).expect("JSON");
             let upstream = body["model"].as_str().expect("a model").rsplit('/').next();
-            let upstream = upstream.expect("a slug").replace('.', "-");
+            let upstream = upstream.expect("a slug").to_owned();
             let request = ChatRequest::parse(body).expect("a request");
             let target = Target { model: &upstream, completion_tokens_max: 10_000 };
             let sent = dialect.body(&request, &target).expect("a body");

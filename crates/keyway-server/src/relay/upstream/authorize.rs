@@ -1,13 +1,17 @@
 //! How a credential is presented, a dialect at a time.
 
+use bytes::Bytes;
 use http::header::{AUTHORIZATION, HeaderName};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Request};
+use http_body_util::Full;
+use keyway_core::clock::Timestamp;
 use keyway_core::secret::KeySecret;
 use keyway_providers::chat::ChatRequest;
 use keyway_providers::dialect::Dialect;
 use zeroize::Zeroizing;
 
 use super::Failure;
+use super::aws::AccessKey;
 
 /// Azure's.
 const API_KEY: HeaderName = HeaderName::from_static("api-key");
@@ -18,18 +22,38 @@ const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version
 /// The version of the Messages API that is spoken here.
 const ANTHROPIC_VERSION_SPOKEN: HeaderValue = HeaderValue::from_static("2023-06-01");
 
+/// Authorizes `call`, whose body is `body`, as of `now`.
+pub(super) fn authorize(
+    call: &mut Request<Full<Bytes>>,
+    body: &[u8],
+    dialect: Dialect,
+    key: Option<&KeySecret>,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    call.headers_mut().extend(headers(dialect, key)?);
+    match key.filter(|_| dialect == Dialect::Bedrock).and_then(AccessKey::read) {
+        Some(key) => key.sign(call, body, now),
+        None => Ok(()),
+    }
+}
+
 /// The headers that a provider of this dialect wants, with the credential among them.
-pub(super) fn headers(dialect: Dialect, key: Option<&KeySecret>) -> Result<HeaderMap, Failure> {
+fn headers(dialect: Dialect, key: Option<&KeySecret>) -> Result<HeaderMap, Failure> {
     let mut headers = HeaderMap::new();
     if dialect == Dialect::Anthropic {
         headers.insert(ANTHROPIC_VERSION, ANTHROPIC_VERSION_SPOKEN);
     }
-    let Some(key) = key.map(KeySecret::expose) else { return Ok(headers) };
+    let Some(secret) = key else { return Ok(headers) };
+    let key = secret.expose();
     match dialect {
         Dialect::OpenAi(quirks) if quirks.wants_api_key_header() => {
             headers.insert(API_KEY, sensitive(key)?)
         }
-        Dialect::OpenAi(_) => headers.insert(AUTHORIZATION, bearer(key)?),
+        // It is signed with, and not sent.
+        Dialect::Bedrock if AccessKey::read(secret).is_some() => None,
+        Dialect::OpenAi(_) | Dialect::Bedrock | Dialect::Cohere => {
+            headers.insert(AUTHORIZATION, bearer(key)?)
+        }
         Dialect::Anthropic => headers.insert(X_API_KEY, sensitive(key)?),
         Dialect::Gemini => headers.insert(X_GOOG_API_KEY, sensitive(key)?),
     };

@@ -1,5 +1,7 @@
 //! A provider over HTTP: sends what its dialect says, reads what it says of the answer.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,6 +9,7 @@ use http::header::{self, HeaderName};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use keyway_core::clock::Clock;
 use keyway_core::secret::KeySecret;
 use keyway_providers::chat::{self, Answer, ChatRequest, StreamEvent};
 use keyway_providers::dialect::{Dialect, Reader, Target};
@@ -18,7 +21,6 @@ use crate::egress::{Egress, EgressError};
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 
-#[derive(Debug)]
 pub(super) struct HttpProvider {
     dialect: Dialect,
     base_url: String,
@@ -26,6 +28,7 @@ pub(super) struct HttpProvider {
     api_key: Option<KeySecret>,
     timeouts: Timeouts,
     egress: Egress,
+    clock: Arc<dyn Clock>,
 }
 
 #[derive(Debug)]
@@ -39,14 +42,21 @@ pub(in crate::relay) struct HttpStream {
     api_key: Option<KeySecret>,
 }
 
+impl fmt::Debug for HttpProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpProvider").field("base_url", &self.base_url).finish_non_exhaustive()
+    }
+}
+
 impl HttpProvider {
-    pub(super) fn new(provider: &ProviderConfig, egress: Egress) -> Self {
+    pub(super) fn new(provider: &ProviderConfig, egress: Egress, clock: Arc<dyn Clock>) -> Self {
         Self {
             dialect: provider.dialect,
             base_url: provider.base_url.clone(),
             api_key: provider.api_key.clone(),
             timeouts: provider.timeouts,
             egress,
+            clock,
         }
     }
 
@@ -128,14 +138,13 @@ impl HttpProvider {
             status: Some(StatusCode::BAD_REQUEST),
             ..Failure::new(error.to_string())
         })?;
-        let mut call =
-            Request::post(format!("{}{}", self.base_url, self.dialect.path(request, target)))
-                .body(Full::new(Bytes::from(body)))
-                .map_err(|error| {
-                    Failure::new(format!("The request could not be built: {error}"))
-                })?;
+        let body = Bytes::from(body);
+        let path = self.dialect.path(request, target);
+        let mut call = Request::post(format!("{}{path}", self.base_url))
+            .body(Full::new(body.clone()))
+            .map_err(|error| Failure::new(format!("The request could not be built: {error}")))?;
+        authorize::authorize(&mut call, &body, self.dialect, key, self.clock.now())?;
         let headers = call.headers_mut();
-        headers.extend(authorize::headers(self.dialect, key)?);
         headers.extend(authorize::betas(self.dialect, request));
         for (name, value) in CONTENT_HEADERS {
             headers.insert(name, http::HeaderValue::from_static(value));
@@ -146,7 +155,7 @@ impl HttpProvider {
 
 const CONTENT_HEADERS: [(HeaderName, &str); 2] = [
     (header::CONTENT_TYPE, "application/json"),
-    (header::ACCEPT, "application/json, text/event-stream"),
+    (header::ACCEPT, "application/json, text/event-stream, application/vnd.amazon.eventstream"),
 ];
 
 async fn failure(

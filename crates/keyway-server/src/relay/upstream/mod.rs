@@ -1,13 +1,16 @@
 //! Where a request is sent: a provider over HTTP, or the built-in model.
 
 mod authorize;
+mod aws;
 mod echo;
 mod http;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::StatusCode;
+use keyway_core::clock::Clock;
 use keyway_core::secret::KeySecret;
 use keyway_providers::chat::{Answer, ChatRequest, Chunk, StreamEvent};
 use keyway_providers::dialect::Target;
@@ -80,10 +83,14 @@ fn timed_out() -> Failure {
 }
 
 /// Every provider of the configuration, by slug, and the built-in one.
-pub fn connect(config: &Config) -> HashMap<String, Upstream> {
+pub fn connect(config: &Config, clock: &Arc<dyn Clock>) -> HashMap<String, Upstream> {
     let egress = Egress::new(config.providers.iter().map(place));
     let configured = config.providers.iter().map(|provider| {
-        let connection = Connection::Http(Box::new(HttpProvider::new(provider, egress.clone())));
+        let connection = Connection::Http(Box::new(HttpProvider::new(
+            provider,
+            egress.clone(),
+            Arc::clone(clock),
+        )));
         let upstream = Upstream {
             name: provider.name.clone(),
             abort_stops_billing: provider.abort_stops_billing,

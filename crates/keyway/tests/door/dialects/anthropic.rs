@@ -1,5 +1,6 @@
 //! What only Anthropic says.
 
+use bytes::Bytes;
 use http::StatusCode;
 use keyway_testkit::{Provider, Script};
 use serde_json::{Value, json};
@@ -13,7 +14,8 @@ pub(super) const SPEAKER: Speaker = Speaker {
     whole,
     stream,
     error,
-    malformed: "event: content_block_delta\ndata: {\"type\"\n\n",
+    malformed: b"event: content_block_delta\ndata: {\"type\"\n\n",
+    kind: "text/event-stream",
 };
 
 fn whole(text: &str) -> Value {
@@ -24,7 +26,7 @@ fn whole(text: &str) -> Value {
     })
 }
 
-fn stream(texts: &[&str]) -> Vec<String> {
+fn stream(texts: &[&str]) -> Vec<Bytes> {
     let usage = json!({"input_tokens": 7, "cache_read_input_tokens": 3, "output_tokens": 1});
     let mut events = vec![
         json!({"type": "message_start", "message": {"usage": usage}}),
@@ -43,9 +45,9 @@ fn stream(texts: &[&str]) -> Vec<String> {
     events.iter().map(event).collect()
 }
 
-fn event(event: &Value) -> String {
+fn event(event: &Value) -> Bytes {
     let kind = event["type"].as_str().expect("a type");
-    format!("event: {kind}\ndata: {event}\n\n")
+    format!("event: {kind}\ndata: {event}\n\n").into()
 }
 
 fn error(message: &str) -> Value {
@@ -56,9 +58,9 @@ fn error(message: &str) -> Value {
 async fn an_overload_in_the_middle_is_told_as_one() {
     let provider = Provider::start().await;
     let begun = stream(&["Hel"]).into_iter().take(3);
-    let failed = event(&error(&format!("no {SECRET} now")));
-    provider
-        .always(pieces(begun.chain([failed.replace("api_error", "overloaded_error")]).collect()));
+    let mut failed = error(&format!("no {SECRET} now"));
+    failed["error"]["type"] = "overloaded_error".into();
+    provider.always(pieces(&SPEAKER, begun.chain([event(&failed)]).collect()));
     let gateway = gateway(&SPEAKER, &provider).await;
     let (hash, string) = key(&gateway).await;
     let chunks = chunks(&gateway, &string).await;

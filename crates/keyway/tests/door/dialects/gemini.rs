@@ -1,5 +1,6 @@
 //! What only Gemini says.
 
+use bytes::Bytes;
 use keyway_testkit::{Provider, Script};
 use serde_json::{Value, json};
 
@@ -15,7 +16,8 @@ pub(super) const SPEAKER: Speaker = Speaker {
     whole,
     stream,
     error,
-    malformed: "data: {\"candidates\": [\n\n",
+    malformed: b"data: {\"candidates\": [\n\n",
+    kind: "text/event-stream",
 };
 
 fn response(text: &str, finish: Option<&str>, completion: u64) -> Value {
@@ -34,9 +36,11 @@ fn whole(text: &str) -> Value {
     response(text, Some("STOP"), 4)
 }
 
-fn stream(texts: &[&str]) -> Vec<String> {
+fn stream(texts: &[&str]) -> Vec<Bytes> {
     let said = texts.iter().zip(1..).map(|(text, count)| response(text, None, count));
-    said.chain([response("", Some("STOP"), 4)]).map(|it| format!("data: {it}\r\n\r\n")).collect()
+    said.chain([response("", Some("STOP"), 4)])
+        .map(|it| format!("data: {it}\r\n\r\n").into())
+        .collect()
 }
 
 fn error(message: &str) -> Value {
@@ -51,7 +55,7 @@ async fn a_call_and_its_answer_go_there_and_back() {
     called["candidates"][0]["content"]["parts"] = json!([call]);
     called["responseId"] = "r".into();
     provider
-        .then(pieces(vec![format!("data: {called}\n\n")]))
+        .then(pieces(&SPEAKER, vec![format!("data: {called}\n\n").into()]))
         .then(Script::json(200, &whole("noon")));
     let gateway = gateway(&SPEAKER, &provider).await;
     let (_, string) = key(&gateway).await;

@@ -1,10 +1,13 @@
 //! Providers that speak each dialect: whatever they speak, clients hear the same, and pay the same.
 
 mod anthropic;
+mod bedrock;
+mod cohere;
 mod gemini;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::StatusCode;
 use keyway_testkit::{Gateway, Provider, Script};
 use serde_json::{Value, json};
@@ -24,17 +27,24 @@ struct Speaker {
     /// The body of an answer that says this.
     whole: fn(&str) -> Value,
     /// The pieces of a stream that says these, and ends well.
-    stream: fn(&[&str]) -> Vec<String>,
+    stream: fn(&[&str]) -> Vec<Bytes>,
+    /// The media type of a stream.
+    kind: &'static str,
     /// The body of an error with this message.
     error: fn(&str) -> Value,
     /// An event that cannot be read.
-    malformed: &'static str,
+    malformed: &'static [u8],
 }
 
-const SPEAKERS: [Speaker; 2] = [anthropic::SPEAKER, gemini::SPEAKER];
+const SPEAKERS: [Speaker; 4] =
+    [anthropic::SPEAKER, bedrock::SPEAKER, cohere::SPEAKER, gemini::SPEAKER];
 
 /// A gateway before a provider of this dialect; $0.000001 and $0.000002 a token.
 async fn gateway(speaker: &Speaker, provider: &Provider) -> Gateway {
+    gateway_with(speaker, provider, SECRET).await
+}
+
+async fn gateway_with(speaker: &Speaker, provider: &Provider, secret: &str) -> Gateway {
     let toml = format!(
         "[[providers]]\nslug = \"p\"\nname = \"P\"\ndialect = \"{}\"\nbase_url = \"{}\"\n\
          api_key = \"env:PROVIDER_KEY\"\ntimeouts = {{ idle = \"300ms\" }}\n[[models]]\nid = \"acme/fast\"\ncontext_length = 8000\n\
@@ -43,7 +53,7 @@ async fn gateway(speaker: &Speaker, provider: &Provider) -> Gateway {
          pricing = {{ prompt = \"0.000001\", completion = \"0.000002\" }}\n",
         speaker.dialect, provider.base_url
     );
-    setup().config(&toml).variable("PROVIDER_KEY", SECRET).start().await
+    setup().config(&toml).variable("PROVIDER_KEY", secret).start().await
 }
 
 async fn key(gateway: &Gateway) -> (String, String) {
@@ -64,9 +74,10 @@ async fn chunks(gateway: &Gateway, string: &str) -> Vec<Value> {
     json.map(|event| serde_json::from_str(event).expect("JSON")).collect()
 }
 
-fn pieces(pieces: Vec<String>) -> Script {
+/// A stream of this dialect, all at once.
+fn pieces(speaker: &Speaker, pieces: Vec<Bytes>) -> Script {
     let pieces = pieces.into_iter().map(|piece| (Duration::ZERO, piece));
-    Script::Stream { pieces: pieces.collect(), breaks: false }
+    Script::Sequence { kind: speaker.kind, pieces: pieces.collect() }
 }
 
 #[tokio::test]
@@ -96,7 +107,7 @@ async fn a_plain_answer_is_translated_and_charged() {
 async fn a_stream_is_translated_chunk_by_chunk() {
     for speaker in SPEAKERS {
         let provider = Provider::start().await;
-        provider.always(pieces((speaker.stream)(&["Hel", "lo!"])));
+        provider.always(pieces(&speaker, (speaker.stream)(&["Hel", "lo!"])));
         let gateway = gateway(&speaker, &provider).await;
         let (hash, string) = key(&gateway).await;
         let chunks = chunks(&gateway, &string).await;
@@ -138,10 +149,10 @@ async fn a_stream_that_ends_early_or_cannot_be_read_is_an_error_and_free() {
         let gateway = gateway(&speaker, &provider).await;
         let (hash, string) = key(&gateway).await;
         let whole = (speaker.stream)(&["Hel", "lo!"]);
-        let begun: Vec<String> = whole.iter().take(whole.len() / 2).cloned().collect();
-        let malformed = [begun.clone(), vec![speaker.malformed.to_owned()]].concat();
+        let begun: Vec<Bytes> = whole.iter().take(whole.len() / 2).cloned().collect();
+        let malformed = [begun.clone(), vec![Bytes::from_static(speaker.malformed)]].concat();
         for sent in [begun, malformed] {
-            provider.then(pieces(sent));
+            provider.then(pieces(&speaker, sent));
             let chunks = chunks(&gateway, &string).await;
             let last = chunks.last().expect("a chunk");
             assert_eq!(last["error"]["code"], 502, "{}: {last}", speaker.dialect);
@@ -179,8 +190,9 @@ async fn a_stream_that_stalls_is_given_up_and_free() {
         let provider = Provider::start().await;
         let whole = (speaker.stream)(&["Hel", "lo!"]);
         let begun = whole.iter().take(whole.len() / 2).map(|it| (Duration::ZERO, it.clone()));
-        let late = [(Duration::from_mins(1), "\n".to_owned())];
-        provider.always(Script::Stream { pieces: begun.chain(late).collect(), breaks: false });
+        let late = [(Duration::from_mins(1), Bytes::new())];
+        provider
+            .always(Script::Sequence { kind: speaker.kind, pieces: begun.chain(late).collect() });
         let gateway = gateway(&speaker, &provider).await;
         let (hash, string) = key(&gateway).await;
         let chunks = chunks(&gateway, &string).await;
