@@ -25,7 +25,7 @@ const AT_ONCE: usize = 12;
 const FACES: [&str; 4] =
     ["/api/v1/chat/completions", "/api/v1/completions", "/api/v1/messages", "/api/v1/responses"];
 /// Providers, and the price at each; every model is sold by all of them.
-const VENDORS: [(Dialect, Price); 5] = [
+const VENDORS: [(Dialect, Price); 6] = [
     (
         Dialect::OpenAi,
         Price {
@@ -75,6 +75,18 @@ const VENDORS: [(Dialect, Price); 5] = [
         },
     ),
     (
+        Dialect::Gemini,
+        Price {
+            prompt: 1_250_000_000,
+            completion: 2_500_000_000,
+            tier: Some((700, 2_500_000_000, 3_750_000_000)),
+            cache_read: Some(312_500_000),
+            cache_write: None,
+            reasoning: Some(3_500_000_000),
+            request: 0,
+        },
+    ),
+    (
         Dialect::OpenAi,
         Price {
             prompt: 500_000_000,
@@ -112,7 +124,7 @@ enum Heard {
 
 fn configuration(vendors: &[Provider]) -> String {
     let providers = vendors.iter().zip(VENDORS).enumerate().map(|(number, (vendor, (dialect, _)))| {
-        let dialect = if dialect == Dialect::OpenAi { "openai" } else { "anthropic" };
+        let dialect = dialect.as_str();
         let url = &vendor.base_url;
         let timeouts = if number == STALLS {
             "timeouts = { first_byte = \"50ms\", idle = \"50ms\" }"
@@ -145,20 +157,16 @@ async fn vendor(number: usize, log: &Log) -> Provider {
         let body = received.body.to_string();
         let ticket = body.split("ticket ").nth(1).and_then(|rest| rest.split(' ').next());
         let ticket: u64 = ticket.and_then(|text| text.parse().ok()).expect("a ticket");
-        let second = u64::from(received.body["model"] == MODELS[1]);
+        // Gemini has the model and the way of the answer in the path.
+        let second = received.body["model"] == MODELS[1] || received.path.contains("two");
+        let second = u64::from(second);
         let fork = (ticket * 2 + second) * 8 + number as u64;
         let mut random = Random::new(SEED).fork(fork);
-        let (streamed, padding) = (received.body["stream"] == true, body.matches('x').count());
+        let streamed = received.body["stream"] == true || received.path.contains(":stream");
+        let padding = body.matches('x').count();
         let prompt_most = u64::try_from(padding).expect("a length").max(1);
-        let mut deed = vendor::decide(&mut random, prompt_most, MAX_TOKENS);
-        if let (Deed::Silent(_), Dialect::Anthropic) = (deed, dialect) {
-            deed = Deed::Uncounted;
-        }
-        if let Deed::Sold(count) = &mut deed
-            && dialect == Dialect::Anthropic
-        {
-            count.reasoning = 0;
-        }
+        let deed = vendor::decide(&mut random, prompt_most, MAX_TOKENS);
+        let mut deed = dialect.says(deed);
         if number == STALLS {
             deed = Deed::Stalled;
         }
@@ -191,9 +199,9 @@ fn body(face: &str, ticket: u64, random: &mut Random) -> Value {
     body["provider"] = match random.below(6) {
         0 => json!({"order": ["v2", "v1"]}),
         1 => json!({"sort": "price"}),
-        2 => json!({"only": ["v0", "v1", "v2"]}),
+        2 => json!({"only": ["v0", "v1", "v2", "v4"]}),
         3 => json!({"allow_fallbacks": false}),
-        4 if random.once_in(3) => json!({"order": ["v4", "v1"]}),
+        4 if random.once_in(3) => json!({"order": [format!("v{STALLS}"), "v4"]}),
         _ => Value::Null,
     };
     body
@@ -355,6 +363,10 @@ async fn what_is_sold_is_what_is_charged() {
                 charge,
             });
         }
+    }
+    for vendor in 0..STALLS {
+        let slug = format!("v{vendor}");
+        assert!(expected.iter().any(|row| row.provider == slug), "{slug} sells something");
     }
     expected.sort_unstable();
     let (rows, estimated, overrun) = ledger(&gateway);

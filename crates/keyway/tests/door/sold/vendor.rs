@@ -29,6 +29,29 @@ pub(super) enum Deed {
 pub(super) enum Dialect {
     OpenAi,
     Anthropic,
+    Gemini,
+}
+
+impl Dialect {
+    /// As a configuration says it.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+        }
+    }
+
+    /// A deed, as far as the dialect has words for it.
+    pub(super) fn says(self, deed: Deed) -> Deed {
+        match (self, deed) {
+            (Self::OpenAi, deed) => deed,
+            (_, Deed::Silent(_)) => Deed::Uncounted,
+            (Self::Anthropic, Deed::Sold(count)) => Deed::Sold(Count { reasoning: 0, ..count }),
+            (Self::Gemini, Deed::Sold(count)) => Deed::Sold(Count { written: 0, ..count }),
+            (_, deed) => deed,
+        }
+    }
 }
 
 /// Decides about a request of at most `prompt_most` and `completion_most` tokens.
@@ -67,6 +90,7 @@ pub(super) fn perform(deed: Deed, dialect: Dialect, stream: bool, random: &mut R
             let body = match dialect {
                 Dialect::OpenAi => openai_whole(deed),
                 Dialect::Anthropic => anthropic_whole(deed),
+                Dialect::Gemini => gemini(deed, "hello", true),
             };
             Script::json(200, &body)
         }
@@ -74,6 +98,7 @@ pub(super) fn perform(deed: Deed, dialect: Dialect, stream: bool, random: &mut R
             let pieces = match dialect {
                 Dialect::OpenAi => openai_stream(deed),
                 Dialect::Anthropic => anthropic_stream(deed),
+                Dialect::Gemini => gemini_stream(deed),
             };
             let paced = pieces.into_iter().enumerate().map(|(number, piece)| {
                 // So that the first is there before the connection breaks.
@@ -206,4 +231,36 @@ fn anthropic_stream(deed: Deed) -> Vec<String> {
         format!("event: {}\ndata: {event}\n\n", event["type"].as_str().expect("a type"))
     };
     events.iter().map(event).collect()
+}
+
+/// Gemini counts in every piece, up to there, and reasoning beside what is said.
+fn gemini(deed: Deed, text: &str, ends: bool) -> Value {
+    let mut candidate =
+        json!({"content": {"role": "model", "parts": [{"text": text}]}, "index": 0});
+    if ends {
+        candidate["finishReason"] = json!("STOP");
+    }
+    let mut body = json!({"candidates": [candidate]});
+    if let Deed::Sold(count) = deed {
+        body["usageMetadata"] = json!({
+            "promptTokenCount": count.prompt,
+            "cachedContentTokenCount": count.cached,
+            "candidatesTokenCount": count.completion - count.reasoning,
+            "thoughtsTokenCount": count.reasoning,
+            "totalTokenCount": count.prompt + count.completion,
+        });
+    }
+    body
+}
+
+fn gemini_stream(deed: Deed) -> Vec<String> {
+    let begun = match deed {
+        Deed::Sold(count) => Deed::Sold(Count { completion: count.reasoning, ..count }),
+        deed => deed,
+    };
+    let mut pieces = vec![gemini(begun, "hel", false), gemini(begun, "l", false)];
+    if deed != Deed::BrokeOff {
+        pieces.push(gemini(deed, "o", true));
+    }
+    pieces.iter().map(|piece| format!("data: {piece}\r\n\r\n")).collect()
 }
