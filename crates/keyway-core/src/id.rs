@@ -92,6 +92,15 @@ impl FromStr for GenerationId {
     }
 }
 
+/// One addition to the installation's credits: the same one happens once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CreditId(pub [u8; 16]);
+
+impl CreditId {
+    /// What was spent before anything was added.
+    pub const OPENING: Self = Self([0; 16]);
+}
+
 /// A provider's credential. Ordered by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CredentialId(Uuid);

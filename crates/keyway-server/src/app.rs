@@ -37,8 +37,10 @@ pub struct App {
     pub rates: Arc<Rates>,
     pub node: Arc<Node>,
     pub catalogue: Catalogue,
-    /// Whether all keys together have a budget: then none is without a limit.
-    pub is_budgeted: bool,
+    /// Whether the configuration says what all keys together may spend; if not, credits may.
+    pub has_budget: bool,
+    /// Whether inference keys may see the installation's credits.
+    pub shows_credits: bool,
     /// By the provider's slug.
     pub upstreams: HashMap<String, Upstream>,
     /// How the endpoints did of late.
@@ -151,7 +153,8 @@ impl App {
             node,
             leave,
             companions,
-            is_budgeted: config.budget.limit.is_some(),
+            has_budget: config.budget.limit.is_some(),
+            shows_credits: config.credits.inference_keys,
             catalogue: relay::catalogue::with_echo(config),
             upstreams: relay::upstream::connect(config, &shared_clock),
             health: Healths::default(),
@@ -163,6 +166,11 @@ impl App {
             clock: shared_clock,
             store,
         }))
+    }
+
+    /// Whether all keys together may spend no more than something.
+    pub fn is_budgeted(&self) -> bool {
+        self.meter.is_budgeted()
     }
 
     /// The name for people of the provider with this slug, which may be gone from the configuration.

@@ -104,7 +104,7 @@ async fn completed_days_are_told_newest_first() {
         "date": "2026-07-14", "model": "a/one", "model_permaslug": "a/one",
         "endpoint_id": "echo/a/one", "provider_name": "echo", "usage": body["data"][0]["usage"],
         "byok_usage_inference": body["data"][0]["byok_usage_inference"], "requests": 1,
-        "prompt_tokens": 5, "completion_tokens": 7, "reasoning_tokens": 0, "cached_tokens": 0,
+        "prompt_tokens": 5, "completion_tokens": 7, "reasoning_tokens": 3, "cached_tokens": 2,
         "workspace_id": workspace,
     });
     assert_eq!(body["data"][0], whole);

@@ -12,9 +12,9 @@ use keyway_core::store::{AccountRecord, UsageDay};
 use tokio_postgres::Row;
 
 use crate::error::Failure;
-use crate::nodes;
 use crate::rows::{self, ACCOUNT, STATE_COLUMNS, nanos};
 use crate::spend::spend;
+use crate::{credits, nodes};
 
 pub(crate) async fn state(
     tx: &Transaction<'_>,
@@ -58,7 +58,12 @@ pub(crate) async fn set_budget(
     let sql = "UPDATE account SET limit_nanos = $2, reset = $3, include_byok_in_limit = $4
                WHERE id = $1 AND (limit_nanos IS DISTINCT FROM $2 OR reset IS DISTINCT FROM $3
                  OR include_byok_in_limit <> $4)";
-    let limit = terms.limit.map(Nanos::get);
+    // Credits are the limit where the terms have none.
+    let limit = match terms.limit {
+        Some(limit) => Some(limit),
+        None => credits::total(tx).await?,
+    };
+    let limit = limit.map(Nanos::get);
     let reset = terms.reset.map(ResetInterval::as_str);
     let (id, byok) = (AccountId::INSTALLATION.0, terms.include_byok_in_limit);
     let changed = tx.execute(sql, &[&id, &limit, &reset, &byok]).await?;

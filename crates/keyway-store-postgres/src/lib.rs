@@ -7,6 +7,7 @@ mod accounts;
 mod bookings;
 mod clock;
 mod credentials;
+mod credits;
 mod error;
 mod history;
 mod keys;

@@ -6,7 +6,7 @@ use tokio_postgres::error::SqlState;
 use crate::open::OpenError;
 
 /// Version N is the Nth. A released file is never edited; a change is a new one.
-pub(crate) const MIGRATIONS: [&str; 9] = [
+pub(crate) const MIGRATIONS: [&str; 10] = [
     include_str!("../migrations/0001_installation_keys_ledger.sql"),
     include_str!("../migrations/0002_budgets_activity.sql"),
     include_str!("../migrations/0003_endings.sql"),
@@ -16,6 +16,7 @@ pub(crate) const MIGRATIONS: [&str; 9] = [
     include_str!("../migrations/0007_timelines.sql"),
     include_str!("../migrations/0008_credentials.sql"),
     include_str!("../migrations/0009_kinds_of_tokens.sql"),
+    include_str!("../migrations/0010_credits.sql"),
 ];
 
 /// How often a node that another was quicker than looks again.

@@ -6,12 +6,13 @@ use keyway_core::clock::Timestamp;
 use keyway_core::credential::envelope::{KekVersion, WrappedKey};
 use keyway_core::credential::{CredentialPatch, CredentialRecord, NewCredential};
 use keyway_core::id::{
-    AccountId, CredentialId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId,
+    AccountId, CredentialId, CreditId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId,
 };
 use keyway_core::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
 use keyway_core::ledger::{
     AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement,
 };
+use keyway_core::money::Nanos;
 use keyway_core::store::{
     AccountRecord, Balance, CredentialWritten, Joined, KekRecord, KeyCreated, KeyCreation,
     KeyDeleted, KeyPage, KeyQuery, KeyWithSecrets, NodeEnd, Poll, Settled, Store, StoreError,
@@ -23,9 +24,9 @@ use crate::clock::StoreTime;
 use crate::error::Failure;
 use crate::history::{self, History};
 use crate::open::{self, OpenError, Opened, PostgresOptions};
-use crate::transact::transact;
+use crate::transact::{change, transact};
 use crate::writer::Writer;
-use crate::{accounts, credentials, keys, leases, ledger, nodes, prune, spend, testimony};
+use crate::{accounts, credentials, credits, keys, leases, ledger, nodes, prune, spend, testimony};
 
 /// An open installation, which other nodes may have open too.
 #[derive(Debug)]
@@ -58,18 +59,6 @@ impl PostgresStore {
     pub fn commits(&self) -> u64 {
         self.writer.commits()
     }
-}
-
-/// Changes what the installation has, in a transaction: the numbers that it gives out are of the
-/// history that the database is on, whoever notices first that it is another.
-macro_rules! change {
-    ($store:expr, $now:expr, |$tx:ident, $again:ident| $body:expr) => {
-        transact!($store.pool, |$tx, $again| async {
-            let now = $store.time.now($tx, $now).await?;
-            $store.history.notice($tx, now).await?;
-            $body.await
-        })
-    };
 }
 
 #[async_trait]
@@ -160,6 +149,19 @@ impl Store for PostgresStore {
 
     async fn budget_set(&self, terms: Terms, now: Timestamp) -> Result<bool, StoreError> {
         change!(self, now, |tx, again| accounts::set_budget(tx, terms, again, now))
+    }
+
+    async fn credits_add(
+        &self,
+        id: CreditId,
+        amount: Nanos,
+        now: Timestamp,
+    ) -> Result<Nanos, StoreError> {
+        change!(self, now, |tx, _again| credits::add(tx, id, amount, now))
+    }
+
+    async fn credits_total(&self) -> Result<Option<Nanos>, StoreError> {
+        transact!(self.pool, |tx, _again| credits::total(tx))
     }
 
     async fn account_get(

@@ -78,3 +78,16 @@ macro_rules! transact {
     }};
 }
 pub(crate) use transact;
+
+/// Changes what the installation has, in a transaction: the numbers that it gives out are of the
+/// history that the database is on, whoever notices first that it is another.
+macro_rules! change {
+    ($store:expr, $now:expr, |$tx:ident, $again:ident| $body:expr) => {
+        crate::transact::transact!($store.pool, |$tx, $again| async {
+            let now = $store.time.now($tx, $now).await?;
+            $store.history.notice($tx, now).await?;
+            $body.await
+        })
+    };
+}
+pub(crate) use change;

@@ -11,8 +11,8 @@ use keyway_core::store::{AccountRecord, UsageDay};
 use rusqlite::{Connection, Error, OptionalExtension, Row, params};
 
 use crate::ledger::tokens;
-use crate::nodes;
 use crate::rows::{self, ACCOUNT, STATE_COLUMNS, window_number};
+use crate::{credits, nodes};
 
 pub(crate) fn state(
     connection: &Connection,
@@ -50,6 +50,11 @@ pub(crate) fn set_budget(
     terms: Terms,
     now: Timestamp,
 ) -> Result<bool, Error> {
+    // Credits are the limit where the terms have none.
+    let limit = match terms.limit {
+        Some(limit) => Some(limit),
+        None => credits::total(connection)?,
+    };
     let mut statement = connection.prepare_cached(
         "UPDATE account SET limit_nanos = ?2, reset = ?3, include_byok_in_limit = ?4
          WHERE id = ?1 AND (limit_nanos IS NOT ?2 OR reset IS NOT ?3
@@ -57,7 +62,7 @@ pub(crate) fn set_budget(
     )?;
     let changed = statement.execute(params![
         AccountId::INSTALLATION.0,
-        terms.limit.map(Nanos::get),
+        limit.map(Nanos::get),
         terms.reset.map(ResetInterval::as_str),
         terms.include_byok_in_limit,
     ])?;

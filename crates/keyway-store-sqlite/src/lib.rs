@@ -3,6 +3,7 @@
 mod accounts;
 mod checkpoint;
 mod credentials;
+mod credits;
 mod error;
 mod health;
 mod integrity;

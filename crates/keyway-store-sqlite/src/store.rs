@@ -8,12 +8,13 @@ use keyway_core::clock::Timestamp;
 use keyway_core::credential::envelope::{KekVersion, WrappedKey};
 use keyway_core::credential::{CredentialPatch, CredentialRecord, NewCredential};
 use keyway_core::id::{
-    AccountId, CredentialId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId,
+    AccountId, CredentialId, CreditId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId,
 };
 use keyway_core::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
 use keyway_core::ledger::{
     AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement,
 };
+use keyway_core::money::Nanos;
 use keyway_core::store::{
     AccountRecord, Balance, CredentialWritten, Joined, KekRecord, KeyCreated, KeyCreation,
     KeyDeleted, KeyPage, KeyQuery, KeyWithSecrets, NodeEnd, Poll, Settled, Store, StoreError,
@@ -25,7 +26,7 @@ use crate::health::Health;
 use crate::open::{self, OpenError, Opened, SqliteOptions};
 use crate::readers::Readers;
 use crate::writer::Writer;
-use crate::{accounts, credentials, integrity, keys, leases, ledger, nodes, prune, rows};
+use crate::{accounts, credentials, credits, integrity, keys, leases, ledger, nodes, prune, rows};
 
 /// An open installation. Close it with [`SqliteStore::close`]; one that is dropped instead is checked
 /// at the next start.
@@ -163,6 +164,19 @@ impl Store for SqliteStore {
 
     async fn budget_set(&self, terms: Terms, now: Timestamp) -> Result<bool, StoreError> {
         self.writer.write(move |db| accounts::set_budget(db, terms, now)).await
+    }
+
+    async fn credits_add(
+        &self,
+        id: CreditId,
+        amount: Nanos,
+        now: Timestamp,
+    ) -> Result<Nanos, StoreError> {
+        self.writer.write(move |db| credits::add(db, id, amount, now)).await
+    }
+
+    async fn credits_total(&self) -> Result<Option<Nanos>, StoreError> {
+        self.readers.read(credits::total).await
     }
 
     async fn account_get(

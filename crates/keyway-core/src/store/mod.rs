@@ -29,10 +29,11 @@ use crate::clock::Timestamp;
 use crate::credential::envelope::{KekVersion, WrappedKey};
 use crate::credential::{CredentialPatch, CredentialRecord, NewCredential};
 use crate::id::{
-    AccountId, CredentialId, Epoch, GenerationId, KeyHash, KeyId, Timeline, WorkspaceId,
+    AccountId, CredentialId, CreditId, Epoch, GenerationId, KeyHash, KeyId, Timeline, WorkspaceId,
 };
 use crate::key::{KeyKind, KeyPatch, KeyRecord, NewKey, SecretRecord, Terms};
 use crate::ledger::{AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement};
+use crate::money::Nanos;
 use crate::secret::SALT_BYTES;
 
 /// How long an `Idempotency-Key` is remembered.
@@ -120,6 +121,19 @@ pub trait Store: Send + Sync + 'static {
     /// Sets the budget of the whole installation: a change like one to a key. Answers whether it was
     /// another.
     async fn budget_set(&self, terms: Terms, now: Timestamp) -> Result<bool, StoreError>;
+
+    /// Adds to the installation's credits, once for an `id`, and answers all that there are: what was
+    /// spent before the first, and what was added since. From then on they are the limit of its
+    /// budget, wherever [`Store::budget_set`] sets none: a change like any other to it.
+    async fn credits_add(
+        &self,
+        id: CreditId,
+        amount: Nanos,
+        now: Timestamp,
+    ) -> Result<Nanos, StoreError>;
+
+    /// All credits that there are; `None` where none were ever added.
+    async fn credits_total(&self) -> Result<Option<Nanos>, StoreError>;
 
     /// What an account is, and what it has spent in the windows that are open at `now`.
     async fn account_get(

@@ -25,7 +25,9 @@ use crate::budget::WindowKind;
 use crate::clock::Timestamp;
 use crate::credential::envelope::{KekVersion, WrappedKey};
 use crate::credential::{CredentialPatch, CredentialRecord, NewCredential};
-use crate::id::{AccountId, CredentialId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId};
+use crate::id::{
+    AccountId, CredentialId, CreditId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId,
+};
 use crate::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
 use crate::ledger::{
     AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Metered, Settlement,
@@ -240,6 +242,19 @@ impl Store for MemoryStore {
 
     async fn budget_set(&self, terms: Terms, now: Timestamp) -> Result<bool, StoreError> {
         Ok(self.state().set_budget(terms, now))
+    }
+
+    async fn credits_add(
+        &self,
+        id: CreditId,
+        amount: Nanos,
+        now: Timestamp,
+    ) -> Result<Nanos, StoreError> {
+        Ok(self.state().add_credits(id, amount, now))
+    }
+
+    async fn credits_total(&self) -> Result<Option<Nanos>, StoreError> {
+        Ok(self.state().credits_total())
     }
 
     async fn account_get(

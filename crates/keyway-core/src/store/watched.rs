@@ -12,9 +12,12 @@ use super::{
 use crate::clock::Timestamp;
 use crate::credential::envelope::{KekVersion, WrappedKey};
 use crate::credential::{CredentialPatch, CredentialRecord, NewCredential};
-use crate::id::{AccountId, CredentialId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId};
+use crate::id::{
+    AccountId, CredentialId, CreditId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId,
+};
 use crate::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
 use crate::ledger::{AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement};
+use crate::money::Nanos;
 
 /// Who watches.
 #[async_trait]
@@ -130,6 +133,21 @@ impl<W: Watch> Store for Watched<W> {
     async fn budget_set(&self, terms: Terms, now: Timestamp) -> Result<bool, StoreError> {
         self.watch.before("budget_set").await;
         self.inner.budget_set(terms, now).await
+    }
+
+    async fn credits_add(
+        &self,
+        id: CreditId,
+        amount: Nanos,
+        now: Timestamp,
+    ) -> Result<Nanos, StoreError> {
+        self.watch.before("credits_add").await;
+        self.inner.credits_add(id, amount, now).await
+    }
+
+    async fn credits_total(&self) -> Result<Option<Nanos>, StoreError> {
+        self.watch.before("credits_total").await;
+        self.inner.credits_total().await
     }
 
     async fn account_get(

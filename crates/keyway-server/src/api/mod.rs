@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod byok;
+pub mod credits;
 pub mod fields;
 pub mod generation;
 pub mod key;

@@ -21,8 +21,8 @@ use super::rules::base_url;
 use super::traits::traits;
 use super::view::View;
 use super::{
-    ByokConfig, Config, Durability, KeysConfig, ProviderConfig, SHUTDOWN_GRACE_DEFAULT,
-    ServerConfig, StoreConfig, pricing, rules, secret, timeouts,
+    ByokConfig, Config, CreditsConfig, Durability, KeysConfig, ProviderConfig,
+    SHUTDOWN_GRACE_DEFAULT, ServerConfig, StoreConfig, pricing, rules, secret, timeouts,
 };
 
 /// Of a secret that is written out.
@@ -52,6 +52,7 @@ pub(super) fn config(
         store: store?,
         budget: budget(root)?,
         byok: byok(root)?,
+        credits: credits(root),
         keys: keys(root)?,
         limits: limits(root),
         providers: providers.into_iter().collect::<Option<_>>()?,
@@ -132,6 +133,11 @@ fn byok(root: View<'_>) -> Option<ByokConfig> {
         Some(percent) => Fee::parse(percent).map(|fee| ByokConfig { fee }),
         None => Some(ByokConfig::default()),
     }
+}
+
+fn credits(root: View<'_>) -> CreditsConfig {
+    let flag = root.section("credits").and_then(|section| section.flag("inference_keys"));
+    CreditsConfig { inference_keys: flag.unwrap_or(false) }
 }
 
 fn keys(root: View<'_>) -> Option<KeysConfig> {

@@ -87,6 +87,12 @@ pub(super) static ROOT: Section = Section {
             kind: Kind::Section(&BYOK),
         },
         Field {
+            name: "credits",
+            doc: "What `keyway credits add` added for all keys together.",
+            presence: Presence::Optional,
+            kind: Kind::Section(&CREDITS),
+        },
+        Field {
             name: "keys",
             doc: "The keys that this gateway makes.",
             presence: Presence::Optional,
@@ -174,6 +180,16 @@ static BYOK: Section = Section {
         doc: "What is charged for one, in percent of the list price of what the provider sold: a decimal string.",
         presence: Presence::Default("0"),
         kind: Kind::Text(&rules::PERCENT),
+    }],
+};
+
+static CREDITS: Section = Section {
+    doc: "What `keyway credits add` added for all keys together.",
+    fields: &[Field {
+        name: "inference_keys",
+        doc: "Whether inference keys may see them too; false where absent.",
+        presence: Presence::Optional,
+        kind: Kind::Flag,
     }],
 };
 

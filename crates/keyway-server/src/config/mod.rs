@@ -53,6 +53,7 @@ pub struct Config {
     /// What all keys together may spend.
     pub budget: Terms,
     pub byok: ByokConfig,
+    pub credits: CreditsConfig,
     pub keys: KeysConfig,
     /// For keys that have no rate limits of their own.
     pub limits: RateLimits,
@@ -92,6 +93,12 @@ pub enum Durability {
 pub struct ByokConfig {
     /// What is charged where the operator's own credential pays the provider.
     pub fee: Fee,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CreditsConfig {
+    /// Whether inference keys may see the installation's credits.
+    pub inference_keys: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -138,6 +145,7 @@ impl Default for Config {
             store: StoreConfig::default(),
             budget: Terms::default(),
             byok: ByokConfig::default(),
+            credits: CreditsConfig::default(),
             keys: KeysConfig::default(),
             limits: RateLimits::default(),
             providers: Vec::new(),

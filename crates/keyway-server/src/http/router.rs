@@ -17,7 +17,7 @@ use utoipa_axum::routes;
 use super::error::{ApiError, in_anthropics_words};
 use crate::api::openapi::Description;
 use crate::api::{
-    activity, byok, generation, key, keys, management_keys, models, openapi, providers,
+    activity, byok, credits, generation, key, keys, management_keys, models, openapi, providers,
 };
 use crate::app::App;
 use crate::relay::{chat, completions, count_tokens, embeddings, messages, rerank, responses};
@@ -58,6 +58,7 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(models::parameters::get_parameters))
         .routes(routes!(models::embeddings::list_embeddings_models))
         .routes(routes!(providers::list_providers))
+        .routes(routes!(credits::get::get_credits, credits::add::add_credits))
         .routes(routes!(activity::get_activity))
         .routes(routes!(generation::get_generation))
         .routes(routes!(chat::chat_completion))

@@ -45,7 +45,7 @@ pub(super) async fn admit(
     request.betas = betas::of(&headers);
     // What changed since it was authenticated is in force; from here to the job nothing waits.
     let key = app.keyring.renew(&key, app.clock.now()).await.map_err(refused_key)?;
-    let is_limited = app.is_budgeted || key.terms.limit.is_some() || wish.ceiling.is_some();
+    let is_limited = app.is_budgeted() || key.terms.limit.is_some() || wish.ceiling.is_some();
     let conversation = Conversation::of(&headers, &request, key.id)?;
     let asker = Asker { key: &key, brought: &brought, conversation: &conversation };
     let plan = route(&app, &mut request, &asker, is_limited)?;

@@ -119,7 +119,7 @@ pub(super) async fn answer(
         refused = first_refusal(app, &accounts, slice);
     }
     if let (Some(refused), None) = (&refused, &error) {
-        error = Some(refusal(refused, &bound, &key, &app.public_url));
+        error = Some(refusal(refused, &bound, &key, app));
     }
     let standings = accounts.iter().map(|(id, account)| {
         DryRunBudget::of_account(*id, &app.meter.would_admit(*id, account, reserves).standing)

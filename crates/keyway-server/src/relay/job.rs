@@ -165,7 +165,7 @@ impl Job {
         let reserved = self.reserve_or_roll(request).await;
         let (app, key) = (&self.app, &self.key);
         let (windows, reserved) = reserved.map_err(|error| match error {
-            ReserveError::Refused(it) => refusal(&it, &self.bound, key, &app.public_url),
+            ReserveError::Refused(it) => refusal(&it, &self.bound, key, app),
             ReserveError::Key(error) => refused_key(error),
             ReserveError::Store(error) => error.into(),
         })?;

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::bound::Bound;
 use super::clamp::MAX_COST;
+use crate::app::App;
 use crate::http::error::ApiError;
 use crate::http::usd::Usd;
 
@@ -23,12 +24,8 @@ pub(super) fn limit_source(account: AccountId) -> &'static str {
 
 /// Nothing left under a limit is a 403, too little a 402 with the affordable number of tokens
 /// (contract, F.2). What all keys together may spend is for the operator to change, not by a key.
-pub(super) fn refusal(
-    refusal: &Refusal,
-    bound: &Bound,
-    key: &KeyRecord,
-    public_url: &str,
-) -> ApiError {
+pub(super) fn refusal(refusal: &Refusal, bound: &Bound, key: &KeyRecord, app: &App) -> ApiError {
+    let public_url = &app.public_url;
     let is_keys = refusal.account != AccountId::INSTALLATION;
     let remedy = if is_keys {
         format!("use PATCH {public_url}/api/v1/keys/{}", key.hash)
@@ -45,6 +42,14 @@ pub(super) fn refusal(
             let message = if is_keys {
                 let manage = format!("{public_url}/api/v1/keys/{}", key.hash);
                 format!("Key limit exceeded ({interval} limit). Manage it using PATCH {manage}")
+            } else if !app.has_budget {
+                let message = "Insufficient credits. The operator of this gateway adds more with \
+                               `keyway credits add`";
+                return with_figures(
+                    Error::new(ErrorKind::PaymentRequired, message),
+                    refusal,
+                    bound,
+                );
             } else {
                 let limit = refusal.limit;
                 format!(
@@ -64,11 +69,15 @@ pub(super) fn refusal(
             ),
         ),
     };
+    with_figures(error, refusal, bound)
+}
+
+fn with_figures(error: Error, refusal: &Refusal, bound: &Bound) -> ApiError {
     figures(refusal)
         .into_iter()
         .fold(ApiError::from(error), |error, (name, figure)| error.with_metadata(name, figure))
         .with_metadata("requested", Usd(refusal.bound).to_json())
-        .with_metadata("affordable_tokens", bound.affordable_tokens(available))
+        .with_metadata("affordable_tokens", bound.affordable_tokens(refusal.available()))
 }
 
 /// The budget that refuses, and how it stands.

@@ -9,6 +9,7 @@ mod config;
 mod confirm;
 mod created;
 mod credentials;
+mod credits;
 mod installation;
 mod key_object;
 mod keys;
@@ -63,6 +64,8 @@ enum Command {
     Keys(keys::KeysArgs),
     /// Make and revoke the keys that manage a gateway
     ManagementKeys(management_keys::ManagementKeysArgs),
+    /// What all keys of a running gateway together may spend
+    Credits(credits::CreditsArgs),
     /// Look after what providers' credentials are sealed under
     Credentials(credentials::CredentialsArgs),
     /// Move an installation into another store
@@ -116,6 +119,7 @@ pub(crate) async fn run(cli: Cli) -> ExitCode {
         Command::Serve(args) => serve::run(args).await,
         Command::Keys(args) => keys::run(args).await,
         Command::ManagementKeys(args) => management_keys::run(args).await,
+        Command::Credits(args) => credits::run(args).await,
         Command::Credentials(args) => credentials::run(args).await,
         Command::Store(args) => store::run(args).await,
         Command::Config(args) => config::run(args),

@@ -9,6 +9,7 @@ mod byok;
 mod byok_relay;
 mod command_line;
 mod completions;
+mod credits;
 mod dialects;
 mod disk;
 mod dry_run;

@@ -20,7 +20,7 @@ enum Takes {
 use Takes::{Anyone, Either, Inference, Management};
 
 /// `{hash}` stands for that of a key that is there, `{author}/{slug}` for a model.
-const ROUTES: [(&str, &str, Takes); 33] = [
+const ROUTES: [(&str, &str, Takes); 35] = [
     ("GET", "/api/v1/keys", Management),
     ("POST", "/api/v1/keys", Management),
     ("GET", "/api/v1/keys/{hash}", Management),
@@ -45,6 +45,8 @@ const ROUTES: [(&str, &str, Takes); 33] = [
     ("GET", "/api/v1/parameters/{author}/{slug}", Anyone),
     ("GET", "/api/v1/embeddings/models", Anyone),
     ("GET", "/api/v1/providers", Anyone),
+    ("GET", "/api/v1/credits", Management),
+    ("POST", "/api/v1/credits", Management),
     ("GET", "/api/v1/activity", Management),
     ("GET", "/api/v1/generation", Either),
     ("POST", "/api/v1/chat/completions", Inference),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::fixture::{EPOCH, at, charged, create, inference, metered, now};
 use crate::budget::{ResetInterval, WindowKind, Windows};
-use crate::id::AccountId;
+use crate::id::{AccountId, CreditId};
 use crate::key::{KeyRecord, Terms, WindowSpend};
 use crate::ledger::{AccountState, LeaseCall, Metered, Slice};
 use crate::money::Nanos;
@@ -64,6 +64,35 @@ pub(super) async fn a_new_budget_is_a_change(store: &dyn Store) {
     assert_eq!((poll.head, poll.changes), (before + 1, vec![change]));
     let joined = store.node_join("another", now()).await.expect("writable");
     assert_eq!((joined.head, joined.budget), (before + 1, daily(100)));
+}
+
+pub(super) async fn credits_are_a_limit_from_the_first_on(store: &dyn Store) {
+    let key = create(store, inference(store, "used")).await;
+    store.settle(charged(&on_both(1, &key), 40)).await.expect("writable");
+    assert_eq!(store.credits_total().await, Ok(None));
+    let before = store.node_poll(EPOCH, 0, now()).await.expect("readable").head;
+    let (first, second) = (CreditId([1; 16]), CreditId([2; 16]));
+    for _ in 0..2 {
+        let total = store.credits_add(first, Nanos::new(100), now()).await;
+        assert_eq!(
+            total,
+            Ok(Nanos::new(140)),
+            "what was spent before is beside it, and once is enough"
+        );
+    }
+    let of = |limit| Terms { limit: Some(Nanos::new(limit)), ..Terms::default() };
+    assert_eq!(installation(store).await.state.terms, of(140));
+    assert_eq!(store.credits_add(second, Nanos::new(60), now()).await, Ok(Nanos::new(200)));
+    assert_eq!(store.credits_total().await, Ok(Some(Nanos::new(200))));
+    let poll = store.node_poll(EPOCH, before, now()).await.expect("readable");
+    assert_eq!(poll.changes.last().map(|it| it.account), Some(INSTALLATION));
+    assert_eq!(poll.changes.last().map(|it| it.state.terms), Some(of(200)));
+    // A budget goes before them, and they are the limit again when it goes.
+    assert_eq!(store.budget_set(daily(7), now()).await, Ok(true));
+    assert_eq!(installation(store).await.state.terms, daily(7));
+    assert_eq!(store.budget_set(Terms::default(), now()).await, Ok(true));
+    assert_eq!(store.budget_set(Terms::default(), now()).await, Ok(false), "it is the same");
+    assert_eq!(installation(store).await.state.terms, of(200));
 }
 
 pub(super) async fn nobodys_account_is_not_found(store: &dyn Store) {

@@ -86,6 +86,7 @@ macro_rules! store_behaviours {
             leases::a_closed_or_unlimited_account_grants_nothing
             accounts::the_installations_budget_is_one_like_a_keys
             accounts::a_new_budget_is_a_change
+            accounts::credits_are_a_limit_from_the_first_on
             accounts::nobodys_account_is_not_found
             accounts::use_is_rolled_up_by_day_model_and_provider
             nodes::an_earlier_run_of_the_same_name_is_ended

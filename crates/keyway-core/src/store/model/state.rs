@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::budget::WindowKind;
 use crate::clock::Timestamp;
 use crate::credential::CredentialRecord;
-use crate::id::{AccountId, Epoch, GenerationId, KeyHash, KeyId, Timeline};
+use crate::id::{AccountId, CreditId, Epoch, GenerationId, KeyHash, KeyId, Timeline};
 use crate::key::{KeyKind, KeyRecord, KeySpend, NewKey, SecretRecord, Terms, WindowSpend};
 use crate::ledger::{AccountState, GenerationRecord, Metered, Settlement, Slice};
 use crate::money::Nanos;
@@ -42,6 +42,7 @@ pub(super) struct State {
     pub(super) keks: Vec<KekRecord>,
     /// In the order of their creation.
     pub(super) credentials: Vec<CredentialRecord>,
+    pub(super) credits: BTreeMap<CreditId, Nanos>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -157,13 +158,30 @@ impl State {
         self.changes.insert(self.numbers.changes, (account, now));
     }
 
+    /// Credits are the limit where the terms have none.
     pub(super) fn set_budget(&mut self, terms: Terms, now: Timestamp) -> bool {
+        let terms = Terms { limit: terms.limit.or(self.credits_total()), ..terms };
         let is_new = self.budget != terms;
         if is_new {
             self.budget = terms;
             self.changed(AccountId::INSTALLATION, now);
         }
         is_new
+    }
+
+    pub(super) fn add_credits(&mut self, id: CreditId, amount: Nanos, now: Timestamp) -> Nanos {
+        if self.credits.is_empty() {
+            let spent = self.spend_of(AccountId::INSTALLATION, now).windows;
+            self.credits.insert(CreditId::OPENING, spent[WindowKind::Total.index()].spent);
+        }
+        self.credits.entry(id).or_insert(amount);
+        self.set_budget(Terms::default(), now);
+        self.credits_total().unwrap_or_default()
+    }
+
+    pub(super) fn credits_total(&self) -> Option<Nanos> {
+        let sum = |sum: Nanos, amount: &Nanos| sum.saturating_add(*amount);
+        (!self.credits.is_empty()).then(|| self.credits.values().fold(Nanos::ZERO, sum))
     }
 
     /// The key that an account is the budget of.

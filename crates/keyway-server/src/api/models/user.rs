@@ -34,7 +34,7 @@ pub async fn list_models_of_user(
     AnyCaller(key): AnyCaller,
     query: Query,
 ) -> Result<Json<ModelList>, ApiError> {
-    let is_limited = app.is_budgeted || key.terms.limit.is_some();
+    let is_limited = app.is_budgeted() || key.terms.limit.is_some();
     let usable = |model: &&Model| {
         !is_limited || model.endpoints.iter().any(|endpoint| endpoint.pricing.is_some())
     };

@@ -231,6 +231,11 @@ impl Meter {
         state.ledger.open(AccountId::INSTALLATION, installation, self.clock.now());
     }
 
+    /// Whether the whole installation has a limit.
+    pub fn is_budgeted(&self) -> bool {
+        self.lock().installation.terms.limit.is_some()
+    }
+
     /// Puts new terms in force at once.
     pub fn amend(self: &Arc<Self>, account: AccountId, terms: AccountState) {
         {

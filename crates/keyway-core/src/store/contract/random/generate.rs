@@ -62,6 +62,7 @@ fn verb() -> impl Strategy<Value = Verb> {
             }
         ),
         1 => terms().prop_map(Verb::Budget),
+        1 => (1..4_u8, nanos()).prop_map(|(id, amount)| Verb::Credits { id, amount }),
         1 => (0..4_i64).prop_map(|since| Verb::Poll { since }),
         1 => Just(Verb::Join),
         1 => (0..4_i64).prop_map(|applied| Verb::Beat { applied }),

@@ -11,7 +11,7 @@ pub use self::generate::operations;
 use super::fixture::{EPOCH, begin, everything, inference, secret};
 use crate::budget::{WindowKind, Windows};
 use crate::clock::Timestamp;
-use crate::id::{AccountId, Epoch, GenerationId, KeyHash, KeyId};
+use crate::id::{AccountId, CreditId, Epoch, GenerationId, KeyHash, KeyId};
 use crate::key::{KeyKind, KeyName, KeyPatch, OnLimit, Terms};
 use crate::ledger::{AnswerMark, Draw, Ending, LeaseCall, Metered, Settlement, Slice};
 use crate::money::Nanos;
@@ -49,6 +49,7 @@ enum Verb {
     Lease { account: i64, day: bool, seq: i64, give_back: Nanos, want: Nanos, ahead: Nanos },
     Poll { since: i64 },
     Budget(Terms),
+    Credits { id: u8, amount: Nanos },
     Join,
     Beat { applied: i64 },
     Prune,
@@ -166,6 +167,9 @@ async fn ask(store: &dyn Store, verb: &Verb, epoch: Epoch, now: Timestamp) -> St
             told(store.lease(call, now).await)
         }
         Verb::Budget(terms) => told(store.budget_set(terms, now).await),
+        Verb::Credits { id, amount } => {
+            told(store.credits_add(CreditId([id; 16]), amount, now).await)
+        }
         Verb::Poll { since } => told(store.node_poll(epoch, since, now).await),
         Verb::Beat { applied } => told(store.node_beat(epoch, applied, now).await),
         Verb::Prune => told(store.prune(epoch, now).await),
@@ -188,6 +192,7 @@ async fn look(store: &dyn Store, now: Timestamp) -> Vec<String> {
         told(store.secrets_brought().await),
         told(store.kek_list().await),
         told(store.credential_list().await),
+        told(store.credits_total().await),
     ];
     for account in (0..=KEYS).map(AccountId) {
         told_all.push(told(store.balance(account).await));
