@@ -159,8 +159,8 @@ impl Voice {
         match &mut self.dialect {
             Dialect::Chat => chat::cut_short(envelope, why),
             Dialect::Completions(_) => Completions::cut_short(envelope, why),
-            Dialect::Messages(stream) => stream.cut_short(),
-            Dialect::Responses(voice) => voice.cut_short(),
+            Dialect::Messages(stream) => stream.cut_short(why),
+            Dialect::Responses(voice) => voice.cut_short(why),
             Dialect::Embeddings(_) | Dialect::Rerank(_) => Bytes::new(),
         }
     }
@@ -199,3 +199,6 @@ impl Voice {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

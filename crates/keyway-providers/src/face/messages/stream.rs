@@ -21,6 +21,8 @@ pub(in crate::face) struct Stream {
     call_id: Option<String>,
     stop_reason: Option<&'static str>,
     stop_sequence: Option<String>,
+    /// Why it ends before its model has said everything.
+    why: Option<Map<String, Value>>,
     /// The end as the provider said it; it waits for the charge.
     end: Option<Map<String, Value>>,
 }
@@ -115,14 +117,18 @@ impl Stream {
             "stop_reason": stop_reason, "stop_sequence": self.stop_sequence,
             "stop_details": null, "container": null,
         });
-        let last = json!({"type": "message_delta", "delta": delta, "usage": counted});
+        let mut last = json!({"type": "message_delta", "delta": delta, "usage": counted});
+        if let Some(why) = self.why.take() {
+            last["keyway_metadata"] = Value::Object(why);
+        }
         say(&last, &mut events);
         say(&json!({"type": "message_stop"}), &mut events);
         events.freeze()
     }
 
     /// The answer is as long as the budget affords.
-    pub(in crate::face) fn cut_short(&mut self) -> Bytes {
+    pub(in crate::face) fn cut_short(&mut self, why: Map<String, Value>) -> Bytes {
+        self.why = Some(why);
         self.end = None;
         self.stop_reason = Some("max_tokens");
         Bytes::new()

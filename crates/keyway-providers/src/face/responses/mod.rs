@@ -24,6 +24,8 @@ pub(super) struct Responses {
     /// The request: an answer repeats much of it.
     asked: Arc<Map<String, Value>>,
     stream: Stream,
+    /// Why it ends before its model has said everything.
+    why: Option<Map<String, Value>>,
 }
 
 /// Reads a request, and who will say its answer.
@@ -34,7 +36,7 @@ pub(super) fn read(body: Value) -> Result<(ChatRequest, Responses), RequestError
     let request = request::read(&asked)?;
     // The one part of it that no answer repeats, and the largest.
     asked.shift_remove("input");
-    Ok((request, Responses { asked: Arc::new(asked), stream: Stream::default() }))
+    Ok((request, Responses { asked: Arc::new(asked), stream: Stream::default(), why: None }))
 }
 
 impl Responses {
@@ -67,13 +69,17 @@ impl Responses {
         let state = State::of(self.stream.finish());
         let usage = usage::usage(&receipt.block());
         let frame = Frame::new(&self.asked, &head);
-        let response = frame.response(&state, self.stream.items(), Some(usage));
+        let mut response = frame.response(&state, self.stream.items(), Some(usage));
+        if let Some(why) = self.why.take() {
+            response.insert("keyway_metadata".into(), Value::Object(why));
+        }
         events.push(&self.stream.whole_response(state.event(), &response));
         events.done()
     }
 
     /// The answer is as long as the budget affords.
-    pub(super) fn cut_short(&mut self) -> Bytes {
+    pub(super) fn cut_short(&mut self, why: Map<String, Value>) -> Bytes {
+        self.why = Some(why);
         self.stream.finish_with("length");
         Bytes::new()
     }
