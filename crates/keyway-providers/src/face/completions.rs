@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use serde_json::{Map, Value, json};
 
-use super::StreamError;
+use super::{ROUTING, StreamError};
 use crate::chat::{ChatRequest, Envelope, Receipt, RequestError};
 use crate::sse;
 
@@ -81,10 +81,13 @@ impl Completions {
     }
 
     /// The chunk with the usage, and the last word.
-    pub(super) fn closing(envelope: &Envelope, receipt: &Receipt) -> Bytes {
+    pub(super) fn closing(envelope: &Envelope, receipt: &Receipt, routing: Option<Value>) -> Bytes {
         let mut chunk = envelope.head("text_completion");
         chunk.insert("choices".to_owned(), Value::Array(Vec::new()));
         chunk.insert("usage".to_owned(), receipt.block());
+        if let Some(routing) = routing {
+            chunk.insert(ROUTING.to_owned(), routing);
+        }
         let mut last = BytesMut::new();
         last.extend_from_slice(&sse::data(&Value::Object(chunk).to_string()));
         last.extend_from_slice(&sse::data(sse::DONE));

@@ -99,8 +99,7 @@ impl Face {
 const ROUTING: &str = "openrouter_metadata";
 
 impl Voice {
-    /// Tells at the end of the answer how its request was routed: of whole answers in every dialect, of
-    /// streams in that of chat completions.
+    /// Tells at the end of the answer how its request was routed.
     pub fn tell_routing(&mut self, routing: Value) {
         self.routing = Some(routing);
     }
@@ -144,11 +143,12 @@ impl Voice {
 
     /// What was used and charged, and the end of a stream. Only for a charge that is durable.
     pub fn closing(&mut self, envelope: &Envelope, receipt: &Receipt) -> Bytes {
+        let routing = self.routing.take();
         match &mut self.dialect {
-            Dialect::Chat => chat::closing(envelope, receipt, self.routing.take()),
-            Dialect::Completions(_) => Completions::closing(envelope, receipt),
-            Dialect::Messages(stream) => stream.closing(envelope, receipt),
-            Dialect::Responses(voice) => voice.closing(envelope, receipt),
+            Dialect::Chat => chat::closing(envelope, receipt, routing),
+            Dialect::Completions(_) => Completions::closing(envelope, receipt, routing),
+            Dialect::Messages(stream) => stream.closing(envelope, receipt, routing),
+            Dialect::Responses(voice) => voice.closing(envelope, receipt, routing),
             Dialect::Embeddings(_) | Dialect::Rerank(_) => Bytes::new(),
         }
     }

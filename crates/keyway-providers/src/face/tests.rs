@@ -59,15 +59,17 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 #[test]
-fn a_stream_that_its_budget_ends_says_why() {
+fn a_stream_that_its_budget_ends_says_why_and_how_it_was_routed() {
     for (face, body) in streaming() {
         let (_, mut voice) = face.read(body).expect("a request");
         let why = json!({"message": "no more is affordable"});
         let why = why.as_object().expect("an object").clone();
+        voice.tell_routing(json!({"summary": "the only endpoint"}));
         let mut said = voice.cut_short(&envelope(), why).to_vec();
         said.extend_from_slice(&voice.closing(&envelope(), &receipt()));
         let said = String::from_utf8(said).expect("text");
         assert!(said.contains("no more is affordable"), "{face:?}: {said}");
+        assert!(said.contains("the only endpoint"), "{face:?}: {said}");
         let cut = ["\"length\"", "\"max_tokens\"", "\"max_output_tokens\""];
         assert!(cut.iter().any(|reason| said.contains(reason)), "{face:?}: {said}");
     }

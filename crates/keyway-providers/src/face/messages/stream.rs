@@ -7,7 +7,7 @@ use super::answer::{complete, head, named, text_block, tool_block};
 use super::usage::{nothing_yet, usage};
 use super::{error_body, stop_reason};
 use crate::chat::{Envelope, Receipt};
-use crate::face::StreamError;
+use crate::face::{ROUTING, StreamError};
 use crate::sse;
 
 /// What of the stream was said so far.
@@ -97,7 +97,16 @@ impl Stream {
     }
 
     /// The event that carries the usage, and the end.
-    pub(in crate::face) fn closing(&mut self, envelope: &Envelope, receipt: &Receipt) -> Bytes {
+    pub(in crate::face) fn closing(
+        &mut self,
+        envelope: &Envelope,
+        receipt: &Receipt,
+        routing: Option<Value>,
+    ) -> Bytes {
+        let mut stop = json!({"type": "message_stop"});
+        if let Some(routing) = routing {
+            stop[ROUTING] = routing;
+        }
         let mut events = BytesMut::new();
         self.begin(&envelope.head("message"), &mut events);
         self.close(&mut events);
@@ -109,7 +118,7 @@ impl Stream {
         if let Some(mut end) = self.end.take() {
             complete(&mut end, "usage", counted);
             say(&Value::Object(end), &mut events);
-            say(&json!({"type": "message_stop"}), &mut events);
+            say(&stop, &mut events);
             return events.freeze();
         }
         let stop_reason = self.stop_reason.unwrap_or("end_turn");
@@ -122,7 +131,7 @@ impl Stream {
             last["keyway_metadata"] = Value::Object(why);
         }
         say(&last, &mut events);
-        say(&json!({"type": "message_stop"}), &mut events);
+        say(&stop, &mut events);
         events.freeze()
     }
 
@@ -276,7 +285,7 @@ mod tests {
         assert!(events.iter().all(|event| event["type"] != "message_delta"), "before the charge");
         let usage = Usage::of(3, 4);
         let receipt = Receipt { usage, cost: Cost::default(), charge: Nanos::new(9), byok: None };
-        events.extend(read(&stream.closing(&envelope(), &receipt)));
+        events.extend(read(&stream.closing(&envelope(), &receipt, None)));
         events
     }
 

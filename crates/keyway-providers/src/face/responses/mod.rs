@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use self::frame::{Frame, State};
 use self::stream::Stream;
-use super::StreamError;
+use super::{ROUTING, StreamError};
 use crate::chat::{ChatRequest, Envelope, Receipt, RequestError};
 
 /// Says one answer.
@@ -62,7 +62,12 @@ impl Responses {
     }
 
     /// The events that end what was said, and the one that carries the usage.
-    pub(super) fn closing(&mut self, envelope: &Envelope, receipt: &Receipt) -> Bytes {
+    pub(super) fn closing(
+        &mut self,
+        envelope: &Envelope,
+        receipt: &Receipt,
+        routing: Option<Value>,
+    ) -> Bytes {
         let head = envelope.head("response");
         let mut events = self.begin(&head);
         events.push(&self.stream.close());
@@ -70,6 +75,9 @@ impl Responses {
         let usage = usage::usage(&receipt.block());
         let frame = Frame::new(&self.asked, &head);
         let mut response = frame.response(&state, self.stream.items(), Some(usage));
+        if let Some(routing) = routing {
+            response.insert(ROUTING.into(), routing);
+        }
         if let Some(why) = self.why.take() {
             response.insert("keyway_metadata".into(), Value::Object(why));
         }

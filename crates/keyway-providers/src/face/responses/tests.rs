@@ -79,7 +79,7 @@ fn a_stream_says_its_items_in_openais_order() {
         before.iter().all(|event| event["response"].get("usage").is_none()),
         "before the charge"
     );
-    said.push(voice.closing(&envelope(), &receipt()));
+    said.push(voice.closing(&envelope(), &receipt(), None));
     let events = events(&said);
     let expected = [
         "created",
