@@ -49,7 +49,7 @@ pub struct Voice {
 enum Dialect {
     Chat,
     Completions(Completions),
-    Messages(messages::Stream),
+    Messages(Box<messages::Stream>),
     Responses(Box<Responses>),
     Embeddings(Embeddings),
     Rerank(Rerank),
@@ -74,9 +74,7 @@ impl Face {
                 let (request, voice) = completions::read(body)?;
                 (request, Dialect::Completions(voice))
             }
-            Self::Messages => {
-                (messages::read(&body)?, Dialect::Messages(messages::Stream::default()))
-            }
+            Self::Messages => (messages::read(&body)?, Dialect::Messages(Box::default())),
             Self::Responses => {
                 let (request, voice) = responses::read(body)?;
                 (request, Dialect::Responses(Box::new(voice)))
