@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use super::request::service_tier;
 use crate::chat::{ChatRequest, StreamEvent};
 use crate::dialect::Target;
 use crate::json::parse_lenient;
@@ -32,6 +33,11 @@ pub(super) fn request_body(request: &ChatRequest, target: &Target<'_>) -> Option
     let mut body = request.native()?.clone();
     body.retain(|field, _| !FOR_THE_GATEWAY.iter().chain(&DEARER).any(|it| it == field));
     body.insert("model".into(), target.model.into());
+    // The one that the endpoint is priced for.
+    body.shift_remove("service_tier");
+    if let Some(tier) = service_tier(request) {
+        body.insert("service_tier".into(), tier);
+    }
     let most = request.max_tokens.unwrap_or(target.completion_tokens_max);
     body.insert("max_tokens".into(), most.into());
     Some(serde_json::to_vec(&body).expect("a JSON object can be written"))
@@ -80,11 +86,13 @@ mod tests {
     fn what_the_client_said_is_sent_but_what_is_for_the_gateway() {
         let body = json!({
             "model": "a/b", "max_tokens": 5000, "stream": true, "provider": {}, "speed": "fast",
+            "service_tier": "auto",
             "messages": [{"role": "user", "content": "hi", "new": 1}],
             "context_management": {"edits": []}, "thinking": {"type": "adaptive", "display": "omitted"},
         });
         let (mut request, _) = Face::Messages.read(body).expect("a request");
         request.max_tokens = Some(100);
+        request.serve_in(None);
         let target = Target { model: "claude", completion_tokens_max: 1000 };
         let sent = request_body(&request, &target).expect("it is native");
         let expected = json!({

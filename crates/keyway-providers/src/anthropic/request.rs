@@ -142,7 +142,7 @@ fn stops(request: &ChatRequest) -> Vec<Value> {
     stops.map(Value::from).collect()
 }
 
-fn service_tier(request: &ChatRequest) -> Option<Value> {
+pub(super) fn service_tier(request: &ChatRequest) -> Option<Value> {
     match request.field("service_tier")?.as_str()? {
         "auto" => Some("auto".into()),
         "default" => Some("standard_only".into()),
