@@ -21,6 +21,8 @@ pub enum Dialect {
     Anthropic,
     /// Google's Gemini, as AI Studio has it.
     Gemini,
+    /// The same, as Vertex has it: only the credential is another.
+    Vertex,
     /// Amazon Bedrock's Converse.
     Bedrock,
     /// Cohere's Chat, version 2.
@@ -43,6 +45,7 @@ impl Dialect {
             "openai" => Some(Self::OpenAi(quirks)),
             "anthropic" => Some(Self::Anthropic),
             "gemini" => Some(Self::Gemini),
+            "vertex" => Some(Self::Vertex),
             "bedrock" => Some(Self::Bedrock),
             "cohere" => Some(Self::Cohere),
             _ => None,
@@ -54,7 +57,7 @@ impl Dialect {
         match self {
             Self::OpenAi(quirks) => openai::path(request, quirks, &in_path(target.model)),
             Self::Anthropic => "/messages".to_owned(),
-            Self::Gemini => gemini::path(request.stream, &in_path(target.model)),
+            Self::Gemini | Self::Vertex => gemini::path(request.stream, &in_path(target.model)),
             Self::Bedrock => bedrock::path(request.stream, &in_path(target.model)),
             Self::Cohere => "/chat".to_owned(),
         }
@@ -69,7 +72,7 @@ impl Dialect {
         match self {
             Self::OpenAi(quirks) => Ok(openai::request_body(request, target.model, quirks)),
             Self::Anthropic => anthropic::request_body(request, target),
-            Self::Gemini => gemini::request_body(request, target),
+            Self::Gemini | Self::Vertex => gemini::request_body(request, target),
             Self::Bedrock => bedrock::request_body(request, target),
             Self::Cohere => cohere::request_body(request, target),
         }
@@ -80,7 +83,7 @@ impl Dialect {
         match self {
             Self::OpenAi(_) => Answer::parse(body),
             Self::Anthropic => anthropic::answer(body),
-            Self::Gemini => gemini::answer(body),
+            Self::Gemini | Self::Vertex => gemini::answer(body),
             Self::Bedrock => bedrock::answer(body),
             Self::Cohere => cohere::answer(body),
         }
@@ -112,7 +115,9 @@ impl Dialect {
             Self::Anthropic => {
                 Reader(Kind::Anthropic(events(), anthropic::Events::default(), None))
             }
-            Self::Gemini => Reader(Kind::Gemini(events(), gemini::Events::default())),
+            Self::Gemini | Self::Vertex => {
+                Reader(Kind::Gemini(events(), gemini::Events::default()))
+            }
             Self::Cohere => Reader(Kind::Cohere(events(), cohere::Events::default())),
             Self::Bedrock => {
                 let messages = aws::Decoder::new(EVENT_BYTES_MAX);

@@ -79,6 +79,7 @@ fn provider(
             dialect,
             base_url,
             api_key,
+            token_url: None,
             allow_private,
             timeouts: Timeouts::default(),
             abort_stops_billing: false,

@@ -165,9 +165,13 @@ fn provider(
     env: &dyn Fn(&str) -> Option<String>,
     report: &mut Report<'_>,
 ) -> Option<ProviderConfig> {
-    let api_key = view
-        .text("api_key")
-        .map(|source| credential(source, &view.place("api_key", place), folder, env, report));
+    let purpose = match view.text("dialect") {
+        Some("vertex") => &secret::ACCOUNT,
+        _ => &secret::CREDENTIAL,
+    };
+    let api_key = view.text("api_key").map(|source| {
+        credential(source, purpose, &view.place("api_key", place), folder, env, report)
+    });
     let slug = view.text("slug")?;
     let base_url = base_url(view.text("base_url")?).ok()?;
     let quirks = match view.text("quirks") {
@@ -183,6 +187,10 @@ fn provider(
             Some(read) => Some(read?),
             None => None,
         },
+        token_url: match view.text("token_url") {
+            Some(url) => Some(rules::base_url(url).ok()?),
+            None => None,
+        },
         allow_private: view.flag("allow_private").unwrap_or(false),
         timeouts: timeouts::timeouts(view),
         abort_stops_billing: view.flag("abort_stops_billing").unwrap_or(false),
@@ -192,12 +200,13 @@ fn provider(
 
 fn credential(
     source: &str,
+    purpose: &secret::Purpose,
     place: &Place,
     folder: &Path,
     env: &dyn Fn(&str) -> Option<String>,
     report: &mut Report<'_>,
 ) -> Option<KeySecret> {
-    let found = read(source, place, &secret::CREDENTIAL, folder, env, report)?;
+    let found = read(source, place, purpose, folder, env, report)?;
     if found.literal {
         report.warn(place, ADVICE);
     }

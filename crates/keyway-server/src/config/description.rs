@@ -54,7 +54,8 @@ pub(super) enum Least {
 pub(super) const DURABILITIES: &[&str] = &["flush", "process"];
 pub(super) const RESETS: &[&str] = &["daily", "weekly", "monthly"];
 pub(super) const SERVICE_TIERS: &[&str] = &["flex", "priority"];
-pub(super) const DIALECTS: &[&str] = &["openai", "anthropic", "gemini", "bedrock", "cohere"];
+pub(super) const DIALECTS: &[&str] =
+    &["openai", "anthropic", "gemini", "vertex", "bedrock", "cohere"];
 /// Tokens beyond this are a typing error.
 pub(super) const TOKENS_MAX: u64 = 1_000_000_000;
 const FIGURE_MAX: u64 = Figure::MAX as u64;

@@ -118,6 +118,8 @@ pub struct ProviderConfig {
     pub base_url: String,
     /// `None` sends no credential.
     pub api_key: Option<KeySecret>,
+    /// Where access tokens for a service account are had; `None` is Google's server.
+    pub token_url: Option<String>,
     /// Whether the name in `base_url` may lead into private networks.
     pub allow_private: bool,
     pub timeouts: Timeouts,

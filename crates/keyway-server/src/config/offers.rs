@@ -26,7 +26,7 @@ pub(super) static PROVIDER: Section = Section {
         },
         Field {
             name: "dialect",
-            doc: "The API that it speaks: OpenAI's chat completions, Anthropic's Messages, Google's generateContent, Amazon Bedrock's Converse, or Cohere's Chat (version 2).",
+            doc: "The API that it speaks: OpenAI's chat completions, Anthropic's Messages, Google's generateContent (AI Studio, Vertex), Amazon Bedrock's Converse, or Cohere's Chat (version 2).",
             presence: Presence::Required,
             kind: Kind::Choice(DIALECTS),
         },
@@ -47,6 +47,12 @@ pub(super) static PROVIDER: Section = Section {
             doc: "What of OpenAI's dialect its server wants otherwise, by the server's name; found by base_url where absent. Other dialects have none.",
             presence: Presence::Optional,
             kind: Kind::Choice(Quirks::NAMES),
+        },
+        Field {
+            name: "token_url",
+            doc: "Where access tokens for a service account of Vertex are had; Google's server where absent.",
+            presence: Presence::Optional,
+            kind: Kind::Text(&rules::URL),
         },
         Field {
             name: "timeouts",

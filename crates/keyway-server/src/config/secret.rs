@@ -12,18 +12,35 @@ const SECRET_BYTES_MAX: usize = 8 * 1024;
 
 /// What a secret is for.
 pub(super) struct Purpose {
+    /// Whether spaces and line ends may be in it.
+    spaced: bool,
     /// What a character that may not be in it does.
     unfit: &'static str,
     allowed: &'static str,
 }
 
+impl Purpose {
+    const fn takes(&self, byte: u8) -> bool {
+        byte.is_ascii_graphic() || (self.spaced && byte.is_ascii_whitespace())
+    }
+}
+
 /// A credential is sent as a header: nothing in it may end the header or begin another.
 pub(super) static CREDENTIAL: Purpose = Purpose {
+    spaced: false,
     unfit: "holds a character that cannot be sent in a header",
     allowed: "1 to 8192 visible ASCII characters without spaces; leave api_key out to send none",
 };
 
+/// A service account's file, of which parts are sent and none is shown; or a key like any other.
+pub(super) static ACCOUNT: Purpose = Purpose {
+    spaced: true,
+    unfit: "holds a character that is not ASCII",
+    allowed: "a service account's JSON file (\"file:PATH\"), or a key of 1 to 8192 ASCII characters",
+};
+
 pub(super) static STORE_URL: Purpose = Purpose {
+    spaced: false,
     unfit: "holds a character that no URL has",
     allowed: "\"postgres://user@host/database\"; leave url out for the embedded store",
 };
@@ -103,7 +120,7 @@ fn usable(text: &str, purpose: &Purpose, whose: &str) -> Result<KeySecret, Wrong
     let problem = match text {
         "" => "is empty",
         text if text.len() > SECRET_BYTES_MAX => "is longer than 8192 bytes",
-        text if !text.bytes().all(|byte| byte.is_ascii_graphic()) => purpose.unfit,
+        text if !text.bytes().all(|byte| purpose.takes(byte)) => purpose.unfit,
         text => return Ok(KeySecret::from_presented(text)),
     };
     Err(Wrong { problem: format!("{whose}{problem}"), allowed: purpose.allowed })

@@ -18,6 +18,8 @@ const API_KEY: HeaderName = HeaderName::from_static("api-key");
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+/// How Google's keys begin; its access tokens do not.
+const GOOGLE_KEY_PREFIX: &str = "AIza";
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 /// The version of the Messages API that is spoken here.
 const ANTHROPIC_VERSION_SPOKEN: HeaderValue = HeaderValue::from_static("2023-06-01");
@@ -51,7 +53,10 @@ fn headers(dialect: Dialect, key: Option<&KeySecret>) -> Result<HeaderMap, Failu
         }
         // It is signed with, and not sent.
         Dialect::Bedrock if AccessKey::read(secret).is_some() => None,
-        Dialect::OpenAi(_) | Dialect::Bedrock | Dialect::Cohere => {
+        Dialect::Vertex if key.starts_with(GOOGLE_KEY_PREFIX) => {
+            headers.insert(X_GOOG_API_KEY, sensitive(key)?)
+        }
+        Dialect::OpenAi(_) | Dialect::Bedrock | Dialect::Cohere | Dialect::Vertex => {
             headers.insert(AUTHORIZATION, bearer(key)?)
         }
         Dialect::Anthropic => headers.insert(X_API_KEY, sensitive(key)?),

@@ -14,6 +14,7 @@ use keyway_core::secret::KeySecret;
 use keyway_providers::chat::{self, Answer, ChatRequest, StreamEvent};
 use keyway_providers::dialect::{Dialect, Reader, Target};
 
+use super::google::{self, Tokens};
 use super::{Failure, authorize, timed_out};
 use crate::config::{ProviderConfig, Timeouts};
 use crate::egress::{Egress, EgressError};
@@ -29,6 +30,7 @@ pub(super) struct HttpProvider {
     timeouts: Timeouts,
     egress: Egress,
     clock: Arc<dyn Clock>,
+    tokens: Tokens,
 }
 
 #[derive(Debug)]
@@ -57,6 +59,7 @@ impl HttpProvider {
             timeouts: provider.timeouts,
             egress,
             clock,
+            tokens: Tokens::new(token_url(provider).to_owned()),
         }
     }
 
@@ -66,7 +69,8 @@ impl HttpProvider {
         target: &Target<'_>,
         credential: Option<&KeySecret>,
     ) -> Result<Answer, Failure> {
-        let key = credential.or(self.api_key.as_ref());
+        let key = self.presented(credential).await?;
+        let key = key.as_ref();
         let answered = async {
             let response = self.send(request, target, key).await?;
             read(response.into_body(), ANSWER_BYTES_MAX).await
@@ -87,7 +91,8 @@ impl HttpProvider {
         target: &Target<'_>,
         credential: Option<&KeySecret>,
     ) -> Result<HttpStream, Failure> {
-        let key = credential.or(self.api_key.as_ref());
+        let key = self.presented(credential).await?;
+        let key = key.as_ref();
         let sent =
             tokio::time::timeout(self.timeouts.first_byte, self.send(request, target, key)).await;
         let response = sent.map_err(|_| timed_out())??;
@@ -102,6 +107,18 @@ impl HttpProvider {
             idle: self.timeouts.idle,
             api_key,
         })
+    }
+
+    /// What is presented: a token in place of a service account.
+    async fn presented(
+        &self,
+        credential: Option<&KeySecret>,
+    ) -> Result<Option<KeySecret>, Failure> {
+        let Some(key) = credential.or(self.api_key.as_ref()) else { return Ok(None) };
+        if self.dialect == Dialect::Vertex && google::is_account(key) {
+            return self.tokens.token(key, &self.egress, self.clock.now()).await.map(Some);
+        }
+        Ok(Some(key.clone()))
     }
 
     async fn send(
@@ -151,6 +168,11 @@ impl HttpProvider {
         }
         Ok(call)
     }
+}
+
+/// Where the provider's access tokens are had, if it wants any.
+pub(super) fn token_url(provider: &ProviderConfig) -> &str {
+    provider.token_url.as_deref().unwrap_or(google::TOKEN_URL)
 }
 
 const CONTENT_HEADERS: [(HeaderName, &str); 2] = [

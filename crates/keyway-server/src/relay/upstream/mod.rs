@@ -3,6 +3,7 @@
 mod authorize;
 mod aws;
 mod echo;
+mod google;
 mod http;
 
 use std::collections::HashMap;
@@ -13,7 +14,7 @@ use ::http::StatusCode;
 use keyway_core::clock::Clock;
 use keyway_core::secret::KeySecret;
 use keyway_providers::chat::{Answer, ChatRequest, Chunk, StreamEvent};
-use keyway_providers::dialect::Target;
+use keyway_providers::dialect::{Dialect, Target};
 
 use self::echo::EchoStream;
 use self::http::{HttpProvider, HttpStream};
@@ -84,7 +85,7 @@ fn timed_out() -> Failure {
 
 /// Every provider of the configuration, by slug, and the built-in one.
 pub fn connect(config: &Config, clock: &Arc<dyn Clock>) -> HashMap<String, Upstream> {
-    let egress = Egress::new(config.providers.iter().map(place));
+    let egress = Egress::new(config.providers.iter().flat_map(places));
     let configured = config.providers.iter().map(|provider| {
         let connection = Connection::Http(Box::new(HttpProvider::new(
             provider,
@@ -108,12 +109,15 @@ pub fn connect(config: &Config, clock: &Arc<dyn Clock>) -> HashMap<String, Upstr
     configured.chain([(BUILT_IN_PROVIDER.to_owned(), built_in)]).collect()
 }
 
-fn place(provider: &ProviderConfig) -> Place {
-    Place {
-        uri: provider.base_url.parse().expect("the configuration was checked"),
+/// Where requests to a provider go: to its own address, and to the server of its tokens.
+fn places(provider: &ProviderConfig) -> impl Iterator<Item = Place> {
+    let tokens = (provider.dialect == Dialect::Vertex).then(|| http::token_url(provider));
+    let urls = [provider.base_url.as_str()].into_iter().chain(tokens);
+    urls.map(|url| Place {
+        uri: url.parse().expect("the configuration was checked"),
         allow_private: provider.allow_private,
         connect_timeout: provider.timeouts.connect,
-    }
+    })
 }
 
 impl Upstream {
