@@ -137,3 +137,20 @@ async fn a_variable_switches_a_provider_of_the_catalogue_on() {
     let ids = models["data"].as_array().expect("models").iter().map(|it| it["id"].as_str());
     assert!(ids.into_iter().flatten().all(|id| id.starts_with("ollama/") || id == "keyway/echo"));
 }
+
+#[tokio::test]
+async fn what_has_no_bound_is_for_keys_without_a_limit() {
+    let provider = Provider::start().await;
+    provider.always(answer(&json!({"prompt_tokens": 100, "completion_tokens": 50})));
+    let gateway = gateway(&provider, "", KINDS).await;
+    let (_, limited) = key(&gateway, json!(100)).await;
+    let (_, unlimited) = key(&gateway, Value::Null).await;
+    let mut searching = body("hi");
+    searching["web_search_options"] = json!({});
+    let refused = gateway.client(&limited).post("/api/v1/chat/completions", &searching).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{refused:?}");
+    assert!(refused.error().contains("web_search_options"), "{}", refused.error());
+    assert!(provider.received().is_empty());
+    let reply = gateway.client(&unlimited).post("/api/v1/chat/completions", &searching).await;
+    assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+}
