@@ -1,6 +1,7 @@
 //! A store in memory, simple enough to be right at sight; what the real ones are compared with.
 
 mod credentials;
+mod credits;
 #[cfg(test)]
 mod inspect;
 mod listing;

@@ -6,12 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use futures_util::stream;
-use http::{HeaderValue, header};
 use keyway_core::catalogue::Endpoint;
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::id::GenerationId;
@@ -20,13 +16,14 @@ use keyway_core::ledger::{Ending, Metered, Outcome};
 use keyway_core::money::Nanos;
 use keyway_core::pricing::Usage;
 use keyway_core::routing::{Attempt, Plan};
-use keyway_providers::chat::{Answer, ChatRequest, Chunk, Envelope};
+use keyway_providers::chat::{ChatRequest, Envelope};
 use keyway_providers::face::Voice;
 use tokio::sync::mpsc;
 
 use super::bound::Bound;
 use super::byok::Brought;
 use super::clamp::{self, Wish};
+use super::deliver::{CLIENT_EVENTS_MAX, give_whole, open_stream, stream_response, withhold};
 use super::dispatch::{Dispatched, dispatch};
 use super::exchange::{Ended, Exchange};
 use super::head::Head;
@@ -37,17 +34,14 @@ use super::rates::Permit;
 use super::refusal::refusal;
 use super::sticky::Conversation;
 use super::told;
-use super::upstream::{ChunkStream, Reply};
+use super::upstream::Reply;
 use crate::app::App;
 use crate::http::caller::refused_key;
 use crate::http::error::ApiError;
 
-/// Events that may wait for the client to read them.
-const CLIENT_EVENTS_MAX: usize = 32;
 /// Silence after which a client is told that its stream is still coming. Some give up after five
 /// seconds, and ask again.
 pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(3);
-const GENERATION_ID: &str = "x-generation-id";
 
 pub(super) struct Job {
     pub(super) app: Arc<App>,
@@ -325,70 +319,4 @@ fn trusts(app: &App, endpoint: &Endpoint) -> bool {
 fn stopping() -> ApiError {
     let message = "The gateway is shutting down; try again";
     ApiError::from(Error::new(ErrorKind::Unavailable, message))
-}
-
-/// The whole body waits for the charge.
-async fn give_whole(exchange: &Exchange, whole: Answer) -> Result<Response, ApiError> {
-    if let Err(halt) = exchange.pass.check().await {
-        let (ending, usage) = (halt.ending(), whole.usage());
-        withhold(exchange, Ended::withheld(ending, usage, whole.output_bytes())).await;
-        return Err(halt.into());
-    }
-    let ended = Ended {
-        ending: Ending::Completed,
-        usage: whole.usage(),
-        provider_cost: whole.provider_cost(),
-        output_bytes: whole.output_bytes(),
-        free: whole.is_uncharged(),
-    };
-    let receipt = exchange.settle(ended, Late::Waive).await?;
-    exchange.pass.look_again().await?;
-    let body = exchange.voice.whole(whole, &exchange.envelope, &receipt);
-    let mut response = Body::from(body).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(GENERATION_ID, header_of(&exchange.metered.id));
-    Ok(response)
-}
-
-/// The first byte waits for the mark, the last for the charge.
-async fn open_stream(exchange: &mut Exchange, first: Chunk, rest: ChunkStream, head: Head) {
-    let (events, body) = mpsc::channel::<Bytes>(CLIENT_EVENTS_MAX);
-    let id = exchange.metered.id;
-    match Pump::open(exchange, events).await {
-        Ok(pump) => {
-            head.answer(Ok(stream_response(&id, body)));
-            pump.run(first, rest).await;
-        }
-        Err(halt) => {
-            let ended = Ended::withheld(halt.ending(), None, 0);
-            exchange.app.rates.end(&exchange.permit, 0);
-            head.answer(Err(halt.into()));
-            // Whether the mark was written is for the store to say; the answer is charged to nobody.
-            withhold(exchange, ended).await;
-        }
-    }
-}
-
-async fn withhold(exchange: &Exchange, ended: Ended) {
-    if let Err(error) = exchange.settle(ended, Late::Waive).await {
-        tracing::debug!(%error, "a request that was not answered is settled later");
-    }
-}
-
-fn stream_response(id: &GenerationId, events: mpsc::Receiver<Bytes>) -> Response {
-    let events = stream::unfold(events, |mut events| async {
-        let event = events.recv().await?;
-        Some((Ok::<_, std::convert::Infallible>(event), events))
-    });
-    let mut response = Body::from_stream(events).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(GENERATION_ID, header_of(id));
-    response
-}
-
-fn header_of(id: &GenerationId) -> HeaderValue {
-    HeaderValue::from_str(&id.to_string()).expect("an id is visible ASCII")
 }

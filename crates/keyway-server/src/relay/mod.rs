@@ -15,6 +15,7 @@ pub mod chat;
 mod clamp;
 pub mod completions;
 pub mod count_tokens;
+mod deliver;
 mod dispatch;
 mod dry_run;
 pub mod embeddings;

@@ -169,21 +169,6 @@ impl State {
         is_new
     }
 
-    pub(super) fn add_credits(&mut self, id: CreditId, amount: Nanos, now: Timestamp) -> Nanos {
-        if self.credits.is_empty() {
-            let spent = self.spend_of(AccountId::INSTALLATION, now).windows;
-            self.credits.insert(CreditId::OPENING, spent[WindowKind::Total.index()].spent);
-        }
-        self.credits.entry(id).or_insert(amount);
-        self.set_budget(Terms::default(), now);
-        self.credits_total().unwrap_or_default()
-    }
-
-    pub(super) fn credits_total(&self) -> Option<Nanos> {
-        let sum = |sum: Nanos, amount: &Nanos| sum.saturating_add(*amount);
-        (!self.credits.is_empty()).then(|| self.credits.values().fold(Nanos::ZERO, sum))
-    }
-
     /// The key that an account is the budget of.
     pub(super) fn key_of(&self, account: AccountId) -> Option<&Key> {
         self.keys.iter().find(|key| key.record.account == account)

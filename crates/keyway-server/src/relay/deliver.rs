@@ -1,0 +1,94 @@
+//! Handing an answer to the client, whole or as a stream, each behind its gates.
+
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderValue, header};
+use keyway_core::id::GenerationId;
+use keyway_core::ledger::Ending;
+use keyway_providers::chat::{Answer, Chunk};
+use tokio::sync::mpsc;
+
+use super::exchange::{Ended, Exchange};
+use super::head::Head;
+use super::meter::Late;
+use super::pump::Pump;
+use super::upstream::ChunkStream;
+use crate::http::error::ApiError;
+
+/// Events that may wait for the client to read them.
+pub(super) const CLIENT_EVENTS_MAX: usize = 32;
+const GENERATION_ID: &str = "x-generation-id";
+
+/// The whole body waits for the charge.
+pub(super) async fn give_whole(exchange: &Exchange, whole: Answer) -> Result<Response, ApiError> {
+    if let Err(halt) = exchange.pass.check().await {
+        let (ending, usage) = (halt.ending(), whole.usage());
+        withhold(exchange, Ended::withheld(ending, usage, whole.output_bytes())).await;
+        return Err(halt.into());
+    }
+    let ended = Ended {
+        ending: Ending::Completed,
+        usage: whole.usage(),
+        provider_cost: whole.provider_cost(),
+        output_bytes: whole.output_bytes(),
+        free: whole.is_uncharged(),
+    };
+    let receipt = exchange.settle(ended, Late::Waive).await?;
+    exchange.pass.look_again().await?;
+    let body = exchange.voice.whole(whole, &exchange.envelope, &receipt);
+    let mut response = Body::from(body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(GENERATION_ID, header_of(&exchange.metered.id));
+    Ok(response)
+}
+
+/// The first byte waits for the mark, the last for the charge.
+pub(super) async fn open_stream(
+    exchange: &mut Exchange,
+    first: Chunk,
+    rest: ChunkStream,
+    head: Head,
+) {
+    let (events, body) = mpsc::channel::<Bytes>(CLIENT_EVENTS_MAX);
+    let id = exchange.metered.id;
+    match Pump::open(exchange, events).await {
+        Ok(pump) => {
+            head.answer(Ok(stream_response(&id, body)));
+            pump.run(first, rest).await;
+        }
+        Err(halt) => {
+            let ended = Ended::withheld(halt.ending(), None, 0);
+            exchange.app.rates.end(&exchange.permit, 0);
+            head.answer(Err(halt.into()));
+            // Whether the mark was written is for the store to say; the answer is charged to nobody.
+            withhold(exchange, ended).await;
+        }
+    }
+}
+
+/// Settles what nobody was given.
+pub(super) async fn withhold(exchange: &Exchange, ended: Ended) {
+    if let Err(error) = exchange.settle(ended, Late::Waive).await {
+        tracing::debug!(%error, "a request that was not answered is settled later");
+    }
+}
+
+pub(super) fn stream_response(id: &GenerationId, events: mpsc::Receiver<Bytes>) -> Response {
+    let events = stream::unfold(events, |mut events| async {
+        let event = events.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(event), events))
+    });
+    let mut response = Body::from_stream(events).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(GENERATION_ID, header_of(id));
+    response
+}
+
+fn header_of(id: &GenerationId) -> HeaderValue {
+    HeaderValue::from_str(&id.to_string()).expect("an id is visible ASCII")
+}
