@@ -1,9 +1,9 @@
 //! A file of 32 secret bytes: 64 hex digits, for this user only.
 
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -13,6 +13,9 @@ use crate::entropy::random;
 
 /// The file is 64 hex digits; anything much longer is another file.
 const FILE_BYTES_MAX: u64 = 1_024;
+
+/// What a file's mode says of everybody but its owner.
+const OTHERS: u32 = 0o077;
 
 /// What such a file holds. Wiped when dropped.
 pub(crate) type SecretBytes = Zeroizing<[u8; 32]>;
@@ -32,8 +35,15 @@ pub(crate) fn read(path: &Path) -> Result<SecretBytes, SecretFileError> {
     let failed = |error| SecretFileError::Read(path.to_owned(), error);
     let mut text = Zeroizing::new(String::new());
     let file = File::open(path).map_err(failed)?;
+    if is_open_to_others(&file.metadata().map_err(failed)?) {
+        tracing::warn!(file = %path.display(), "others may read a secret; chmod 600 keeps it from them");
+    }
     file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?;
     decode(text.trim()).ok_or_else(|| SecretFileError::Form(path.to_owned()))
+}
+
+fn is_open_to_others(file: &Metadata) -> bool {
+    file.permissions().mode() & OTHERS != 0
 }
 
 /// Makes the file with random bytes, mode 0600; reads it where somebody else was quicker.
@@ -114,6 +124,21 @@ mod tests {
         assert!(create(&path).is_ok());
         let files = std::fs::read_dir(directory.path()).expect("a directory").count();
         assert_eq!(files, 1, "the secret and nothing else");
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_is_noticed() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("secret.key");
+        create(&path).expect("made");
+        let is_open = || is_open_to_others(&std::fs::metadata(&path).expect("it is there"));
+        assert!(!is_open());
+        for mode in [0o640, 0o604] {
+            let mode = std::fs::Permissions::from_mode(mode);
+            std::fs::set_permissions(&path, mode).expect("changed");
+            assert!(is_open());
+            assert!(read(&path).is_ok(), "it is warned of, not refused");
+        }
     }
 
     #[test]

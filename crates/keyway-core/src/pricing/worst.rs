@@ -40,6 +40,18 @@ impl Pricing {
         }
     }
 
+    /// The dearest that a token of `kind` can be beside a prompt of at most `prompt_tokens`.
+    pub fn dearest(&self, kind: Kind, prompt_tokens: u64) -> Rate {
+        let reached = || self.overrides.iter().filter(|it| it.may_apply(prompt_tokens));
+        let base = if kind.is_prompt() { self.prompt } else { self.completion };
+        let side = |it: &Override| if kind.is_prompt() { it.prompt } else { it.completion };
+        let own = reached().filter_map(|it| it.kinds.get(kind)).chain(self.kinds.get(kind)).max();
+        // Without a rate of its own it costs what its side does, as long as nothing says otherwise.
+        let plain = reached().filter_map(side).chain([base]).max();
+        let plain = plain.filter(|_| self.kinds.get(kind).is_none());
+        own.max(plain).unwrap_or(base).less(self.discount)
+    }
+
     /// The most that any usage of at most so many tokens of each side, and images, can cost.
     pub fn bound(&self, most: Usage) -> Nanos {
         self.worst(most.prompt_tokens, Uses::ALL).cost(most)

@@ -3,7 +3,7 @@
 use super::preferences::{MaxPrice, Needs, Preferences, names, names_itself};
 use super::{Attempt, Candidate, Variant};
 use crate::catalogue::{DataCollection, Endpoint};
-use crate::money::Discount;
+use crate::money::Rate;
 use crate::pricing::Kind;
 
 /// What stands against an endpoint, in the order in which it is looked at: the last of several
@@ -102,7 +102,7 @@ pub(super) fn exclusion(
     {
         return Some(Exclusion::Quantization);
     }
-    if is_too_dear(endpoint, preferences) {
+    if is_too_dear(attempt, preferences, needs) {
         return Some(Exclusion::Price);
     }
     if needs.known_price && endpoint.pricing.is_none() {
@@ -143,22 +143,18 @@ fn serves_tier(candidate: &Candidate, preferences: &Preferences, needs: &Needs) 
         || names_itself(only, endpoint)
 }
 
-/// A price that nobody knows may be any.
-fn is_too_dear(endpoint: &Endpoint, preferences: &Preferences) -> bool {
+/// By the price that the request would pay at worst, in whichever tier and at whatever hour.
+fn is_too_dear(attempt: &Attempt, preferences: &Preferences, needs: &Needs) -> bool {
     let most = preferences.max_price;
-    let Some(pricing) = &endpoint.pricing else { return most != MaxPrice::default() };
-    let audio = pricing.kinds.get(Kind::Audio).unwrap_or(pricing.prompt);
-    let sides = [
-        (most.prompt, pricing.prompt),
-        (most.completion, pricing.completion),
-        (most.request, pricing.request),
-        (most.image, pricing.image),
-        (most.audio, audio),
-    ];
-    sides.into_iter().any(|(most, price)| {
-        let after = price.times(1).less(pricing.discount);
-        most.is_some_and(|most| after > most.times(1).less(Discount::NONE))
-    })
+    let Some(pricing) = &attempt.endpoint().pricing else { return most != MaxPrice::default() };
+    let prompt_tokens = needs.prompt_tokens.min(attempt.context_length());
+    let token = |kind| pricing.dearest(kind, prompt_tokens);
+    let exceeds = |most: Option<Rate>, price: Rate| most.is_some_and(|most| price > most);
+    exceeds(most.prompt, token(Kind::Prompt))
+        || exceeds(most.completion, token(Kind::Completion))
+        || exceeds(most.audio, token(Kind::Audio))
+        || exceeds(most.request, pricing.request.less(pricing.discount))
+        || exceeds(most.image, pricing.image.less(pricing.discount))
 }
 
 fn supports(endpoint: &Endpoint, parameter: &str) -> bool {

@@ -84,7 +84,9 @@ impl Sort {
 /// The dearest that an endpoint may be; `None` is any price.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MaxPrice {
+    /// For a token of text.
     pub prompt: Option<Rate>,
+    /// For a token of text.
     pub completion: Option<Rate>,
     /// Of a request as such.
     pub request: Option<Rate>,
@@ -118,6 +120,9 @@ impl Cutoffs {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     pub max_tokens: Option<u64>,
+    /// The most that the prompt has, which decides the tiers of prices that it may reach; looked at
+    /// where there is a `max_price`.
+    pub prompt_tokens: u64,
     /// The fields with which it was sent, as far as endpoints differ by them.
     pub parameters: Vec<&'static str>,
     /// The tier of service that it may be served in, besides the usual one.

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::catalogue::{About, DataCollection, Endpoint, Model, Quantization, Traits};
 use crate::money::Rate;
-use crate::pricing::Pricing;
+use crate::pricing::{Kind, Override, Pricing, Rates};
 
 const DOLLAR_A_MILLION: i128 = 1_000_000_000;
 
@@ -198,6 +198,52 @@ fn each_filter_lets_through_what_it_says() {
         sorted(Preferences { distillable: true, ..anything() }, no_needs()),
         ["Some(Distillation)"]
     );
+}
+
+#[test]
+fn every_part_of_a_price_may_be_too_high() {
+    let most = |dollars: i128| Some(Rate::from_femtos(dollars * DOLLAR_A_MILLION));
+    let names = ["plain", "request", "image", "audio", "tier"];
+    let mut endpoints = names.map(|name| endpoint(name, 1, Traits::default()));
+    let five = Rate::from_femtos(5 * DOLLAR_A_MILLION);
+    let mut priced = endpoints.each_mut().map(|it| it.pricing.as_mut().expect("a price"));
+    priced[1].request = five;
+    priced[2].image = five;
+    priced[3].kinds = Rates::from_fn(|kind| (kind == Kind::Audio).then_some(five));
+    let above =
+        Override { prompt: Some(five), min_prompt_tokens: Some(100), ..Override::default() };
+    priced[4].overrides.push(above);
+    let candidates = candidates(&[("a/m", endpoints.to_vec())]);
+    let left = |max_price, prompt_tokens| {
+        let preferences = Preferences { max_price, ..anything() };
+        let mut left =
+            planned(&candidates, &preferences, &Needs { prompt_tokens, ..Needs::default() });
+        left.sort_unstable();
+        left
+    };
+    let any = MaxPrice::default();
+    let without = |name| {
+        let mut others: Vec<&str> = names.into_iter().filter(|it| *it != name).collect();
+        others.sort_unstable();
+        others
+    };
+    assert_eq!(left(MaxPrice { request: most(4), ..any }, 10), without("request"));
+    assert_eq!(left(MaxPrice { image: most(4), ..any }, 10), without("image"));
+    assert_eq!(left(MaxPrice { audio: most(4), ..any }, 10), without("audio"));
+    assert_eq!(left(MaxPrice { prompt: most(4), ..any }, 10), without("nobody"));
+    assert_eq!(left(MaxPrice { prompt: most(4), ..any }, 101), without("tier"));
+    assert_eq!(left(MaxPrice { prompt: most(5), ..any }, 101), without("nobody"));
+}
+
+#[test]
+fn only_what_costs_nothing_at_all_is_free() {
+    let [free, mut flat] = ["free", "flat"].map(|name| endpoint(name, 0, Traits::default()));
+    flat.pricing.as_mut().expect("a price").request = Rate::from_femtos(1);
+    let mut candidates = candidates(&[("a/m", vec![flat, free])]);
+    for candidate in &mut candidates {
+        candidate.variant = Some(Variant::Free);
+    }
+    assert_eq!(planned(&candidates, &anything(), &Needs::default()), ["free"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use crate::pricing::Pricing;
 /// A way to be served that is asked for with the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
-    /// Only what costs nothing.
+    /// Only what costs nothing, of whatever kind.
     Free,
     /// The most tokens per second first, the priority tier among them.
     Nitro,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::FORMAT;
-use crate::chat::{Answer, AnswerError, Counted, Reason, Said, ended, error_message, is_of};
+use crate::chat::{Answer, AnswerError, Counted, Reason, Said, ended, is_of, message_of};
 use crate::json::parse_lenient;
 
 /// Reads a message.
@@ -11,7 +11,7 @@ pub(crate) fn answer(body: &[u8]) -> Result<Answer, AnswerError> {
     let malformed = |why: &str| AnswerError::Malformed(why.to_owned());
     let read = parse_lenient(body).map_err(|error| malformed(&error.to_string()))?;
     let Some(content) = read.get("content").and_then(Value::as_array) else {
-        let failed = is_of(&read, "error").then(|| error_message(body, None)).flatten();
+        let failed = is_of(&read, "error").then(|| message_of(body)).flatten();
         return Err(failed.map_or_else(|| malformed("has no content"), AnswerError::Failed));
     };
     let (mut said, mut calls) = (Said::default(), 0);

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::answer::{counted, reason, redacted, thought};
-use crate::chat::{AnswerError, Counted, Said, StreamEvent, error_message};
+use crate::chat::{AnswerError, Counted, Said, StreamEvent, message_of};
 use crate::json::parse_lenient;
 
 /// What has to be known of earlier events. One block is open at a time, so that it does not grow.
@@ -57,6 +57,8 @@ impl Events {
         Ok(match kind {
             "message_start" => {
                 self.usage.learn(event.get("message").and_then(|message| message.get("usage")));
+                // Nothing was said by then. It must not stand for the answer's, where the end counts none.
+                self.usage.0.shift_remove("output_tokens");
                 None
             }
             "content_block_start" => self.block(&event),
@@ -116,7 +118,7 @@ impl Events {
         (!any).then(|| self.say(said))
     }
 
-    /// The end, with what was counted. Before it `usage` counts one token, or a few.
+    /// The end, with what was counted. Before it `usage` counts one token, or a few, of no answer.
     fn end(&mut self, event: &Value) -> Option<StreamEvent> {
         self.usage.learn(event.get("usage"));
         let native = event.get("delta")?.get("stop_reason")?.as_str()?;
@@ -150,7 +152,34 @@ fn failure(event: &Value, data: &str) -> StreamEvent {
             _ => return None,
         })
     });
-    let message = error_message(data.as_bytes(), None);
+    let message = message_of(data.as_bytes());
     let message = message.unwrap_or_else(|| "The provider broke off its answer".to_owned());
     StreamEvent::Error { code, message }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_beginning_counts_of_the_answer_is_not_its_usage() {
+        let start = json!({"type": "message_start",
+            "message": {"usage": {"input_tokens": 25, "output_tokens": 1}}});
+        let end = |usage: Value| {
+            let mut events = Events::default();
+            events.read(&start.to_string()).expect("an event");
+            let end = json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"},
+                "usage": usage});
+            match events.read(&end.to_string()) {
+                Ok(Some(StreamEvent::Chunk(chunk))) => {
+                    chunk.usage().map(|it| (it.prompt_tokens, it.completion_tokens))
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(end(json!({"output_tokens": 40})), Some((25, 40)));
+        assert_eq!(end(json!({})), None);
+    }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::FORMAT;
-use crate::chat::{Answer, AnswerError, Counted, Reason, Said, ended, error_message};
+use crate::chat::{Answer, AnswerError, Counted, Reason, Said, ended, message_of};
 use crate::json::parse_lenient;
 
 /// Reads a message.
@@ -12,7 +12,7 @@ pub(crate) fn answer(body: &[u8]) -> Result<Answer, AnswerError> {
     let read = parse_lenient(body).map_err(|error| malformed(&error.to_string()))?;
     let message = read.get("output").and_then(|output| output.get("message"));
     let Some(content) = message.and_then(|message| message.get("content")?.as_array()) else {
-        let failed = error_message(body, None).filter(|_| read.get("message").is_some());
+        let failed = message_of(body).filter(|_| read.get("message").is_some());
         return Err(failed.map_or_else(|| malformed("has no content"), AnswerError::Failed));
     };
     let (mut said, mut calls) = (Said::default(), 0);

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::answer::{counted, reason, take_thought};
 use crate::aws::Message;
-use crate::chat::{AnswerError, Said, StreamEvent, counted_alone, error_message};
+use crate::chat::{AnswerError, Said, StreamEvent, counted_alone, message_of};
 use crate::json::parse_lenient;
 
 /// What has to be known of earlier events. One block is open at a time, so that it does not grow.
@@ -89,7 +89,7 @@ fn failure(message: &Message) -> StreamEvent {
         "modelTimeoutException" => Some(504),
         _ => None,
     };
-    let said = error_message(message.payload(), None);
+    let said = message_of(message.payload());
     let said = said.unwrap_or_else(|| "The provider broke off its answer".to_owned());
     StreamEvent::Error { code, message: said }
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::choice::{self, Form};
 use super::receipt::{read_cost, read_prompt_usage, read_usage};
-use super::{AnswerError, Envelope, Errand, Receipt, error_message, keep_unknown};
+use super::{AnswerError, Envelope, Errand, Receipt, keep_unknown, message_of};
 use crate::json;
 
 /// What a provider answered to a request that does not stream.
@@ -28,7 +28,7 @@ impl Answer {
         if !read.get("choices").is_some_and(Value::is_array) {
             // Some gateways answer 200 and say inside that they failed.
             let failed = read.get("error").filter(|error| !error.is_null());
-            let message = failed.and_then(|_| error_message(body, None));
+            let message = failed.and_then(|_| message_of(body));
             return Err(message.map_or_else(|| malformed("has no choices"), AnswerError::Failed));
         }
         Ok(Self::of(read))
@@ -52,7 +52,7 @@ impl Answer {
         };
         if !read.get(field).is_some_and(Value::is_array) {
             let failed = read.get("error").filter(|error| !error.is_null());
-            let message = failed.and_then(|_| error_message(body, None));
+            let message = failed.and_then(|_| message_of(body));
             let without = || malformed(&format!("has no {field}"));
             return Err(message.map_or_else(without, AnswerError::Failed));
         }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::choice::{self, Form};
 use super::receipt::{read_cost, read_usage};
-use super::{AnswerError, Envelope, Receipt, error_message, keep_unknown};
+use super::{AnswerError, Envelope, Receipt, keep_unknown, message_of};
 use crate::json::parse_lenient;
 use crate::sse::DONE;
 
@@ -60,7 +60,7 @@ pub(crate) fn failure(body: &Map<String, Value>, data: &str) -> Option<StreamEve
         _ if body.get("object").and_then(Value::as_str) == Some("error") => body.get("code"),
         _ => return None,
     };
-    let message = error_message(data.as_bytes(), None);
+    let message = message_of(data.as_bytes());
     Some(StreamEvent::Error {
         code: code.and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok()),
         message: message.unwrap_or_else(|| "The provider broke off its answer".to_owned()),

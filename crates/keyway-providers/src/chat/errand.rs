@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::prompt::{TOKENS_PER_MESSAGE, serialized_bytes};
-use super::{ChatRequest, RequestError};
+use super::{ChatRequest, RequestError, model_id};
 
 /// Texts in one request, at most: what OpenAI takes.
 const INPUTS_MAX: usize = 2_048;
@@ -27,9 +27,8 @@ impl Errand {
             return Err(RequestError::new("The request's body", "must be a JSON object"));
         };
         let model = match body.get("model") {
-            Some(Value::String(model)) if !model.is_empty() => model.clone(),
             None | Some(Value::Null) => return Err(RequestError::new("model", "is required")),
-            Some(_) => return Err(RequestError::new("model", "must be a model's id, a string")),
+            Some(said) => model_id(said, "model")?.to_owned(),
         };
         match self {
             Self::Embed => check_input(body.get("input").unwrap_or(&Value::Null))?,
@@ -162,6 +161,7 @@ mod tests {
             (json!({"model": "a/b", "query": "q", "documents": []}), "documents"),
             (json!({"model": "a/b", "query": "q", "documents": [{}]}), "documents[0]"),
             (json!({"query": "q", "documents": ["x"]}), "model"),
+            (json!({"model": "x".repeat(257), "query": "q", "documents": ["x"]}), "model"),
         ] {
             assert_eq!(Errand::Rerank.read(fields).expect_err(field).field, field);
         }

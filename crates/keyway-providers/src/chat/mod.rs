@@ -20,6 +20,7 @@ mod scrub;
 mod search;
 mod tool;
 mod turns;
+mod unpriced;
 
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -32,8 +33,9 @@ pub use errand::Errand;
 pub(crate) use prompt::{text_bytes, text_of};
 pub(crate) use reasoning::{Effort, Reasoning};
 pub use receipt::Receipt;
-pub use request::{ChatRequest, RequestError};
+pub use request::{ChatRequest, MODEL_BYTES_MAX, RequestError, model_id};
 pub(crate) use said::{Reason, Said, counted_alone, ended, is_of};
+pub(crate) use scrub::message_of;
 pub use scrub::{error_message, scrub};
 pub(crate) use tool::{Tool, ToolCall, ToolChoice, tool_calls};
 pub(crate) use turns::Turns;

@@ -12,7 +12,7 @@ const SEARCH: &str = "web_search_options";
 /// How the types of tools begin that providers know and charge nothing for but tokens.
 const FREE_TOOLS: [&str; 5] = ["bash_", "text_editor_", "computer_", "memory_", "web_fetch_"];
 /// Fields of a request that add to the prompt what nobody can count beforehand.
-const UNBOUNDED_FIELDS: [&str; 2] = ["plugins", SEARCH];
+const UNBOUNDED_FIELDS: [&str; 3] = ["plugins", SEARCH, "search_parameters"];
 /// Fields of a message that stand for pictures and sounds of an earlier answer.
 const UNBOUNDED_MESSAGE_FIELDS: [&str; 2] = ["images", "audio"];
 /// Fields besides the messages that models read.
@@ -70,17 +70,13 @@ fn texts(message: &Value) -> impl Iterator<Item = &str> {
     content.and_then(Value::as_str).into_iter().chain(parts)
 }
 
-/// What else than text a request may use. What is not understood may use everything.
+/// What else than text a request may use. What is not understood may use everything; and what an
+/// endpoint has a price for it may answer with, whether or not it was asked to.
 pub(super) fn uses(body: &Map<String, Value>, messages: &[Value]) -> Uses {
     let foreign = unbounded_field(body, messages).is_some();
-    let asked = |modality: &str| {
-        let modalities = body.get("modalities").and_then(Value::as_array);
-        modalities.is_some_and(|all| all.iter().any(|it| it.as_str() == Some(modality)))
-    };
     Uses::beside_text(|kind| match kind {
+        Kind::ImageOutput | Kind::AudioOutput => true,
         Kind::CacheWriteHour => body.values().any(keeps_long),
-        Kind::ImageOutput => asked("image"),
-        Kind::AudioOutput => asked("audio") || body.get("audio").is_some_and(is_given),
         _ => foreign,
     })
 }
@@ -150,7 +146,7 @@ fn first_of_another_type(items: &[Value], types: &[&str]) -> Option<usize> {
 }
 
 /// Null and an empty list ask for nothing; an empty object may ask for the defaults.
-fn is_given(value: &Value) -> bool {
+pub(super) fn is_given(value: &Value) -> bool {
     !value.is_null() && value.as_array().is_none_or(|items| !items.is_empty())
 }
 
@@ -177,6 +173,8 @@ impl io::Write for ByteCount {
 
 #[cfg(test)]
 mod tests {
+    use keyway_core::money::Rate;
+    use keyway_core::pricing::{Pricing, Rates};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -200,6 +198,7 @@ mod tests {
         let cases = [
             (json!({"plugins": [{"id": "file-parser"}]}), "plugins"),
             (json!({"web_search_options": {}}), "web_search_options"),
+            (json!({"search_parameters": {}}), "search_parameters"),
             (
                 json!({"tools": [{"type": "function"}, {"type": "openrouter:web_search"}]}),
                 "tools[1]",
@@ -227,6 +226,19 @@ mod tests {
             assert_eq!(tools(kind), None, "{kind}");
         }
         assert_eq!(fee(json!({"web_search_options": null, "tools": []})), None);
+    }
+
+    #[test]
+    fn pictures_and_sounds_may_come_unasked() {
+        let body = json!({"model": "a/b", "messages": [{"role": "user", "content": "hi"}]});
+        let request = ChatRequest::parse(body).expect("a request");
+        let cheap = Rate::parse("0.000001").expect("a price");
+        let dear = Rate::parse("0.00004").expect("a price");
+        for kind in [Kind::ImageOutput, Kind::AudioOutput] {
+            let mut pricing = Pricing::per_token(cheap, cheap);
+            pricing.kinds = Rates::from_fn(|it| (it == kind).then_some(dear));
+            assert_eq!(pricing.worst(10, request.uses()).completion, dear, "{kind:?}");
+        }
     }
 
     proptest! {

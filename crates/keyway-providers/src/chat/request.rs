@@ -6,10 +6,12 @@ use thiserror::Error;
 
 use super::errand::{self, Errand};
 use super::prompt::{self, BYTES_PER_TOKEN, tokens_bound, tokens_estimate};
-use super::search;
+use super::{search, unpriced};
 
 const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
 const CHOICES_MAX: u64 = 128;
+/// The longest id of a model that is looked for, in bytes.
+pub const MODEL_BYTES_MAX: usize = 256;
 
 /// A field says something that is not allowed; `message` completes the sentence.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -156,6 +158,17 @@ impl ChatRequest {
         }
     }
 
+    /// Makes it a request whose cost has a bound. A `prediction` is left out: what is wrong of it is
+    /// billed, and all that it does is make the answer quicker.
+    ///
+    /// # Errors
+    /// It names what the provider is to do at a price that nobody here knows.
+    pub fn hold_to_bound(&mut self) -> Result<(), RequestError> {
+        unpriced::refuse(&self.body)?;
+        self.body.shift_remove("prediction");
+        Ok(())
+    }
+
     /// The whole request as it came.
     pub(crate) const fn body(&self) -> &Map<String, Value> {
         &self.body
@@ -211,10 +224,24 @@ impl ChatRequest {
 fn model(body: &Map<String, Value>) -> Result<String, RequestError> {
     let first = || body.get("models").and_then(|models| models.get(0)).filter(|it| !it.is_null());
     match present(body, "model").or_else(first) {
-        Some(Value::String(model)) if !model.is_empty() => Ok(model.clone()),
+        Some(said) => Ok(model_id(said, "model")?.to_owned()),
         None => Err(RequestError::new("model", "is required; GET /api/v1/models lists them all")),
-        Some(_) => Err(RequestError::new("model", "must be a model's id, a string")),
     }
+}
+
+/// Reads the id of a model that `field` names.
+///
+/// # Errors
+/// It is none, or longer than [`MODEL_BYTES_MAX`]; then it is not repeated.
+pub fn model_id<'a>(said: &'a Value, field: &str) -> Result<&'a str, RequestError> {
+    let Some(id) = said.as_str().filter(|id| !id.is_empty()) else {
+        return Err(RequestError::new(field, "must be a model's id, a string"));
+    };
+    if id.len() > MODEL_BYTES_MAX {
+        let allowed = format!("must be a model's id of at most {MODEL_BYTES_MAX} bytes");
+        return Err(RequestError::new(field, allowed));
+    }
+    Ok(id)
 }
 
 /// Before there were messages there was a prompt; one is taken for the user's message.
@@ -297,6 +324,7 @@ mod tests {
         let cases = [
             (json!({"model": null}), "model"),
             (json!({"model": 1}), "model"),
+            (json!({"model": "x".repeat(MODEL_BYTES_MAX + 1)}), "model"),
             (json!({"stream": "true"}), "stream"),
             (json!({"max_tokens": 0}), "max_tokens"),
             (json!({"max_tokens": 1.5}), "max_tokens"),
@@ -330,6 +358,24 @@ mod tests {
         assert_eq!(request.model, "a/b");
         assert_eq!(request.messages(), [json!({"role": "user", "content": "hi"})]);
         assert!(!request.body.contains_key("prompt"));
+    }
+
+    #[test]
+    fn an_id_that_is_too_long_is_not_repeated() {
+        let longest = request(&json!({"model": "x".repeat(MODEL_BYTES_MAX)}));
+        assert!(longest.is_ok());
+        let error = request(&json!({"model": "x".repeat(MODEL_BYTES_MAX + 1)}));
+        let told = error.expect_err("too long").to_string();
+        assert_eq!(told, "model: must be a model's id of at most 256 bytes");
+    }
+
+    #[test]
+    fn a_request_that_is_held_to_its_bound_predicts_nothing() {
+        let mut held = request(&json!({"prediction": {"content": "x"}, "seed": 1})).expect("valid");
+        held.hold_to_bound().expect("all of it has a price");
+        assert_eq!((held.field("prediction"), held.field("seed")), (None, Some(&json!(1))));
+        let mut searches = request(&json!({"web_search_options": {}})).expect("valid");
+        assert!(searches.hold_to_bound().is_err());
     }
 
     #[test]

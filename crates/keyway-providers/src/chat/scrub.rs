@@ -21,11 +21,18 @@ const MESSAGE_DEPTH_MAX: usize = 4;
 /// Reads the message out of an error's body. Providers repeat the key that they refuse, so `secret`
 /// and whatever looks like a credential is masked.
 pub fn error_message(body: &[u8], secret: Option<&str>) -> Option<String> {
+    message_of(body).map(|text| scrub(&text, secret)).filter(|message| !message.is_empty())
+}
+
+/// The message of an error's body in the provider's own words, whole: cut before the secret is masked,
+/// it could end in a part of the secret, which nothing would find. Not fit to be passed on; who knows
+/// the secret has to [`scrub`] it.
+pub(crate) fn message_of(body: &[u8]) -> Option<String> {
     let text = match parse_lenient(body) {
         Ok(body) => message_in(&body, MESSAGE_DEPTH_MAX)?.to_owned(),
         Err(_) => String::from_utf8_lossy(body).into_owned(),
     };
-    Some(scrub(&text, secret)).filter(|message| !message.is_empty())
+    Some(text).filter(|text| !text.trim().is_empty())
 }
 
 /// Makes a provider's words fit to be passed on: `secret`, as it is and as it stands in a URL, and
@@ -155,6 +162,17 @@ mod tests {
         }
         let long = message(&"é".repeat(900)).expect("a message");
         assert_eq!(long.chars().count(), CHARACTERS_MAX);
+    }
+
+    #[test]
+    fn a_message_is_cut_after_the_secret_in_it_was_masked() {
+        let secret = "topsecret123";
+        let words = format!("{} {secret} is wrong", "x".repeat(CHARACTERS_MAX - 5));
+        let body = json!({"error": {"message": words}}).to_string();
+        let inside = message_of(body.as_bytes()).expect("a message");
+        let told = scrub(&inside, Some(secret));
+        assert!(!told.contains("tops"), "{told}");
+        assert_eq!(Some(told), error_message(body.as_bytes(), Some(secret)));
     }
 
     proptest! {

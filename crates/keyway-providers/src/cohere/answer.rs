@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::FORMAT;
-use crate::chat::{Answer, AnswerError, Counted, Reason, Said, ended, error_message};
+use crate::chat::{Answer, AnswerError, Counted, Reason, Said, ended, message_of};
 use crate::json::parse_lenient;
 
 /// Reads a message.
@@ -11,7 +11,7 @@ pub(crate) fn answer(body: &[u8]) -> Result<Answer, AnswerError> {
     let malformed = |why: &str| AnswerError::Malformed(why.to_owned());
     let read = parse_lenient(body).map_err(|error| malformed(&error.to_string()))?;
     let Some(message) = read.get("message").filter(|it| it.is_object()) else {
-        let failed = error_message(body, None).filter(|_| read.is_object());
+        let failed = message_of(body).filter(|_| read.is_object());
         return Err(failed.map_or_else(|| malformed("has no message"), AnswerError::Failed));
     };
     let mut said = Said::default();

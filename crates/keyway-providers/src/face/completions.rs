@@ -36,7 +36,12 @@ pub(super) fn read(body: Value) -> Result<(ChatRequest, Completions), RequestErr
         chat.insert("top_logprobs".to_owned(), most.into());
     }
     let echo = (said.get("echo") == Some(&Value::Bool(true))).then_some(prompt);
-    Ok((ChatRequest::parse(Value::Object(chat))?, Completions { echo }))
+    let request = ChatRequest::parse(Value::Object(chat))?;
+    if echo.is_some() && request.choices > 1 {
+        // A small request would get an answer that is longer than anything that is allowed to be sent.
+        return Err(RequestError::new("echo", "must not be true where n is above 1"));
+    }
+    Ok((request, Completions { echo }))
 }
 
 /// One prompt, as text.
@@ -194,6 +199,10 @@ mod tests {
         }
         let suffix = read(&json!({"suffix": "the end"})).expect_err("a suffix");
         assert_eq!(suffix.field, "suffix");
+        let repeated = read(&json!({"echo": true, "n": 2})).expect_err("a prompt, twice");
+        assert_eq!(repeated.field, "echo");
+        assert!(read(&json!({"echo": false, "n": 2})).is_ok());
+        assert!(read(&json!({"echo": true, "n": 1})).is_ok());
     }
 
     #[test]

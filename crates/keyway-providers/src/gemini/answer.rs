@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::FORMAT;
-use crate::chat::{Answer, AnswerError, Counted, Reason, Said, ended, error_message};
+use crate::chat::{Answer, AnswerError, Counted, Reason, Said, ended, message_of};
 use crate::json::parse_lenient;
 
 /// Reads a whole answer.
@@ -14,7 +14,7 @@ pub(crate) fn answer(body: &[u8]) -> Result<Answer, AnswerError> {
     take(&read, &mut calls, &mut said);
     let reason = reason(&read, calls > 0);
     if reason.is_none() && candidate(&read).is_none() {
-        let failed = read.get("error").and_then(|_| error_message(body, None));
+        let failed = read.get("error").and_then(|_| message_of(body));
         return Err(failed.map_or_else(|| malformed("has no candidates"), AnswerError::Failed));
     }
     Ok(said.into_answer(reason.as_ref(), counted(&read)))

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use keyway_core::pricing::Usage;
-use keyway_providers::chat::{Answer, StreamEvent, error_chunk, stream_event, usage_chunk};
+use keyway_providers::chat::{Answer, StreamEvent, error_chunk, scrub, stream_event, usage_chunk};
 use keyway_providers::sse::{self, Decoder};
 use serde_json::Value;
 
@@ -59,7 +59,7 @@ fn relay(sent: impl Iterator<Item = StreamEvent>) -> Vec<String> {
                 }
             }
             StreamEvent::Error { code, message } => {
-                let code = code.unwrap_or(502);
+                let (code, message) = (code.unwrap_or(502), scrub(&message, None));
                 events.push(error_chunk(&envelope(), code, &message, "provider_unavailable"));
                 return events;
             }

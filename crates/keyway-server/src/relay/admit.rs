@@ -50,6 +50,9 @@ pub(super) async fn admit(
         let why = "costs what no limit can be held to; only a key without a limit may use it";
         return Err(Error::invalid(&field, why).into());
     }
+    if is_limited {
+        request.hold_to_bound().map_err(invalid)?;
+    }
     let conversation = Conversation::of(&headers, &request, key.id)?;
     let asker = Asker { key: &key, brought: &brought, conversation: &conversation };
     let plan = route(&app, &mut request, &asker, is_limited)?;

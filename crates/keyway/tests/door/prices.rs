@@ -102,6 +102,35 @@ async fn a_providers_own_cost_is_charged_where_it_is_trusted() {
 }
 
 #[tokio::test]
+async fn what_a_provider_does_at_its_own_price_is_for_keys_without_a_limit() {
+    let provider = Provider::start().await;
+    provider.always(answer(&json!({"prompt_tokens": 100, "completion_tokens": 50})));
+    let gateway = gateway(&provider, "", KINDS).await;
+    let (_, limited) = key(&gateway, json!(1)).await;
+    let (_, unlimited) = key(&gateway, Value::Null).await;
+    for (field, value, named) in [
+        ("tools", json!([{"type": "openrouter:web_search"}]), "tools[0]: "),
+        ("web_search_options", json!({}), "web_search_options: "),
+        ("search_parameters", json!({"mode": "on"}), "search_parameters: "),
+    ] {
+        let mut asked = body("hi");
+        asked[field] = value;
+        let refused = gateway.client(&limited).post("/api/v1/chat/completions", &asked).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{refused:?}");
+        let told = refused.json()["error"]["message"].as_str().expect("a message").to_owned();
+        assert!(told.starts_with(named), "{told}");
+        let ceiling = gateway.client(&unlimited).with_header("x-keyway-max-cost", "5");
+        let refused = ceiling.post("/api/v1/chat/completions", &asked).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{refused:?}");
+    }
+    assert!(provider.received().is_empty());
+    let mut asked = body("hi");
+    asked["web_search_options"] = json!({});
+    let reply = gateway.client(&unlimited).post("/api/v1/chat/completions", &asked).await;
+    assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+}
+
+#[tokio::test]
 async fn an_unknown_price_is_not_zero() {
     let provider = Provider::start().await;
     provider.always(answer(&json!({"prompt_tokens": 100, "completion_tokens": 50})));

@@ -185,6 +185,16 @@ async fn what_nobody_may_answer_is_not_found_and_says_why() {
         ),
         ("other/thing", json!({}), "400 Bad Request: other/thing is not a valid model ID"),
         (
+            "acme/fast",
+            json!({"models": ["x".repeat(257)]}),
+            "400 Bad Request: models: must be a model's id of at most 256 bytes",
+        ),
+        (
+            "acme/fast",
+            json!({"fallbacks": [{"model": "x".repeat(257)}]}),
+            "400 Bad Request: fallbacks: must be a model's id of at most 256 bytes",
+        ),
+        (
             "acme/fast:best",
             json!({}),
             "400 Bad Request: acme/fast:best is not a valid model ID. Variants of acme/fast are :free, \

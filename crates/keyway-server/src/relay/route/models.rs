@@ -5,8 +5,7 @@ use std::sync::Arc;
 use keyway_core::catalogue::{Catalogue, Model};
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::routing::{ATTEMPTS_MAX, Variant};
-use keyway_providers::chat::{ChatRequest, RequestError};
-use serde_json::Value;
+use keyway_providers::chat::{ChatRequest, RequestError, model_id};
 
 use super::super::admit::invalid;
 use super::super::alias;
@@ -14,6 +13,8 @@ use crate::http::error::ApiError;
 
 /// Names that differ from what was said by more of its letters than one in this many are not proposed.
 const LETTERS_A_MISTAKE: usize = 3;
+/// Bytes of an id that others are proposed for, at most: comparing takes as long as both are.
+const COMPARED_BYTES_MAX: usize = 96;
 /// Names that are proposed at most.
 const PROPOSALS_MAX: usize = 3;
 /// Models that a request of Anthropic's dialect may fall back to.
@@ -67,8 +68,7 @@ fn ids(request: &ChatRequest) -> Result<Vec<&str>, RequestError> {
         let models =
             models.as_array().ok_or_else(|| wrong("models", "must be a list of models"))?;
         for model in models {
-            let model = model.as_str().filter(|id| !id.is_empty());
-            ids.push(model.ok_or_else(|| wrong("models", "must be a list of models' ids"))?);
+            ids.push(model_id(model, "models")?);
         }
     }
     if let Some(fallbacks) = request.field("fallbacks") {
@@ -80,8 +80,8 @@ fn ids(request: &ChatRequest) -> Result<Vec<&str>, RequestError> {
         }
         for fallback in fallbacks {
             let alone = fallback.as_object().filter(|it| it.len() == 1);
-            let model = alone.and_then(|it| it.get("model")).and_then(Value::as_str);
-            ids.push(model.ok_or_else(|| wrong("fallbacks", each))?);
+            let model = alone.and_then(|it| it.get("model")).filter(|it| it.is_string());
+            ids.push(model_id(model.ok_or_else(|| wrong("fallbacks", each))?, "fallbacks")?);
         }
     }
     if ids.len() > ATTEMPTS_MAX {
@@ -114,6 +114,16 @@ fn find(catalogue: &Catalogue, id: &str) -> Result<Named, ApiError> {
 
 /// The words that clients match, and behind them what may have been meant.
 fn unknown(catalogue: &Catalogue, id: &str) -> ApiError {
+    let near = if id.len() > COMPARED_BYTES_MAX { Vec::new() } else { nearest(catalogue, id) };
+    let message = match near.as_slice() {
+        [] => format!("{id} is not a valid model ID"),
+        near => format!("{id} is not a valid model ID. Did you mean {}?", near.join(", ")),
+    };
+    Error::new(ErrorKind::Invalid, message).into()
+}
+
+/// The models whose ids are most like `id`.
+fn nearest<'a>(catalogue: &'a Catalogue, id: &str) -> Vec<&'a str> {
     let (said, mistakes) = (id.to_lowercase(), id.chars().count() / LETTERS_A_MISTAKE);
     let slug = |id: &str| id.rsplit('/').next().unwrap_or(id).to_owned();
     let mut near: Vec<(usize, &str)> = catalogue
@@ -128,10 +138,5 @@ fn unknown(catalogue: &Catalogue, id: &str) -> ApiError {
         .filter(|(distance, _)| *distance <= mistakes)
         .collect();
     near.sort_unstable();
-    let near: Vec<&str> = near.into_iter().take(PROPOSALS_MAX).map(|(_, id)| id).collect();
-    let message = match near.as_slice() {
-        [] => format!("{id} is not a valid model ID"),
-        near => format!("{id} is not a valid model ID. Did you mean {}?", near.join(", ")),
-    };
-    Error::new(ErrorKind::Invalid, message).into()
+    near.into_iter().take(PROPOSALS_MAX).map(|(_, id)| id).collect()
 }

@@ -8,6 +8,8 @@ use serde_json::{Map, Value};
 
 /// Slugs in one list of a request.
 const SLUGS_MAX: usize = 256;
+/// Each of them: where nobody has it, it is compared with those that there are.
+const SLUG_BYTES_MAX: usize = 128;
 /// Decimals are read as money is: exactly.
 const NANOS_IN_A_THOUSANDTH: i64 = 1_000_000;
 const FEMTOS_IN_A_NANO: i128 = 1_000_000;
@@ -102,9 +104,12 @@ pub(super) fn needs(request: &ChatRequest) -> Needs {
     if given("reasoning_effort") && !given("reasoning") {
         parameters.push("reasoning");
     }
+    let capped = request.field("provider").is_some_and(|it| it.get("max_price").is_some());
+    let prompt = || request.prompt_tokens_bound().unwrap_or(u64::MAX);
     let tier = request.field("service_tier").and_then(Value::as_str);
     Needs {
         max_tokens: request.max_tokens,
+        prompt_tokens: if capped { prompt() } else { 0 },
         parameters,
         service_tier: tier.map(|tier| if tier == "fast" { "priority" } else { tier }.to_owned()),
         known_price: false,
@@ -144,12 +149,12 @@ impl Object<'_> {
     fn slugs(&self, field: &str) -> Read<Option<Vec<String>>> {
         let Some(value) = self.get(field) else { return Ok(None) };
         let slugs = value.as_array().filter(|slugs| slugs.len() <= SLUGS_MAX);
-        let slugs: Option<Vec<String>> = slugs
-            .and_then(|slugs| slugs.iter().map(|it| it.as_str().map(str::to_lowercase)).collect());
-        match slugs {
-            Some(slugs) => Ok(Some(slugs)),
-            None => Self::wrong(field, "must be a list of at most 256 providers' slugs"),
-        }
+        let slug = |it: &Value| {
+            it.as_str().filter(|slug| slug.len() <= SLUG_BYTES_MAX).map(str::to_lowercase)
+        };
+        let slugs: Option<Vec<String>> = slugs.and_then(|slugs| slugs.iter().map(slug).collect());
+        let allowed = "must be a list of at most 256 providers' slugs, each of at most 128 bytes";
+        slugs.map_or_else(|| Self::wrong(field, allowed), |slugs| Ok(Some(slugs)))
     }
 
     fn data_collection(&self) -> Read<DataCollection> {
@@ -322,6 +327,7 @@ mod tests {
             (json!({"zdrr": true}), "provider.zdrr"),
             (json!({"order": "openai"}), "provider.order"),
             (json!({"only": [1]}), "provider.only"),
+            (json!({"ignore": ["x".repeat(129)]}), "provider.ignore"),
             (json!({"allow_fallbacks": "no"}), "provider.allow_fallbacks"),
             (json!({"data_collection": "never"}), "provider.data_collection"),
             (json!({"quantizations": "fp8"}), "provider.quantizations"),
@@ -330,6 +336,7 @@ mod tests {
             (json!({"sort": {"by": "price", "partition": "all"}}), "provider.sort.partition"),
             (json!({"max_price": 1}), "provider.max_price"),
             (json!({"max_price": {"prompt": -1}}), "provider.max_price.prompt"),
+            (json!({"max_price": {"request": "much"}}), "provider.max_price.request"),
             (json!({"max_price": {"completion": "free"}}), "provider.max_price.completion"),
             (json!({"preferred_max_latency": -1}), "provider.preferred_max_latency"),
             (json!({"preferred_min_throughput": {"p42": 1}}), "provider.preferred_min_throughput"),

@@ -1,0 +1,61 @@
+//! What a provider does for a request besides reading and saying tokens, at a price that nobody here
+//! knows.
+
+use serde_json::{Map, Value};
+
+use super::RequestError;
+use super::prompt::is_given;
+
+const WHY: &str = "is done and billed by the provider, and nobody here knows what it costs at most; \
+                   where a limit, a budget or a ceiling has to hold, it has to be left out";
+
+/// Fields that ask for a search of the web.
+const FIELDS: [&str; 2] = ["web_search_options", "search_parameters"];
+/// Tools that run at the client.
+const CLIENT_TOOLS: [&str; 2] = ["function", "custom"];
+/// How the types of tools begin that a provider knows, and yet run at the client.
+const CLIENT_TOOL_PREFIXES: [&str; 4] = ["bash_", "computer_", "memory_", "text_editor_"];
+
+/// Refuses a request for what has no price.
+pub(super) fn refuse(body: &Map<String, Value>) -> Result<(), RequestError> {
+    let asked = FIELDS.iter().find(|field| body.get(**field).is_some_and(is_given));
+    if let Some(field) = asked {
+        return Err(RequestError::new(*field, WHY));
+    }
+    let tools = body.get("tools").and_then(Value::as_array);
+    match tools.and_then(|tools| tools.iter().position(|tool| !runs_at_the_client(tool))) {
+        Some(number) => Err(RequestError::new(format!("tools[{number}]"), WHY)),
+        None => Ok(()),
+    }
+}
+
+fn runs_at_the_client(tool: &Value) -> bool {
+    let kind = tool.get("type").and_then(Value::as_str).unwrap_or_default();
+    CLIENT_TOOLS.contains(&kind) || CLIENT_TOOL_PREFIXES.iter().any(|it| kind.starts_with(it))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_provider_does_besides_is_named() {
+        let refused =
+            |body: Value| refuse(body.as_object().expect("an object")).map_err(|error| error.field);
+        let ours = json!({"type": "function", "function": {"name": "f"}});
+        for (body, field) in [
+            (json!({"web_search_options": {}}), "web_search_options"),
+            (json!({"search_parameters": {"mode": "auto"}}), "search_parameters"),
+            (json!({"tools": [ours, {"type": "openrouter:web_search"}]}), "tools[1]"),
+            (json!({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}), "tools[0]"),
+            (json!({"tools": [{"googleSearch": {}}]}), "tools[0]"),
+        ] {
+            assert_eq!(refused(body), Err(field.to_owned()));
+        }
+        let shell = json!({"type": "bash_20250124", "name": "bash"});
+        let harmless = json!({"tools": [ours, shell], "web_search_options": null, "plugins": []});
+        assert_eq!(refused(harmless), Ok(()));
+    }
+}
