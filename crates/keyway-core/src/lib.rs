@@ -4,6 +4,7 @@
 //! randomness are arguments, effects are return values. That is what lets the ledger be tested as
 //! a state machine and a store be compared with a model.
 
+pub mod address;
 pub mod budget;
 pub mod catalogue;
 pub mod clock;

@@ -206,7 +206,7 @@ fn every_part_of_a_price_may_be_too_high() {
     let names = ["plain", "request", "image", "audio", "tier"];
     let mut endpoints = names.map(|name| endpoint(name, 1, Traits::default()));
     let five = Rate::from_femtos(5 * DOLLAR_A_MILLION);
-    let mut priced = endpoints.each_mut().map(|it| it.pricing.as_mut().expect("a price"));
+    let priced = endpoints.each_mut().map(|it| it.pricing.as_mut().expect("a price"));
     priced[1].request = five;
     priced[2].image = five;
     priced[3].kinds = Rates::from_fn(|kind| (kind == Kind::Audio).then_some(five));

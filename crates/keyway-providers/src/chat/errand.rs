@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::prompt::{TOKENS_PER_MESSAGE, serialized_bytes};
-use super::{ChatRequest, RequestError, model_id};
+use super::{ChatRequest, RequestError, model_id, place};
 
 /// Texts in one request, at most: what OpenAI takes.
 const INPUTS_MAX: usize = 2_048;
@@ -34,6 +34,7 @@ impl Errand {
             Self::Embed => check_input(body.get("input").unwrap_or(&Value::Null))?,
             Self::Rerank => check_ranking(&body)?,
         }
+        check_places(&body)?;
         // Neither has anything to stream.
         body.shift_remove("stream");
         Ok(ChatRequest::of_errand(self, model, body))
@@ -81,6 +82,15 @@ fn has_other_parts(body: &Map<String, Value>) -> bool {
 fn parts(body: &Map<String, Value>) -> impl Iterator<Item = &Value> {
     let inputs = body.get("input").and_then(Value::as_array).into_iter().flatten();
     inputs.filter_map(|input| input.get("content")?.as_array()).flatten()
+}
+
+/// Pictures are fetched by the provider.
+fn check_places(body: &Map<String, Value>) -> Result<(), RequestError> {
+    let mut parts = parts(body).filter_map(Value::as_object);
+    parts.try_for_each(|part| place::check(part, "input"))?;
+    let documents = body.get("documents").and_then(Value::as_array).into_iter().flatten();
+    let mut images = documents.filter_map(|document| document.get("image")?.as_str());
+    images.try_for_each(|image| place::check_address(image, "documents"))
 }
 
 fn check_input(input: &Value) -> Result<(), RequestError> {
@@ -153,6 +163,10 @@ mod tests {
             (json!(["a", ""]), "input[1]"),
             (json!([[1], ["a"]]), "input[1]"),
             (json!([{"content": []}]), "input[0]"),
+            (
+                json!([{"content": [{"type": "image_url", "image_url": {"url": "gs://a"}}]}]),
+                "input",
+            ),
         ] {
             assert_eq!(embed(&input).expect_err(field).field, field);
         }
@@ -161,6 +175,10 @@ mod tests {
             (json!({"model": "a/b", "query": "q", "documents": []}), "documents"),
             (json!({"model": "a/b", "query": "q", "documents": [{}]}), "documents[0]"),
             (json!({"query": "q", "documents": ["x"]}), "model"),
+            (
+                json!({"model": "a/b", "query": "q", "documents": [{"image": "http://10.0.0.1"}]}),
+                "documents",
+            ),
             (json!({"model": "x".repeat(257), "query": "q", "documents": ["x"]}), "model"),
         ] {
             assert_eq!(Errand::Rerank.read(fields).expect_err(field).field, field);

@@ -11,6 +11,7 @@ mod chunk;
 mod counted;
 mod errand;
 pub(crate) mod part;
+pub(crate) mod place;
 mod prompt;
 mod reasoning;
 mod receipt;

@@ -7,6 +7,11 @@ use serde_json::{Map, Value};
 
 /// Tokens that a template may put around each message, at most.
 pub(super) const TOKENS_PER_MESSAGE: u64 = 16;
+/// Tokens that a provider may put around the whole prompt, at most: some begin it with words of their
+/// own.
+const TOKENS_PER_REQUEST: u64 = 128;
+/// And beside it where there are tools or a schema: providers explain in words how to use them.
+const TOKENS_FOR_TOOLS: u64 = 1_024;
 /// What asks a provider to search.
 const SEARCH: &str = "web_search_options";
 /// How the types of tools begin that providers know and charge nothing for but tokens.
@@ -40,7 +45,10 @@ pub(super) fn tokens_bound(body: &Map<String, Value>, messages: &[Value]) -> Res
 /// templates take arguments.
 pub(super) fn bytes_bound(body: &Map<String, Value>, messages: usize) -> u64 {
     let bytes: u64 = body.values().map(serialized_bytes).sum();
-    bytes.saturating_add(TOKENS_PER_MESSAGE.saturating_mul(messages as u64))
+    let explains = COUNTED_FIELDS.iter().any(|field| body.get(*field).is_some_and(is_given));
+    let around = TOKENS_PER_REQUEST + if explains { TOKENS_FOR_TOOLS } else { 0 };
+    let messages = TOKENS_PER_MESSAGE.saturating_mul(messages as u64);
+    bytes.saturating_add(messages).saturating_add(around)
 }
 
 /// An estimate of the tokens that a prompt has. What its bytes say nothing of, pictures and sounds,
@@ -239,6 +247,19 @@ mod tests {
             pricing.kinds = Rates::from_fn(|it| (it == kind).then_some(dear));
             assert_eq!(pricing.worst(10, request.uses()).completion, dear, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn what_providers_add_is_covered() {
+        let plain = bound(json!({})).expect("only text");
+        assert!(plain >= TOKENS_PER_REQUEST + TOKENS_PER_MESSAGE);
+        for said in [
+            json!({"tools": [{"type": "function", "function": {"name": "f"}}]}),
+            json!({"response_format": {"type": "json_object"}}),
+        ] {
+            assert!(bound(said).expect("only text") > plain + TOKENS_FOR_TOOLS);
+        }
+        assert!(bound(json!({"tools": [], "response_format": null})).expect("text") < plain + 100);
     }
 
     proptest! {

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use super::errand::{self, Errand};
 use super::prompt::{self, BYTES_PER_TOKEN, tokens_bound, tokens_estimate};
-use super::{search, unpriced};
+use super::{place, search, unpriced};
 
 const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
 const CHOICES_MAX: u64 = 128;
@@ -298,10 +298,15 @@ fn check_message(number: usize, message: &Value) -> Result<(), RequestError> {
     let field = format!("{at}.content");
     match message.get("content") {
         None | Some(Value::Null | Value::String(_)) => Ok(()),
-        Some(Value::Array(parts)) => match parts.iter().position(|part| !part.is_object()) {
-            Some(part) => Err(RequestError::new(format!("{field}[{part}]"), "must be an object")),
-            None => Ok(()),
-        },
+        Some(Value::Array(parts)) => {
+            let numbered = parts.iter().enumerate();
+            numbered.map(|(number, part)| (part, format!("{field}[{number}]"))).try_for_each(
+                |(part, at)| match part {
+                    Value::Object(part) => place::check(part, &at),
+                    _ => Err(RequestError::new(at, "must be an object")),
+                },
+            )
+        }
         Some(_) => Err(RequestError::new(field, "must be a string or an array of parts")),
     }
 }
@@ -336,6 +341,12 @@ mod tests {
             (json!({"messages": [{"content": "hi"}]}), "messages[0].role"),
             (json!({"messages": [{"role": "user", "content": [1]}]}), "messages[0].content[0]"),
             (json!({"messages": [{"role": "user", "content": {}}]}), "messages[0].content"),
+            (
+                json!({"messages": [{"role": "user", "content": [
+                    {"type": "image_url", "image_url": {"url": "http://169.254.169.254/"}},
+                ]}]}),
+                "messages[0].content[0]",
+            ),
         ];
         for (fields, field) in cases {
             assert_eq!(request(&fields).expect_err(field).field, field);

@@ -11,7 +11,7 @@ use crate::chat::{ChatRequest, Errand};
 pub use self::quirks::Quirks;
 
 /// What clients say to the gateway. OpenAI-compatible servers refuse fields that they do not know.
-const FOR_THE_GATEWAY: [&str; 15] = [
+const FOR_THE_GATEWAY: [&str; 16] = [
     // Which provider and model to choose: chosen by now.
     "provider",
     "models",
@@ -31,6 +31,8 @@ const FOR_THE_GATEWAY: [&str; 15] = [
     "include_reasoning",
     "trace",
     "debug",
+    // To keep the answer in the operator's account, out of its clients' sight and reach.
+    "store",
 ];
 /// Two names of one bound.
 const TOKEN_BOUNDS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
@@ -169,7 +171,7 @@ mod tests {
     fn the_model_is_replaced_and_the_rest_kept() {
         let sent = sent(
             r#"{"x":1.50,"model":"a/b","provider":{},"messages":[{"role":"user","content":"hi"}],
-                "stream":true,"usage":{"include":true},"temperature":0.70,"reasoning":{"effort":"low"}}"#,
+                "stream":true,"usage":{"include":true},"store":true,"temperature":0.70,"reasoning":{"effort":"low"}}"#,
         );
         let expected = concat!(
             r#"{"x":1.50,"model":"theirs","messages":[{"role":"user","content":"hi"}],"stream":true,"#,

@@ -188,7 +188,6 @@ static ALL: [Quirks; 18] = [
             "verbosity",
             "modalities",
             "prompt_cache_key",
-            "store",
         ],
         renames: &[("seed", "random_seed")],
         messages: Messages::Stripped,

@@ -13,13 +13,13 @@ use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use http::Uri;
 use hyper_util::rt::TokioIo;
+use keyway_core::address::{Reach, reach};
 use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tower::Service;
 
 use super::Place;
-use super::address::{Reach, reach};
 
 /// Addresses of one name that are looked at.
 const ADDRESSES_MAX: usize = 32;

@@ -6,7 +6,6 @@
 
 #![expect(clippy::disallowed_types, reason = "this is where the ban on other clients points to")]
 
-mod address;
 mod connector;
 #[cfg(test)]
 mod tests;

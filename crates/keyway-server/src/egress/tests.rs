@@ -10,10 +10,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, Uri};
 use http_body_util::Full;
+use keyway_core::address::{Reach, reach};
 use proptest::prelude::*;
 use tokio::net::TcpListener;
 
-use super::address::{Reach, reach};
 use super::connector::{Resolver, System};
 use super::{Egress, EgressError, Place};
 use crate::config::base_url;

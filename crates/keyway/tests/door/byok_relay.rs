@@ -131,7 +131,7 @@ async fn a_limit_counts_what_other_credentials_pay_only_if_it_says_so() {
     chat(&gateway.client(&key)).await;
     assert_eq!(spend(&gateway, &free).await, ("0".into(), "0.000018".into()));
 
-    let counting = json!({"name": "counting", "limit": 0.00025, "include_byok_in_limit": true});
+    let counting = json!({"name": "counting", "limit": 0.0004, "include_byok_in_limit": true});
     let (counted, key) = manager.create_key(&counting).await;
     let client = gateway.client(&key);
     let asked = json!({

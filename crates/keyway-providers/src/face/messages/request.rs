@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::content;
-use crate::chat::{ChatRequest, RequestError};
+use crate::chat::{ChatRequest, RequestError, place};
 
 /// Fields that both forms have.
 const SHARED: [&str; 16] = [
@@ -52,7 +52,13 @@ pub(in crate::face) fn read(body: &Value) -> Result<ChatRequest, RequestError> {
     }
     thinking(said, &mut chat);
     output(said, &mut chat);
-    Ok(ChatRequest::parse(Value::Object(chat))?.with_native(said.clone()))
+    let request = ChatRequest::parse(Value::Object(chat))?;
+    let messages = said.get("messages").and_then(Value::as_array).into_iter().flatten();
+    // What is sent as it is has what is not translated, too.
+    for (number, message) in messages.enumerate() {
+        place::check_blocks(message.get("content"), &format!("messages[{number}].content"))?;
+    }
+    Ok(request.with_native(said.clone()))
 }
 
 fn present<'a>(said: &'a Map<String, Value>, field: &str) -> Option<&'a Value> {

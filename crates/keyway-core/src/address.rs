@@ -1,10 +1,10 @@
-//! Which addresses may be connected to.
+//! Which addresses anything may be fetched from.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What an address is, to somebody who connects to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
+pub enum Reach {
     Public,
     /// Of this machine or its network: only where the configuration says so.
     Private,
@@ -52,7 +52,8 @@ const NEVER_V6: [(Ipv6Addr, u32); 4] = [
     (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20),
 ];
 
-pub(super) fn reach(address: IpAddr) -> Reach {
+/// What `address` is, by the ranges that are set apart.
+pub fn reach(address: IpAddr) -> Reach {
     match address {
         IpAddr::V4(address) => of_v4(address),
         IpAddr::V6(address) => of_v6(address),
