@@ -1,6 +1,6 @@
 //! Which addresses anything may be fetched from.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What an address is, to somebody who connects to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
