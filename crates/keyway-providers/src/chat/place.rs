@@ -1,7 +1,7 @@
 //! Where the parts of a message may be fetched from. Keyway fetches nothing; the provider does, on its
 //! own network, and is not to be pointed at it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use keyway_core::address::{Reach, reach};
 use serde_json::{Map, Value};
