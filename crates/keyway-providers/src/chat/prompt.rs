@@ -12,12 +12,8 @@ pub(super) const TOKENS_PER_MESSAGE: u64 = 16;
 const TOKENS_PER_REQUEST: u64 = 128;
 /// And beside it where there are tools or a schema: providers explain in words how to use them.
 const TOKENS_FOR_TOOLS: u64 = 1_024;
-/// What asks a provider to search.
-const SEARCH: &str = "web_search_options";
-/// How the types of tools begin that providers know and charge nothing for but tokens.
-const FREE_TOOLS: [&str; 5] = ["bash_", "text_editor_", "computer_", "memory_", "web_fetch_"];
 /// Fields of a request that add to the prompt what nobody can count beforehand.
-const UNBOUNDED_FIELDS: [&str; 3] = ["plugins", SEARCH, "search_parameters"];
+const UNBOUNDED_FIELDS: [&str; 3] = ["plugins", "web_search_options", "search_parameters"];
 /// Fields of a message that stand for pictures and sounds of an earlier answer.
 const UNBOUNDED_MESSAGE_FIELDS: [&str; 2] = ["images", "audio"];
 /// Fields besides the messages that models read.
@@ -31,7 +27,7 @@ const IMAGE_PARTS: [&str; 2] = ["image_url", "input_image"];
 /// How long a provider caches where a request says that it shall, but not how long.
 const DEFAULT_TTL: &str = "5m";
 /// Tools that run at the client; others add to the prompt what they find.
-const CLIENT_TOOLS: [&str; 2] = ["function", "custom"];
+pub(super) const CLIENT_TOOLS: [&str; 2] = ["function", "custom"];
 
 /// The most tokens that a prompt can have, or the field that no bound is known for.
 pub(super) fn tokens_bound(body: &Map<String, Value>, messages: &[Value]) -> Result<u64, String> {
@@ -87,20 +83,6 @@ pub(super) fn uses(body: &Map<String, Value>, messages: &[Value]) -> Uses {
         Kind::CacheWriteHour => body.values().any(keeps_long),
         _ => foreign,
     })
-}
-
-/// The field that makes a provider do what it charges for beside tokens, if there is one: how often, and
-/// for how much, nobody can say beforehand.
-pub(super) fn fee(body: &Map<String, Value>) -> Option<String> {
-    if body.get(SEARCH).is_some_and(is_given) {
-        return Some(SEARCH.to_owned());
-    }
-    let charged = |tool: &Value| {
-        let kind = tool.get("type").and_then(Value::as_str).unwrap_or_default();
-        !CLIENT_TOOLS.contains(&kind) && !FREE_TOOLS.iter().any(|free| kind.starts_with(free))
-    };
-    let tools = body.get("tools").and_then(Value::as_array)?;
-    tools.iter().position(charged).map(|tool| format!("tools[{tool}]"))
 }
 
 /// Whether something is to be cached for longer than by default: `{"ttl": "1h"}`, anywhere.
@@ -220,20 +202,6 @@ mod tests {
         assert!(bound(json!({"plugins": [], "web_search_options": null})).is_ok());
         let refused = json!([{"type": "refusal", "refusal": "no"}]);
         assert!(bound(json!({"messages": [{"role": "assistant", "content": refused}]})).is_ok());
-    }
-
-    #[test]
-    fn what_providers_charge_for_beside_tokens_is_named() {
-        let fee = |fields: Value| fee(fields.as_object().expect("an object"));
-        let tools = |kind: &str| fee(json!({"tools": [{"type": "function"}, {"type": kind}]}));
-        assert_eq!(fee(json!({"web_search_options": {}})), Some("web_search_options".to_owned()));
-        for kind in ["web_search_20250305", "openrouter:web_search", "file_search", ""] {
-            assert_eq!(tools(kind), Some("tools[1]".to_owned()), "{kind}");
-        }
-        for kind in ["custom", "bash_20250124", "text_editor_20250728"] {
-            assert_eq!(tools(kind), None, "{kind}");
-        }
-        assert_eq!(fee(json!({"web_search_options": null, "tools": []})), None);
     }
 
     #[test]

@@ -198,11 +198,6 @@ impl ChatRequest {
         tokens_estimate(&self.body, self.messages())
     }
 
-    /// The field that makes a provider do what it charges for beside tokens, if there is one.
-    pub fn fee(&self) -> Option<String> {
-        prompt::fee(&self.body)
-    }
-
     /// What else than text the request may use, of what providers have prices of their own for.
     pub fn uses(&self) -> Uses {
         if self.errand.is_some() && self.prompt_tokens_bound().is_err() {

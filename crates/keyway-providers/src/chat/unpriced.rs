@@ -4,15 +4,13 @@
 use serde_json::{Map, Value};
 
 use super::RequestError;
-use super::prompt::is_given;
+use super::prompt::{CLIENT_TOOLS, is_given};
 
 const WHY: &str = "is done and billed by the provider, and nobody here knows what it costs at most; \
                    where a limit, a budget or a ceiling has to hold, it has to be left out";
 
 /// Fields that ask for a search of the web.
 const FIELDS: [&str; 2] = ["web_search_options", "search_parameters"];
-/// Tools that run at the client.
-const CLIENT_TOOLS: [&str; 2] = ["function", "custom"];
 /// How the types of tools begin that a provider knows, and yet run at the client.
 const CLIENT_TOOL_PREFIXES: [&str; 4] = ["bash_", "computer_", "memory_", "text_editor_"];
 

@@ -46,10 +46,6 @@ pub(super) async fn admit(
     // What changed since it was authenticated is in force; from here to the job nothing waits.
     let key = app.keyring.renew(&key, app.clock.now()).await.map_err(refused_key)?;
     let is_limited = app.is_budgeted() || key.terms.limit.is_some() || wish.ceiling.is_some();
-    if let Some(field) = request.fee().filter(|_| is_limited) {
-        let why = "costs what no limit can be held to; only a key without a limit may use it";
-        return Err(Error::invalid(&field, why).into());
-    }
     if is_limited {
         request.hold_to_bound().map_err(invalid)?;
     }
