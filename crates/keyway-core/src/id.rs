@@ -58,14 +58,19 @@ impl FromStr for WorkspaceId {
     }
 }
 
+/// A version 7 UUID: what is made together lies together.
+fn by_time(now: Timestamp, random: &[u8; 10]) -> Uuid {
+    let millis = u64::try_from(now.as_micros() / 1_000).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid()
+}
+
 /// One metered request, `gen-…` outside. Ordered by time, so that rows made together lie together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GenerationId(Uuid);
 
 impl GenerationId {
     pub fn new(now: Timestamp, random: [u8; 10]) -> Self {
-        let millis = u64::try_from(now.as_micros() / 1_000).unwrap_or(0);
-        Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+        Self(by_time(now, &random))
     }
 
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
@@ -107,8 +112,7 @@ pub struct CredentialId(Uuid);
 
 impl CredentialId {
     pub fn new(now: Timestamp, random: [u8; 10]) -> Self {
-        let millis = u64::try_from(now.as_micros() / 1_000).unwrap_or(0);
-        Self(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+        Self(by_time(now, &random))
     }
 
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
