@@ -8,6 +8,7 @@ use keyway_providers::face::Face;
 use utoipa::ToSchema;
 
 use super::admit::admit;
+use super::described::Refusals;
 use super::dry_run::DryRunAnswer;
 use crate::app::App;
 use crate::http::caller::InferenceCaller;
@@ -50,24 +51,7 @@ pub struct ChatEvent {
             content((ChatAnswer = "application/json"), (ChatEvent = "text/event-stream")),
             headers(("X-Keyway-Max-Tokens" = u64, description = "The `max_tokens` in force; only where the request or its key says `clamp`")),
         ),
-        (status = 400, description = "The request is malformed, or names no model of this gateway"),
-        (status = 401, description = "No valid key"),
-        (status = 402, description = "The key, or the request's own ceiling, cannot afford what the request may cost"),
-        (status = 403, description = "Nothing is left under the key's limit, or it is a management key"),
-        (status = 408, description = "The body took too long to arrive"),
-        (status = 413, description = "The body is too large"),
-        (
-            status = 429,
-            description = "A rate limit of the key is reached, or the provider asks to wait",
-            headers(
-                ("X-RateLimit-Limit" = u64, description = "The key's limit"),
-                ("X-RateLimit-Remaining" = u64, description = "What of it is left at this node"),
-                ("X-RateLimit-Reset" = u64, description = "When the request will fit, in milliseconds since 1970"),
-                ("Retry-After" = u64, description = "Seconds until then; absent where the request is larger than the limit"),
-            ),
-        ),
-        (status = 502, description = "The provider failed"),
-        (status = 503, description = "The store cannot be written, or the provider is overloaded"),
+        Refusals,
     ),
     security(("inference_key" = []))
 )]

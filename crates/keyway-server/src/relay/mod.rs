@@ -16,6 +16,7 @@ mod clamp;
 pub mod completions;
 pub mod count_tokens;
 mod deliver;
+mod described;
 mod dispatch;
 mod dry_run;
 pub mod embeddings;

@@ -8,6 +8,7 @@ use keyway_providers::face::Face;
 use utoipa::ToSchema;
 
 use super::admit::admit;
+use super::described::Refusals;
 use super::dry_run::DryRunAnswer;
 use crate::app::App;
 use crate::http::caller::InferenceCaller;
@@ -39,15 +40,7 @@ pub enum RerankAnswer {
             description = "The ranking; with `dry_run` what would become of the request",
             body = RerankAnswer,
         ),
-        (status = 400, description = "The request is malformed, or names no model of this gateway"),
-        (status = 401, description = "No valid key"),
-        (status = 402, description = "The key, or the request's own ceiling, cannot afford what the request may cost"),
-        (status = 403, description = "Nothing is left under the key's limit, or it is a management key"),
-        (status = 408, description = "The body took too long to arrive"),
-        (status = 413, description = "The body is too large"),
-        (status = 429, description = "A rate limit of the key is reached, or the provider asks to wait"),
-        (status = 502, description = "The provider failed"),
-        (status = 503, description = "The store cannot be written, or the provider is overloaded"),
+        Refusals,
     ),
     security(("inference_key" = []))
 )]
