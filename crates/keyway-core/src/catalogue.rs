@@ -1,19 +1,40 @@
 //! Models, the endpoints that serve them, and the providers behind those.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::pricing::Pricing;
 
-/// Everything that a request may be routed to.
+/// Everything that a request may be routed to. It does not change: another takes its place, and a request
+/// goes by the one that it was admitted under, to its end.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
-    /// In the order of the configuration, which is the order of `GET /models`.
-    pub models: Vec<Arc<Model>>,
+    models: Vec<Arc<Model>>,
+    /// Where in `models` each id is.
+    places: HashMap<String, usize>,
+    version: Arc<str>,
 }
 
 impl Catalogue {
+    /// Of `models`, each id once. `version` says which prices they have.
+    pub fn new(models: Vec<Arc<Model>>, version: &str) -> Self {
+        let ids = models.iter().map(|model| model.id.clone());
+        let places = ids.zip(0..).collect();
+        Self { models, places, version: version.into() }
+    }
+
+    /// In the order of the configuration, which is the order of `GET /models`.
+    pub fn models(&self) -> &[Arc<Model>] {
+        &self.models
+    }
+
     pub fn model(&self, id: &str) -> Option<&Arc<Model>> {
-        self.models.iter().find(|model| model.id == id)
+        self.places.get(id).map(|&place| &self.models[place])
+    }
+
+    /// What tells these prices from others: the same wherever and whenever they are the same.
+    pub fn version(&self) -> &Arc<str> {
+        &self.version
     }
 }
 

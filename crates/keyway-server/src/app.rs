@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use keyway_core::catalogue::Catalogue;
 use keyway_core::clock::{Clock, Timestamp};
 use keyway_core::credential::Fee;
@@ -36,7 +37,7 @@ pub struct App {
     pub meter: Arc<Meter>,
     pub rates: Arc<Rates>,
     pub node: Arc<Node>,
-    pub catalogue: Catalogue,
+    catalogue: ArcSwap<Catalogue>,
     /// Whether the configuration says what all keys together may spend; if not, credits may.
     pub has_budget: bool,
     /// Whether inference keys may see the installation's credits.
@@ -144,6 +145,9 @@ impl App {
             // request would be refused.
             node.in_force().await?;
         }
+        let catalogue = relay::catalogue::with_echo(config);
+        let (version, models) = (catalogue.version(), catalogue.models().len());
+        tracing::info!(%version, models, "the catalogue is in force");
         Ok(Arc::new(Self {
             keyring,
             vault,
@@ -155,7 +159,7 @@ impl App {
             companions,
             has_budget: config.budget.limit.is_some(),
             shows_credits: config.credits.inference_keys,
-            catalogue: relay::catalogue::with_echo(config),
+            catalogue: ArcSwap::from_pointee(catalogue),
             upstreams: relay::upstream::connect(config, &shared_clock),
             health: Healths::default(),
             sticky: Sticky::default(),
@@ -166,6 +170,16 @@ impl App {
             clock: shared_clock,
             store,
         }))
+    }
+
+    /// What may be asked for now. Who asks twice may be answered differently: a request asks once.
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.catalogue.load_full()
+    }
+
+    /// Puts `catalogue` in force for requests that are admitted from now on.
+    pub fn put_catalogue(&self, catalogue: Catalogue) {
+        self.catalogue.store(Arc::new(catalogue));
     }
 
     /// Whether all keys together may spend no more than something.

@@ -5,12 +5,15 @@ mod line;
 mod pricing;
 mod providers;
 mod switch;
+mod version;
+pub(crate) mod written;
 
 #[cfg(test)]
 mod tests;
 
 pub use line::{Catalogued, LineError, read};
 pub use switch::switch_on;
+pub(crate) use version::version;
 
 /// One model a line; the first line says of which day it is.
 const MODELS: &str = include_str!("../../../../catalogue/models.jsonl");

@@ -35,6 +35,7 @@ pub fn switch_on(config: &mut Config, env: &dyn Fn(&str) -> Option<String>) {
         return;
     }
     let catalogued = read(MODELS).expect("a test reads the models");
+    config.catalogue_day = Some(catalogued.version);
     let configured: HashSet<String> = config.models.iter().map(|model| model.id.clone()).collect();
     let models = catalogued.models.into_iter().filter(|model| !configured.contains(&model.id));
     config.models.extend(models.filter_map(|model| at(model, &on)));

@@ -57,6 +57,7 @@ pub(super) fn config(
         limits: limits(root),
         providers: providers.into_iter().collect::<Option<_>>()?,
         models: models.into_iter().collect::<Option<_>>()?,
+        catalogue_day: None,
         warnings: Vec::new(),
     })
 }

@@ -60,6 +60,8 @@ pub struct Config {
     pub providers: Vec<ProviderConfig>,
     /// In the order of the file.
     pub models: Vec<Model>,
+    /// The day that the models beside those of the file are of, `YYYY-MM-DD`; `None` where there are none.
+    pub catalogue_day: Option<String>,
     /// What works, but should not stay as it is; one line each.
     pub warnings: Vec<String>,
 }
@@ -152,6 +154,7 @@ impl Default for Config {
             limits: RateLimits::default(),
             providers: Vec::new(),
             models: Vec::new(),
+            catalogue_day: None,
             warnings: Vec::new(),
         }
     }

@@ -50,7 +50,9 @@ pub(super) async fn admit(
         request.hold_to_bound().map_err(invalid)?;
     }
     let conversation = Conversation::of(&headers, &request, key.id)?;
-    let asker = Asker { key: &key, brought: &brought, conversation: &conversation };
+    let catalogue = app.catalogue();
+    let asker =
+        Asker { key: &key, catalogue: &catalogue, brought: &brought, conversation: &conversation };
     let plan = route(&app, &mut request, &asker, is_limited)?;
     // What is reserved is what the provider is allowed to say.
     request.max_tokens = request.max_tokens.map(|most| most.min(plan.max_completion_tokens()));

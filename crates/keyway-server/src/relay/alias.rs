@@ -15,7 +15,7 @@ pub(super) fn of_bare_name<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&
     }
     // A model whose own name has the date is meant before the one without.
     [spelled(name), spelled(undated(name))].iter().find_map(|name| {
-        let mut called = catalogue.models.iter().filter(|model| {
+        let mut called = catalogue.models().iter().filter(|model| {
             model.id.split_once('/').is_some_and(|(_, slug)| spelled(slug) == *name)
         });
         called.next().filter(|_| called.next().is_none())
@@ -54,7 +54,7 @@ mod tests {
             "openai/gpt-4o",
             "openai/gpt-4o-20240806",
         ];
-        let catalogue = Catalogue { models: ids.map(model).to_vec() };
+        let catalogue = Catalogue::new(ids.map(model).to_vec(), "1");
         for (name, id) in [
             ("claude-sonnet-4-5-20250929", Some(ids[0])),
             ("claude-sonnet-4.5", Some(ids[0])),

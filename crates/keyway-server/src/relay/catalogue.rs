@@ -5,6 +5,7 @@ use std::sync::Arc;
 use keyway_core::catalogue::{About, Catalogue, DataCollection, Endpoint, Model, Traits};
 use keyway_providers::echo;
 
+use crate::catalogue::version;
 use crate::config::Config;
 
 /// The provider of the built-in model.
@@ -16,7 +17,8 @@ const ECHO_CONTEXT_LENGTH: u64 = 1_000_000;
 pub fn with_echo(config: &Config) -> Catalogue {
     let mut models: Vec<Arc<Model>> = config.models.iter().cloned().map(Arc::new).collect();
     models.push(Arc::new(echo_model()));
-    Catalogue { models }
+    let version = version(config.catalogue_day.as_deref(), &models);
+    Catalogue::new(models, &version)
 }
 
 pub(super) fn echo_model() -> Model {

@@ -55,6 +55,6 @@ pub async fn count_tokens(
     let fields = fields.ok_or_else(|| Error::invalid("The request's body", "must be an object"))?;
     fields.shift_remove(MAX_TOKENS);
     let (request, _) = Face::Messages.read(body).map_err(invalid)?;
-    known_model(&app.catalogue, &request.model)?;
+    known_model(&app.catalogue(), &request.model)?;
     Ok(Json(CountedTokens { input_tokens: request.prompt_tokens_estimate() }))
 }

@@ -42,6 +42,6 @@ pub async fn count_models(
     query: Query,
 ) -> Result<Json<ModelCount>, ApiError> {
     let filter = Filter::of_output(&query)?;
-    let count = app.catalogue.models.iter().filter(|model| filter.admits(model, &app)).count();
+    let count = app.catalogue().models().iter().filter(|model| filter.admits(model, &app)).count();
     Ok(Json(ModelCount { data: Count { count } }))
 }

@@ -31,7 +31,7 @@ pub async fn list_embeddings_models(
     query: Query,
 ) -> Result<Json<ModelList>, ApiError> {
     let embeds = |model: &&Model| model.about.output_modalities.contains(&Modality::Embeddings);
-    let models: Vec<&Model> =
-        app.catalogue.models.iter().map(AsRef::as_ref).filter(embeds).collect();
+    let catalogue = app.catalogue();
+    let models: Vec<&Model> = catalogue.models().iter().map(AsRef::as_ref).filter(embeds).collect();
     ModelList::page(&models, &app, &query, "/embeddings/models")
 }

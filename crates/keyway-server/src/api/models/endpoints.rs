@@ -10,9 +10,10 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::ModelPath;
 use super::object::{Architecture, parameters_of};
-use super::{ModelPath, price};
 use crate::app::App;
+use crate::catalogue::written;
 use crate::http::error::ApiError;
 
 /// `{"data": …}`
@@ -90,13 +91,13 @@ pub async fn list_endpoints(
     path: ModelPath,
 ) -> Result<Json<EndpointsAnswer>, ApiError> {
     let model = path.find(&app)?;
-    let endpoints = model.endpoints.iter().map(|it| EndpointObject::of(it, model, &app));
+    let endpoints = model.endpoints.iter().map(|it| EndpointObject::of(it, &model, &app));
     let data = EndpointList {
         id: model.id.clone(),
         name: model.name.clone(),
         created: app.started_at.as_seconds(),
         description: String::new(),
-        architecture: Architecture::of(model),
+        architecture: Architecture::of(&model),
         endpoints: endpoints.collect(),
     };
     Ok(Json(EndpointsAnswer { data }))
@@ -114,7 +115,7 @@ impl EndpointObject {
             model_id: model.id.clone(),
             model_name: model.name.clone(),
             context_length: own(traits.context_length, model.context_length),
-            pricing: price::object(endpoint.pricing.as_ref()),
+            pricing: written::price(endpoint.pricing.as_ref()),
             provider_name,
             tag: endpoint.tag(),
             quantization: traits.quantization.as_str(),

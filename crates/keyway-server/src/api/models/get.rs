@@ -37,6 +37,7 @@ pub async fn get_model(
     State(app): State<Arc<App>>,
     path: ModelPath,
 ) -> Result<Json<ModelAnswer>, ApiError> {
-    let data = ModelObject::of(path.find(&app)?, &app);
+    let model = path.find(&app)?;
+    let data = ModelObject::of(&model, &app);
     Ok(Json(ModelAnswer { data }))
 }

@@ -54,7 +54,8 @@ pub async fn list_models(
         return Err(Error::invalid("use_rss", "is not offered; leave it out for JSON").into());
     }
     let filter = Filter::of(&query)?;
-    let models = app.catalogue.models.iter().map(AsRef::as_ref);
+    let catalogue = app.catalogue();
+    let models = catalogue.models().iter().map(AsRef::as_ref);
     let mut models: Vec<&Model> = models.filter(|model| filter.admits(model, &app)).collect();
     filter.sort(&mut models);
     ModelList::page(&models, &app, &query, "/models")

@@ -37,8 +37,8 @@ impl<S: Send + Sync> FromRequestParts<S> for ModelPath {
 }
 
 impl ModelPath {
-    fn find<'a>(&self, app: &'a App) -> Result<&'a Arc<Model>, ApiError> {
-        app.catalogue.model(&self.0).ok_or_else(no_model)
+    fn find(&self, app: &App) -> Result<Arc<Model>, ApiError> {
+        app.catalogue().model(&self.0).map(Arc::clone).ok_or_else(no_model)
     }
 }
 

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::price;
 use crate::app::App;
+use crate::catalogue::written;
 
 /// What every endpoint heeds of which nobody said more.
 const USUAL_PARAMETERS: [&str; 4] = ["max_tokens", "stop", "temperature", "top_p"];
@@ -84,7 +85,7 @@ impl ModelObject {
             description: String::new(),
             context_length: model.context_length,
             architecture: Architecture::of(model),
-            pricing: price::object(top.and_then(|endpoint| endpoint.pricing.as_ref())),
+            pricing: written::price(top.and_then(|endpoint| endpoint.pricing.as_ref())),
             top_provider: TopProvider {
                 context_length: own(traits.and_then(|it| it.context_length), model.context_length),
                 max_completion_tokens: own(

@@ -43,7 +43,7 @@ pub async fn get_parameters(
     path: ModelPath,
 ) -> Result<Json<ParametersAnswer>, ApiError> {
     let model = path.find(&app)?;
-    let supported_parameters = object::parameters(model).into_iter().map(str::to_owned).collect();
+    let supported_parameters = object::parameters(&model).into_iter().map(str::to_owned).collect();
     Ok(Json(ParametersAnswer {
         data: Parameters { model: model.id.clone(), supported_parameters },
     }))

@@ -38,7 +38,7 @@ pub async fn list_models_of_user(
     let usable = |model: &&Model| {
         !is_limited || model.endpoints.iter().any(|endpoint| endpoint.pricing.is_some())
     };
-    let models: Vec<&Model> =
-        app.catalogue.models.iter().map(AsRef::as_ref).filter(usable).collect();
+    let catalogue = app.catalogue();
+    let models: Vec<&Model> = catalogue.models().iter().map(AsRef::as_ref).filter(usable).collect();
     ModelList::page(&models, &app, &query, "/models/user")
 }

@@ -5,6 +5,7 @@ mod models;
 mod none;
 mod preferences;
 
+use keyway_core::catalogue::Catalogue;
 use keyway_core::key::KeyRecord;
 use keyway_core::routing::{self, Attempt, Candidate, Needs, Plan, Preferences};
 use keyway_providers::chat::ChatRequest;
@@ -22,6 +23,8 @@ use crate::http::error::ApiError;
 #[derive(Debug)]
 pub(super) struct Asker<'a> {
     pub(super) key: &'a KeyRecord,
+    /// What the request goes by to its end, whatever is put in its place meanwhile.
+    pub(super) catalogue: &'a Catalogue,
     /// Credentials that came with the request.
     pub(super) brought: &'a Brought,
     pub(super) conversation: &'a Conversation,
@@ -37,7 +40,7 @@ pub(super) fn route(
     asker: &Asker<'_>,
     is_limited: bool,
 ) -> Result<Plan, ApiError> {
-    let models = models::named(&app.catalogue, request)?;
+    let models = models::named(asker.catalogue, request)?;
     let preferences = preferences::read(request).map_err(invalid)?;
     if models.iter().any(Named::thinks) {
         request.default_to_reasoning();

@@ -127,7 +127,7 @@ fn nearest<'a>(catalogue: &'a Catalogue, id: &str) -> Vec<&'a str> {
     let (said, mistakes) = (id.to_lowercase(), id.chars().count() / LETTERS_A_MISTAKE);
     let slug = |id: &str| id.rsplit('/').next().unwrap_or(id).to_owned();
     let mut near: Vec<(usize, &str)> = catalogue
-        .models
+        .models()
         .iter()
         .map(|model| {
             let whole = strsim::osa_distance(&said, &model.id.to_lowercase());
