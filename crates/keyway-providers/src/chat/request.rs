@@ -40,6 +40,8 @@ pub struct ChatRequest {
     pub errand: Option<Errand>,
     /// What a client of Anthropic's turns on, for providers that know it: the header's value.
     pub betas: Option<String>,
+    /// Whether its cost has to have a bound.
+    held_to_bound: bool,
     /// As the client said it, where that was in Anthropic's dialect.
     native: Option<Map<String, Value>>,
     body: Map<String, Value>,
@@ -73,6 +75,7 @@ impl ChatRequest {
             choices,
             errand: None,
             betas: None,
+            held_to_bound: false,
             native: None,
             body,
         })
@@ -88,6 +91,7 @@ impl ChatRequest {
             choices: 1,
             errand,
             betas: None,
+            held_to_bound: false,
             native: None,
             body,
         }
@@ -166,7 +170,13 @@ impl ChatRequest {
     pub fn hold_to_bound(&mut self) -> Result<(), RequestError> {
         unpriced::refuse(&self.body)?;
         self.body.shift_remove("prediction");
+        self.held_to_bound = true;
         Ok(())
+    }
+
+    /// Whether [`ChatRequest::hold_to_bound`] was asked of it.
+    pub const fn is_held_to_bound(&self) -> bool {
+        self.held_to_bound
     }
 
     /// The whole request as it came.

@@ -39,3 +39,20 @@ fn nobody_who_has_not_asked_for_thoughts_is_asked_to_think() {
         assert_eq!(String::from_utf8_lossy(&sent), expected, "{name}");
     }
 }
+
+#[test]
+fn every_server_is_told_how_long_an_answer_may_be_once_and_in_a_field_that_it_knows() {
+    let body = json!({"model": "a/b", "messages": [{"role": "user", "content": "hi"}]});
+    let mut request = ChatRequest::parse(body).expect("a request");
+    request.max_tokens = Some(7);
+    for name in Quirks::NAMES {
+        let dialect = Dialect::OpenAi(Quirks::named(name).expect("a row"));
+        let sent = dialect.body(&request, &TARGET).expect("a body");
+        let sent: Value = serde_json::from_slice(&sent).expect("JSON");
+        let theirs = ["openai", "azure", "azure-deployments", "groq", "xai", "cerebras"];
+        let field = if theirs.contains(name) { "max_completion_tokens" } else { "max_tokens" };
+        let said: Vec<_> = sent.as_object().expect("an object").iter().collect();
+        let bounds: Vec<_> = said.into_iter().filter(|(it, _)| it.contains("max_")).collect();
+        assert_eq!(bounds, [(&field.to_owned(), &json!(7))], "{name}");
+    }
+}

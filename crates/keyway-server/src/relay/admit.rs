@@ -49,6 +49,7 @@ pub(super) async fn admit(
     if is_limited {
         request.hold_to_bound().map_err(invalid)?;
     }
+    let says_length = request.max_tokens.is_some();
     let conversation = Conversation::of(&headers, &request, key.id)?;
     let catalogue = app.catalogue();
     let asker =
@@ -79,6 +80,7 @@ pub(super) async fn admit(
         bound,
         id,
         wish,
+        says_length,
         voice,
         streamed,
         may_roll,

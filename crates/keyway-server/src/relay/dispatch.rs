@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use http::{HeaderName, HeaderValue, StatusCode};
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::routing::{Attempt, Plan, Presented};
+use keyway_core::secret::KeySecret;
 use keyway_providers::chat::ChatRequest;
 use keyway_providers::dialect::Target;
 use serde_json::{Value, json};
 
 use super::byok::Brought;
+use super::room::{Length, Prompt};
 use super::upstream::{Failure, Reply, Upstream};
 use super::watch::Watch;
 use crate::app::App;
@@ -37,6 +39,14 @@ struct Failed<'a> {
     failure: Failure,
 }
 
+/// How long the answer to a request may become.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reach {
+    pub(super) prompt: Prompt,
+    /// Whether the client said it itself.
+    pub(super) said: bool,
+}
+
 /// Tries each endpoint of the plan once. Nothing was said to the client yet, so the next may answer in
 /// the place of one that fails; not for a client that left, and not where the answer was there and is
 /// larger than the gateway takes: it was billed, and the next would be too.
@@ -45,6 +55,7 @@ pub(super) async fn dispatch<'a>(
     plan: &'a Plan,
     brought: &Brought,
     request: &mut ChatRequest,
+    reach: Reach,
     client_left: &AtomicBool,
 ) -> Result<Dispatched<'a>, ApiError> {
     let asked = request.max_tokens;
@@ -54,17 +65,11 @@ pub(super) async fn dispatch<'a>(
         if answered || (!failures.is_empty() && client_left.load(Ordering::Relaxed)) {
             break;
         }
-        let endpoint = attempt.endpoint();
-        let Some(upstream) = app.upstreams.get(&endpoint.provider) else { continue };
+        let Some(upstream) = app.upstreams.get(&attempt.endpoint().provider) else { continue };
         let Ok(credential) = brought.presented(app, attempt) else { continue };
-        request.max_tokens = asked.map(|most| most.min(attempt.max_completion_tokens()));
-        request.serve_in(endpoint.traits.service_tier.as_deref());
-        let target = Target {
-            model: &endpoint.upstream_model,
-            completion_tokens_max: attempt.max_completion_tokens(),
-        };
+        let length = reach.length(asked, attempt);
         let watch = Watch::start(attempt);
-        match upstream.send(request, &target, credential.as_ref()).await {
+        match send(upstream, attempt, request, length, credential.as_ref()).await {
             Ok(reply) => {
                 let watch = watch.began(matches!(reply, Reply::Stream(..)));
                 let failed = failures.iter().map(Failed::outcome).collect();
@@ -79,6 +84,43 @@ pub(super) async fn dispatch<'a>(
         }
     }
     Err(exhausted(&failures))
+}
+
+impl Reach {
+    /// At one endpoint, of a request that may have `asked` tokens at most.
+    fn length(self, asked: Option<u64>, attempt: &Attempt) -> Length {
+        let most = attempt.max_completion_tokens();
+        let longest = asked.map_or(most, |asked| asked.min(most));
+        if self.said {
+            return Length::said(longest);
+        }
+        Length::beside(self.prompt, attempt.context_length(), longest)
+    }
+}
+
+/// Sends the request to one endpoint; once more for a shorter answer where it was refused for what the
+/// gateway itself had asked for.
+async fn send(
+    upstream: &Upstream,
+    attempt: &Attempt,
+    request: &mut ChatRequest,
+    length: Length,
+    credential: Option<&KeySecret>,
+) -> Result<Reply, Failure> {
+    let endpoint = attempt.endpoint();
+    request.serve_in(endpoint.traits.service_tier.as_deref());
+    // Where a limit has to hold the provider is told what was reserved for, whoever said it.
+    let tells = request.max_tokens.is_some() || request.is_held_to_bound();
+    let mut tokens = length.first;
+    let mut again = length.again.filter(|_| tells || upstream.always_bounds());
+    loop {
+        request.max_tokens = tells.then_some(tokens);
+        let target = Target { model: &endpoint.upstream_model, completion_tokens_max: tokens };
+        match (upstream.send(request, &target, credential).await, again.take()) {
+            (Err(failure), Some(fewer)) if failure.is_requests() => tokens = fewer,
+            (sent, _) => return sent,
+        }
+    }
 }
 
 /// The last failure is the answer; those before it are named in the metadata.

@@ -24,7 +24,7 @@ use super::bound::Bound;
 use super::byok::Brought;
 use super::clamp::{self, Wish};
 use super::deliver::{CLIENT_EVENTS_MAX, give_whole, open_stream, stream_response, withhold};
-use super::dispatch::{Dispatched, dispatch};
+use super::dispatch::{Dispatched, Reach, dispatch};
 use super::exchange::{Ended, Exchange};
 use super::head::Head;
 use super::meter::{Late, ReserveError, path};
@@ -54,6 +54,8 @@ pub(super) struct Job {
     pub(super) bound: Bound,
     pub(super) id: GenerationId,
     pub(super) wish: Wish,
+    /// Whether the client itself said how long an answer may be.
+    pub(super) says_length: bool,
     /// How the client is told.
     pub(super) voice: Voice,
     pub(super) streamed: bool,
@@ -125,7 +127,9 @@ impl Job {
         let mut client = Client::Waiting(head);
         let left = AtomicBool::new(false);
         let dispatched = {
-            let dispatch = dispatch(&self.app, &self.plan, &self.brought, &mut request, &left);
+            let reach = Reach { prompt: self.bound.prompt(), said: self.says_length };
+            let dispatch =
+                dispatch(&self.app, &self.plan, &self.brought, &mut request, reach, &left);
             let mut dispatch = pin!(dispatch);
             loop {
                 tokio::select! {

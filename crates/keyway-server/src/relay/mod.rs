@@ -34,6 +34,7 @@ mod refusal;
 pub mod rerank;
 pub mod responses;
 mod rolling;
+mod room;
 mod route;
 pub mod sticky;
 mod told;

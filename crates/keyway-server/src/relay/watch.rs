@@ -1,6 +1,5 @@
 //! One answer of an endpoint, watched for what it says of the endpoint's health.
 
-use http::StatusCode;
 use keyway_core::ledger::Ending;
 use keyway_core::routing::{Attempt, Outcome};
 use tokio::time::Instant;
@@ -40,7 +39,7 @@ impl Watch {
     pub(super) fn failed(&self, app: &App, failure: &Failure) {
         let brought =
             self.attempt.is_byok() && failure.status.is_some_and(|it| it.is_client_error());
-        if is_requests(failure.status) || brought {
+        if failure.is_requests() || brought {
             return;
         }
         let retry_after_seconds = failure.retry_after_seconds;
@@ -74,8 +73,4 @@ impl Watch {
 
 fn millis(from: Instant, to: Instant) -> u64 {
     u64::try_from(to.saturating_duration_since(from).as_millis()).unwrap_or(u64::MAX)
-}
-
-fn is_requests(status: Option<StatusCode>) -> bool {
-    status.is_some_and(|status| matches!(status.as_u16(), 400 | 413 | 422))
 }

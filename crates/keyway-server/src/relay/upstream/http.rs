@@ -63,6 +63,10 @@ impl HttpProvider {
         }
     }
 
+    pub(super) fn always_bounds(&self) -> bool {
+        self.dialect == Dialect::Anthropic
+    }
+
     pub(super) async fn answer(
         &self,
         request: &ChatRequest,

@@ -74,6 +74,11 @@ impl Failure {
     fn new(message: impl Into<String>) -> Self {
         Self { status: None, message: message.into(), retry_after_seconds: None, too_large: false }
     }
+
+    /// Whether the request itself is to blame, and not who was asked.
+    pub(super) fn is_requests(&self) -> bool {
+        self.status.is_some_and(|status| matches!(status.as_u16(), 400 | 413 | 422))
+    }
 }
 
 fn timed_out() -> Failure {
@@ -121,6 +126,11 @@ fn places(provider: &ProviderConfig) -> impl Iterator<Item = Place> {
 }
 
 impl Upstream {
+    /// Whether it is told how long an answer may be even where nobody asked for that.
+    pub(super) fn always_bounds(&self) -> bool {
+        matches!(&self.connection, Connection::Http(provider) if provider.always_bounds())
+    }
+
     /// Sends `request` and answers when there is something to give to the client: the whole answer,
     /// or the first chunk of a stream. `credential` is presented in place of the configured one; what
     /// it is, its dialect reads out of its text.

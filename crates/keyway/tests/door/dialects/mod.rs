@@ -1,5 +1,6 @@
 //! Providers that speak each dialect: whatever they speak, clients hear the same, and pay the same.
 
+mod allowed;
 mod anthropic;
 mod bedrock;
 mod cohere;
