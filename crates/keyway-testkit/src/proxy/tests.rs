@@ -120,7 +120,7 @@ async fn what_is_stalled_arrives_late() {
 #[tokio::test]
 async fn each_direction_has_its_delay() {
     let (proxy, mut end) = connected().await;
-    let (to_target, to_client) = (Duration::from_millis(80), Duration::from_millis(40));
+    let (to_target, to_client) = (Duration::from_millis(400), Duration::from_millis(200));
     proxy.set(Mode::Delay { to_target, to_client });
     let asked = Instant::now();
     for line in ["one", "two"] {

@@ -14,7 +14,7 @@ use serde_json::json;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::field::{Field, Key};
-use crate::revocation::{CALLED, Revocation, Revoked, in_use_on_every_node, judge, revoke};
+use crate::revocation::{CALLED, Revoked, in_use_on_every_node, judge, revoke};
 use crate::{moment, setting};
 
 const NANOS_PER_TOKEN: i64 = 10_007;
@@ -56,8 +56,8 @@ async fn round(field: &Field, number: u64) -> Revoked {
         crowd.stop();
         revoked
     };
-    let (told, (took, answered)) = tokio::join!(crowd.run(), revoking);
-    Revoked::new(what, Some(took), answered, told)
+    let (told, call) = tokio::join!(crowd.run(), revoking);
+    Revoked::called(what, call, told)
 }
 
 async fn expire(field: &Field, number: u64) -> Revoked {
@@ -72,7 +72,7 @@ async fn expire(field: &Field, number: u64) -> Revoked {
         crowd.stop();
     };
     let (told, ()) = tokio::join!(crowd.run(), waiting);
-    Revoked::new(Revocation::Expire, None, expires, told)
+    Revoked::expired(expires, told)
 }
 
 fn crowd(field: &Field, key: &Key, number: u64) -> Crowd {

@@ -62,7 +62,7 @@ async fn r16_the_database_goes_and_comes_back() {
     for figures in figures {
         assert_eq!(figures.served, 0, "nothing is admitted without a database: {figures:?}");
         assert!(figures.refused > 0 && figures.otherwise == 0, "{figures:?}");
-        assert!(figures.slowest <= REFUSES_WITHIN + SLACK, "{figures:?}");
+        assert!(figures.slow <= REFUSES_WITHIN + SLACK, "{figures:?}");
         assert!(figures.serves_after.iter().all(|it| *it <= SERVES_WITHIN), "{figures:?}");
     }
 }
@@ -79,7 +79,8 @@ struct Figures {
     served: usize,
     refused: usize,
     otherwise: usize,
-    slowest: Duration,
+    /// All but one in a hundred of them took no longer.
+    slow: Duration,
     /// The first whole answer of each node to a request that came after the return.
     serves_after: Vec<Duration>,
 }
@@ -93,7 +94,9 @@ fn figures(told: &Told, outage: &Outage) -> Figures {
     let is_refusal =
         |attempt: &Attempt| matches!(attempt.outcome, Outcome::Refused { status: 503, .. });
     let refused: Vec<_> = within.iter().filter(|attempt| is_refusal(attempt)).collect();
-    let took = |attempt: &Attempt| attempt.ended - attempt.began;
+    let mut durations: Vec<_> =
+        within.iter().map(|attempt| attempt.ended - attempt.began).collect();
+    durations.sort();
     let served = within.iter().filter(|attempt| attempt.outcome.is_admitted()).count();
     let serves_after = |node: usize| {
         let whole = told.attempts.iter().filter(|attempt| {
@@ -107,7 +110,7 @@ fn figures(told: &Told, outage: &Outage) -> Figures {
         served,
         refused: refused.len(),
         otherwise: within.len() - served - refused.len(),
-        slowest: within.iter().map(|attempt| took(attempt)).max().unwrap_or_default(),
+        slow: durations.get(durations.len() * 99 / 100).copied().unwrap_or_default(),
         serves_after: (0..3).map(serves_after).collect(),
     }
 }
