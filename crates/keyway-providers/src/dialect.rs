@@ -4,13 +4,19 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use thiserror::Error;
 
 use crate::aws::FrameError;
-use crate::chat::{Answer, AnswerError, ChatRequest, RequestError, StreamEvent, stream_event};
+use crate::chat::{
+    Answer, AnswerError, ChatRequest, Errand, RequestError, StreamEvent, stream_event,
+};
+use crate::gemini::House;
 use crate::openai::Quirks;
 use crate::sse::SseError;
 use crate::{anthropic, aws, bedrock, cohere, gemini, openai, sse};
 
 /// Longest event of a stream. Images come whole.
 const EVENT_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Where Amazon tells the tokens of a prompt whose model does not.
+pub const COUNTED_HEADER: &str = "x-amzn-bedrock-input-token-count";
 
 /// The API that a provider speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,17 +63,17 @@ impl Dialect {
         match self {
             Self::OpenAi(quirks) => openai::path(request, quirks, &in_path(target.model)),
             Self::Anthropic => "/messages".to_owned(),
-            Self::Gemini | Self::Vertex => gemini::path(request.stream, &in_path(target.model)),
-            Self::Bedrock => bedrock::path(request.stream, &in_path(target.model)),
-            Self::Cohere => "/chat".to_owned(),
+            Self::Gemini => House::AiStudio.path(request, &in_path(target.model)),
+            Self::Vertex => House::Vertex.path(request, &in_path(target.model)),
+            Self::Bedrock => bedrock::path(request, &in_path(target.model)),
+            Self::Cohere => cohere::path(request).to_owned(),
         }
     }
 
     /// The body of a request. An error names the field that this provider cannot take.
     pub fn body(self, request: &ChatRequest, target: &Target<'_>) -> Result<Vec<u8>, RequestError> {
-        if request.errand.is_some() && !matches!(self, Self::OpenAi(_)) {
-            let why = "is at a provider whose embeddings and rankings are not spoken here";
-            return Err(RequestError::new("model", why));
+        if let Some(errand) = request.errand {
+            return self.errand_body(request, errand, target);
         }
         match self {
             Self::OpenAi(quirks) => Ok(openai::request_body(request, target.model, quirks)),
@@ -78,7 +84,45 @@ impl Dialect {
         }
     }
 
-    /// Reads a whole answer.
+    fn errand_body(
+        self,
+        request: &ChatRequest,
+        errand: Errand,
+        target: &Target<'_>,
+    ) -> Result<Vec<u8>, RequestError> {
+        let body = match self {
+            Self::OpenAi(quirks) => return Ok(openai::request_body(request, target.model, quirks)),
+            Self::Cohere => return cohere::request_body(request, target),
+            Self::Gemini => House::AiStudio.errand_body(request, errand, target),
+            Self::Vertex => House::Vertex.errand_body(request, errand, target),
+            Self::Bedrock => bedrock::errand_body(request, errand, target),
+            Self::Anthropic => {
+                let why = "is at Anthropic, which has neither embeddings nor rankings";
+                Err(RequestError::new("model", why))
+            }
+        };
+        Ok(serde_json::to_vec(&body?).expect("a JSON object can be written"))
+    }
+
+    /// Reads the whole answer to `request`. `counted` are the tokens of the prompt where a header tells
+    /// them ([`COUNTED_HEADER`]).
+    pub fn answer_to(
+        self,
+        request: &ChatRequest,
+        target: &Target<'_>,
+        body: &[u8],
+        counted: Option<u64>,
+    ) -> Result<Answer, AnswerError> {
+        let Some(errand) = request.errand else { return self.answer(body) };
+        match self {
+            Self::OpenAi(_) | Self::Anthropic => Answer::of_errand(errand, body),
+            Self::Gemini | Self::Vertex => gemini::errand_answer(body),
+            Self::Cohere => cohere::errand_answer(errand, body, counted),
+            Self::Bedrock => bedrock::errand_answer(errand, target.model, body, counted),
+        }
+    }
+
+    /// Reads a whole answer of a conversation.
     pub fn answer(self, body: &[u8]) -> Result<Answer, AnswerError> {
         match self {
             Self::OpenAi(_) => Answer::parse(body),

@@ -29,7 +29,7 @@ pub struct Pricing {
     pub completion: Rate,
     /// Of the other kinds of tokens. One that is absent costs what its side does.
     pub kinds: Rates,
-    /// For the request itself, however long it is.
+    /// For the request itself, however long it is, or for each search unit of a ranking.
     pub request: Rate,
     /// For each image of the prompt, beside its tokens.
     pub image: Rate,
@@ -76,7 +76,7 @@ impl Pricing {
     /// `at` is the moment of the request's admission, for prices that depend on the time of day.
     pub fn cost(&self, usage: Usage, at: Timestamp) -> Cost {
         let rates = self.rates(usage.prompt_tokens, at);
-        let flat = self.request.times(1).plus(self.image.times(usage.images));
+        let flat = self.request.times(usage.requests()).plus(self.image.times(usage.images));
         let (mut prompt, mut completion, mut uncached) = (flat, Femtos::default(), flat);
         for (kind, tokens) in usage.by_kind() {
             let cost = rates.of(kind).times(tokens);

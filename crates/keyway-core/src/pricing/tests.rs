@@ -220,7 +220,7 @@ fn any_pricing() -> impl Strategy<Value = Pricing> {
 }
 
 fn any_usage() -> impl Strategy<Value = Usage> {
-    prop::array::uniform11(0..2_000_u64).prop_map(|it| Usage {
+    prop::array::uniform12(0..2_000_u64).prop_map(|it| Usage {
         prompt_tokens: it[0],
         completion_tokens: it[1],
         cached_tokens: it[2] / 4,
@@ -232,6 +232,7 @@ fn any_usage() -> impl Strategy<Value = Usage> {
         image_output_tokens: it[8] / 4,
         audio_output_tokens: it[9] / 4,
         images: it[10] % 4,
+        search_units: it[11] % 4,
     })
 }
 
@@ -245,6 +246,7 @@ proptest! {
     ) {
         let most = Usage {
             images: usage.images + more.2,
+            search_units: usage.search_units + more.2,
             ..Usage::of(usage.prompt_tokens + more.0, usage.completion_tokens + more.1)
         };
         let cost = pricing.cost(usage, Timestamp::default().plus_seconds(second));

@@ -31,6 +31,9 @@ pub struct Usage {
     pub audio_output_tokens: u64,
     /// Images of the prompt, for providers that charge by image. No tokens.
     pub images: u64,
+    /// What a ranking is, for providers that charge by it: each costs what a request does, and what
+    /// counts none is one. No tokens.
+    pub search_units: u64,
 }
 
 impl Usage {
@@ -48,7 +51,13 @@ impl Usage {
             image_output_tokens: 0,
             audio_output_tokens: 0,
             images: 0,
+            search_units: 0,
         }
+    }
+
+    /// How often the price of a request is due.
+    pub(super) fn requests(self) -> u64 {
+        self.search_units.max(1)
     }
 
     /// Tokens of both sides.

@@ -88,6 +88,7 @@ impl Worst {
     fn sum(&self, usage: Usage) -> Femtos {
         let tokens = self.prompt.times(usage.prompt_tokens);
         let tokens = tokens.plus(self.completion.times(usage.completion_tokens));
-        tokens.plus(self.request.times(1)).plus(self.image.times(usage.images))
+        let flat = self.request.times(usage.requests()).plus(self.image.times(usage.images));
+        tokens.plus(flat)
     }
 }

@@ -56,9 +56,14 @@ impl Answer {
             let without = || malformed(&format!("has no {field}"));
             return Err(message.map_or_else(without, AnswerError::Failed));
         }
-        let usage = read.get("usage").and_then(read_prompt_usage);
-        let provider_cost = read.get("usage").and_then(read_cost);
-        Ok(Self { body: read, usage, provider_cost, native: None })
+        Ok(Self::to_errand(read))
+    }
+
+    /// An answer to an errand that a dialect put into this form.
+    pub(crate) fn to_errand(body: Map<String, Value>) -> Self {
+        let usage = body.get("usage").and_then(read_prompt_usage);
+        let provider_cost = body.get("usage").and_then(read_cost);
+        Self { body, usage, provider_cost, native: None }
     }
 
     /// An answer that was made here.

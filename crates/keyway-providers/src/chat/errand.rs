@@ -68,6 +68,19 @@ impl Errand {
     }
 }
 
+/// Documents that make a search unit, at most.
+const DOCUMENTS_PER_UNIT: u64 = 100;
+/// Bytes of a document that count as another: it is cut into pieces of 500 tokens with the query among
+/// them, which has 256 of them at most, and a token has at least a byte.
+const PIECE_BYTES: u64 = 244;
+
+/// The most search units that a ranking can be, where its provider charges by them.
+pub(super) fn search_units_bound(body: &Map<String, Value>) -> u64 {
+    let documents = body.get("documents").and_then(Value::as_array).into_iter().flatten();
+    let pieces = documents.map(|it| serialized_bytes(it).div_ceil(PIECE_BYTES));
+    pieces.fold(0, u64::saturating_add).div_ceil(DOCUMENTS_PER_UNIT)
+}
+
 /// Pictures among what is read.
 pub(super) fn pictures(body: &Map<String, Value>) -> u64 {
     let documents = body.get("documents").and_then(Value::as_array).into_iter().flatten();

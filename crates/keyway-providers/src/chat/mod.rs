@@ -10,6 +10,7 @@ mod choice;
 mod chunk;
 mod counted;
 mod errand;
+pub(crate) mod inputs;
 pub(crate) mod part;
 pub(crate) mod place;
 mod prompt;

@@ -33,6 +33,16 @@ pub(crate) enum Media<'a> {
     },
 }
 
+impl Media<'_> {
+    /// As an address, with the bytes in it where they are here.
+    pub(crate) fn url(self) -> String {
+        match self {
+            Self::Url(url) => url.to_owned(),
+            Self::Data { media_type, base64 } => format!("data:{media_type};base64,{base64}"),
+        }
+    }
+}
+
 /// The parts of a message; texts of nothing are left out, as most providers refuse them. `at` names the
 /// message in errors.
 pub(crate) fn parts<'a>(message: &'a Value, at: &str) -> Result<Vec<Part<'a>>, RequestError> {

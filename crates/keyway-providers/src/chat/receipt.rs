@@ -52,11 +52,20 @@ pub(super) fn read_usage(block: &Value) -> Option<Usage> {
     Some(usage.clamped())
 }
 
-/// The tokens of an answer that says nothing: all are the prompt's, whichever way they are counted.
+/// The tokens of an answer that says nothing: all are the prompt's, whichever way they are counted. Some
+/// rankings are counted in search units alone.
 pub(super) fn read_prompt_usage(block: &Value) -> Option<Usage> {
     let count = |field: &str| block.get(field).and_then(Value::as_u64);
-    let tokens = count("prompt_tokens").max(count("total_tokens"))?;
-    Some(Usage::of(tokens, 0))
+    let detail = |field: &str| block.get("prompt_tokens_details")?.get(field)?.as_u64();
+    let search_units = count("search_units");
+    let tokens = count("prompt_tokens").max(count("total_tokens"));
+    let usage = Usage {
+        image_tokens: detail("image_tokens").unwrap_or(0),
+        audio_tokens: detail("audio_tokens").unwrap_or(0),
+        search_units: search_units.unwrap_or(0),
+        ..Usage::of(tokens.or(search_units.map(|_| 0))?, 0)
+    };
+    Some(usage.clamped())
 }
 
 /// Where providers say outside of the details how much of a prompt they had cached.

@@ -216,6 +216,14 @@ impl ChatRequest {
         prompt::uses(&self.body, self.messages())
     }
 
+    /// The most search units that it can be, where it is a ranking.
+    pub fn search_units_bound(&self) -> u64 {
+        match self.errand {
+            Some(Errand::Rerank) => errand::search_units_bound(&self.body),
+            _ => 0,
+        }
+    }
+
     /// Images that the prompt has.
     pub fn images(&self) -> u64 {
         match self.errand {

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::chat::part::{Kind, Media, Part, parts};
+use super::errand_body;
+use crate::chat::part::{Kind, Part, parts};
 use crate::chat::{ChatRequest, Reasoning, RequestError, Tool, ToolChoice, is_of, tool_calls};
 use crate::dialect::Target;
 
@@ -21,6 +22,11 @@ pub(crate) fn request_body(
     request: &ChatRequest,
     target: &Target<'_>,
 ) -> Result<Vec<u8>, RequestError> {
+    if let Some(errand) = request.errand {
+        let mut body = errand_body(request, errand)?;
+        body.insert("model".into(), target.model.into());
+        return Ok(serde_json::to_vec(&body).expect("a JSON object can be written"));
+    }
     let numbered = request.messages().iter().enumerate();
     let messages = numbered.map(|(number, it)| message(it, &format!("messages[{number}]")));
     let messages: Vec<Value> = messages.collect::<Result<_, _>>()?;
@@ -85,13 +91,7 @@ fn message(message: &Value, at: &str) -> Result<Value, RequestError> {
 fn part(part: &Part<'_>, at: &str) -> Result<Value, RequestError> {
     match part.kind {
         Kind::Text(text) => Ok(json!({"type": "text", "text": text})),
-        Kind::Image(media) => {
-            let url = match media {
-                Media::Url(url) => url.to_owned(),
-                Media::Data { media_type, base64 } => format!("data:{media_type};base64,{base64}"),
-            };
-            Ok(json!({"type": "image_url", "image_url": {"url": url}}))
-        }
+        Kind::Image(media) => Ok(json!({"type": "image_url", "image_url": {"url": media.url()}})),
         Kind::File { .. } | Kind::Audio { .. } | Kind::Video(_) => {
             Err(RequestError::new(at, "is neither text nor an image; Cohere takes nothing else"))
         }

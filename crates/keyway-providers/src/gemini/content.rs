@@ -60,7 +60,7 @@ fn said(message: &Value, at: &str) -> Result<Vec<Value>, RequestError> {
     Ok(parts(message, at)?.iter().map(part).collect())
 }
 
-fn part(part: &Part<'_>) -> Value {
+pub(super) fn part(part: &Part<'_>) -> Value {
     match part.kind {
         Kind::Text(text) => json!({"text": text}),
         Kind::Image(media) | Kind::Video(media) | Kind::File { media, .. } => data(media),

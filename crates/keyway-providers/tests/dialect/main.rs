@@ -3,6 +3,7 @@
 
 mod adapters;
 mod clients;
+mod errands;
 mod golden;
 mod nulls;
 mod quirks;

@@ -63,6 +63,7 @@ fn usage(request: &ChatRequest, plan: &Plan) -> Usage {
     let each = request.max_tokens.unwrap_or(most);
     Usage {
         images: request.images(),
+        search_units: request.search_units_bound(),
         ..Usage::of(prompt.min(context), each.min(most).saturating_mul(request.choices))
     }
 }

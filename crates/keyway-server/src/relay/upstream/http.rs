@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use keyway_core::clock::Clock;
 use keyway_core::secret::KeySecret;
 use keyway_providers::chat::{self, Answer, ChatRequest, StreamEvent};
-use keyway_providers::dialect::{Dialect, Reader, Target};
+use keyway_providers::dialect::{COUNTED_HEADER, Dialect, Reader, Target};
 
 use super::google::{self, Tokens};
 use super::{Failure, authorize, timed_out};
@@ -77,15 +77,14 @@ impl HttpProvider {
         let key = key.as_ref();
         let answered = async {
             let response = self.send(request, target, key).await?;
-            read(response.into_body(), ANSWER_BYTES_MAX).await
+            let counted = response.headers().get(COUNTED_HEADER);
+            let counted = counted.and_then(|value| value.to_str().ok()?.parse().ok());
+            Ok((read(response.into_body(), ANSWER_BYTES_MAX).await?, counted))
         };
-        let body = tokio::time::timeout(self.timeouts.first_byte, answered)
+        let (body, counted) = tokio::time::timeout(self.timeouts.first_byte, answered)
             .await
             .map_err(|_| timed_out())??;
-        let answer = match request.errand {
-            Some(errand) => Answer::of_errand(errand, &body),
-            None => self.dialect.answer(&body),
-        };
+        let answer = self.dialect.answer_to(request, target, &body, counted);
         answer.map_err(|error| said(&error.to_string(), key))
     }
 
