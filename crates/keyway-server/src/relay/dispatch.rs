@@ -10,6 +10,7 @@ use keyway_providers::chat::ChatRequest;
 use keyway_providers::dialect::Target;
 use serde_json::{Value, json};
 
+use super::admit::invalid;
 use super::byok::Brought;
 use super::room::{Length, Prompt};
 use super::upstream::{Failure, Reply, Upstream};
@@ -83,7 +84,7 @@ pub(super) async fn dispatch<'a>(
             }
         }
     }
-    Err(exhausted(&failures))
+    Err(exhausted(failures))
 }
 
 impl Reach {
@@ -117,23 +118,27 @@ async fn send(
         request.max_tokens = tells.then_some(tokens);
         let target = Target { model: &endpoint.upstream_model, completion_tokens_max: tokens };
         match (upstream.send(request, &target, credential).await, again.take()) {
-            (Err(failure), Some(fewer)) if failure.is_requests() => tokens = fewer,
+            (Err(failure), Some(fewer)) if failure.is_requests() && failure.untold.is_none() => {
+                tokens = fewer;
+            }
             (sent, _) => return sent,
         }
     }
 }
 
-/// The last failure is the answer; those before it are named in the metadata.
-fn exhausted(failures: &[Failed<'_>]) -> ApiError {
+/// The last failure is the answer; those before it are named in the metadata. What was not sent is the
+/// answer only where nothing was.
+fn exhausted(mut failures: Vec<Failed<'_>>) -> ApiError {
+    failures.sort_by_key(|failed| failed.failure.untold.is_none());
     let Some((last, previous)) = failures.split_last() else {
         // All that it could present was taken away since it was planned.
         let detail = "no credential of the plan is there any more";
         return Error::unavailable(detail).into();
     };
-    let error = if last.attempt.is_byok() {
-        byok_error(last.provider, &last.failure)
-    } else {
-        provider_error(last.provider, &last.failure)
+    let error = match &last.failure.untold {
+        Some(error) => invalid(error.clone()).with_metadata("provider_name", last.provider),
+        None if last.attempt.is_byok() => byok_error(last.provider, &last.failure),
+        None => provider_error(last.provider, &last.failure),
     };
     if previous.is_empty() {
         return error;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderName};
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use keyway_core::clock::Clock;
@@ -154,10 +154,7 @@ impl HttpProvider {
         target: &Target<'_>,
         key: Option<&KeySecret>,
     ) -> Result<Request<Full<Bytes>>, Failure> {
-        let body = self.dialect.body(request, target).map_err(|error| Failure {
-            status: Some(StatusCode::BAD_REQUEST),
-            ..Failure::new(error.to_string())
-        })?;
+        let body = self.dialect.body(request, target).map_err(Failure::untold)?;
         let body = Bytes::from(body);
         let path = self.dialect.path(request, target);
         let mut call = Request::post(format!("{}{path}", self.base_url))

@@ -13,7 +13,7 @@ use std::time::Duration;
 use ::http::StatusCode;
 use keyway_core::clock::Clock;
 use keyway_core::secret::KeySecret;
-use keyway_providers::chat::{Answer, ChatRequest, Chunk, StreamEvent};
+use keyway_providers::chat::{Answer, ChatRequest, Chunk, RequestError, StreamEvent};
 use keyway_providers::dialect::{Dialect, Target};
 
 use self::echo::EchoStream;
@@ -68,11 +68,28 @@ pub(super) struct Failure {
     pub(super) retry_after_seconds: Option<u32>,
     /// It did answer, with more than the gateway takes.
     pub(super) too_large: bool,
+    /// Nothing was sent: what the request says in a field cannot be said to this provider.
+    pub(super) untold: Option<RequestError>,
 }
 
 impl Failure {
     fn new(message: impl Into<String>) -> Self {
-        Self { status: None, message: message.into(), retry_after_seconds: None, too_large: false }
+        Self {
+            status: None,
+            message: message.into(),
+            retry_after_seconds: None,
+            too_large: false,
+            untold: None,
+        }
+    }
+
+    /// The provider's dialect has no word for what the request says.
+    fn untold(error: RequestError) -> Self {
+        Self {
+            status: Some(StatusCode::BAD_REQUEST),
+            untold: Some(error.clone()),
+            ..Self::new(error.to_string())
+        }
     }
 
     /// Whether the request itself is to blame, and not who was asked.

@@ -4,6 +4,7 @@ mod allowed;
 mod anthropic;
 mod bedrock;
 mod cohere;
+mod errands;
 mod gemini;
 mod vertex;
 
