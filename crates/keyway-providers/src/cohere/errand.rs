@@ -31,20 +31,17 @@ pub(crate) fn body(
 
 fn embed(request: &ChatRequest, body: &mut Map<String, Value>) -> Result<(), RequestError> {
     let asked = inputs(request)?;
-    let texts: Option<Vec<&str>> = asked
-        .iter()
-        .map(|input| match input {
-            Input::Text(text) => Some(*text),
-            Input::Parts(_) => None,
-        })
-        .collect();
-    match texts {
-        Some(texts) => body.insert("texts".into(), json!(texts)),
-        None => {
-            let mixed = asked.iter().enumerate().map(contents).collect::<Result<Vec<_>, _>>()?;
-            body.insert("inputs".into(), mixed.into())
-        }
+    let text = |input: &Input<'_>| match input {
+        Input::Text(text) => Some(Value::from(*text)),
+        Input::Parts(_) => None,
     };
+    let (field, said) = if let Some(texts) = asked.iter().map(text).collect() {
+        ("texts", texts)
+    } else {
+        let mixed = asked.iter().enumerate().map(contents).collect::<Result<Vec<_>, _>>()?;
+        ("inputs", Value::Array(mixed))
+    };
+    body.insert(field.into(), said);
     let input_type = match request.field("input_type").and_then(Value::as_str) {
         None | Some("document" | "passage") => INPUT_TYPE,
         Some("query") => "search_query",

@@ -85,11 +85,9 @@ impl Failure {
 
     /// The provider's dialect has no word for what the request says.
     fn untold(error: RequestError) -> Self {
-        Self {
-            status: Some(StatusCode::BAD_REQUEST),
-            untold: Some(error.clone()),
-            ..Self::new(error.to_string())
-        }
+        let message = error.to_string();
+        let status = Some(StatusCode::BAD_REQUEST);
+        Self { status, untold: Some(error), ..Self::new(message) }
     }
 
     /// Whether the request itself is to blame, and not who was asked.

@@ -13,20 +13,22 @@ const RERANK: &str = "/api/v1/rerank";
 
 /// A gateway before providers, each of a dialect and with its name of the one model, in this order.
 async fn gateway(providers: &[(&Provider, &str, &str)], pricing: &str) -> Gateway {
-    let mut toml = String::new();
-    for (number, (provider, dialect, _)) in providers.iter().enumerate() {
-        toml += &format!(
-            "[[providers]]\nslug = \"p{number}\"\ndialect = \"{dialect}\"\nbase_url = \"{}\"\n",
-            provider.base_url
-        );
-    }
-    toml += "[[models]]\nid = \"acme/fast\"\ncontext_length = 8000\nmax_completion_tokens = 1\n";
-    for (number, (_, _, upstream)) in providers.iter().enumerate() {
-        toml += &format!(
+    let numbered = || providers.iter().enumerate();
+    let addresses = numbered().map(|(number, (provider, dialect, _))| {
+        let url = &provider.base_url;
+        format!(
+            "[[providers]]\nslug = \"p{number}\"\ndialect = \"{dialect}\"\nbase_url = \"{url}\"\n"
+        )
+    });
+    let model =
+        "[[models]]\nid = \"acme/fast\"\ncontext_length = 8000\nmax_completion_tokens = 1\n";
+    let endpoints = numbered().map(|(number, (.., upstream))| {
+        format!(
             "[[models.endpoints]]\nprovider = \"p{number}\"\nupstream_model = \"{upstream}\"\n\
              pricing = {{ {pricing} }}\n"
-        );
-    }
+        )
+    });
+    let toml: String = addresses.chain([model.to_owned()]).chain(endpoints).collect();
     setup().config(&toml).start().await
 }
 
