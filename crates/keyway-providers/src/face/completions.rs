@@ -65,6 +65,10 @@ impl Completions {
     /// From a whole answer of the form in the middle.
     pub(super) fn whole(&self, mut said: Map<String, Value>) -> Map<String, Value> {
         said.insert("object".to_owned(), "text_completion".into());
+        // A fingerprint is text or absent here: clients of the time refuse `null`.
+        if said.get("system_fingerprint").is_some_and(Value::is_null) {
+            said.remove("system_fingerprint");
+        }
         let choices = said.get_mut("choices").and_then(Value::as_array_mut);
         for choice in choices.into_iter().flatten() {
             let text = choice["message"]["content"].as_str().unwrap_or_default();
