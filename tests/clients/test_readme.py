@@ -2,13 +2,16 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+import provider
 from administration import Administration
 from gateway import Gateway
 from node import FOLDER, executable
@@ -17,6 +20,7 @@ from recorder import Recorder
 README = Path(__file__).parent.parent.parent / "README.md"
 ORIGIN = "http://127.0.0.1:8787"
 SECONDS_MAX = 60
+CLAUDE_CODE = FOLDER / "node_modules/.bin/claude"
 
 
 def block(language: str) -> str:
@@ -48,12 +52,48 @@ def test_openrouters_sdk(recorder: Recorder, administration: Administration) -> 
     assert "finishReason: 'stop'" in run([executable(), "--input-type=module", "-"], code, cwd=FOLDER)
 
 
-def test_claude_code(tmp_path: Path, gateway: Gateway, administration: Administration) -> None:
-    """Only where it is installed: it is larger than all the others together. Its prompt goes past the recorder."""
-    if not shutil.which("claude"):
-        pytest.skip("claude is not on the path: npm @anthropic-ai/claude-code brings it")
+class Tripwire(ThreadingHTTPServer):
+    """A proxy for whatever is not on this machine, which reaches nothing and remembers what was asked for."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Refusing)
+        self.asked: list[str] = []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"HTTPS_PROXY": f"http://127.0.0.1:{self.server_address[1]}", "NO_PROXY": "127.0.0.1"}
+
+
+class _Refusing(BaseHTTPRequestHandler):
+    def do_CONNECT(self) -> None:
+        self.server.asked.append(self.path)
+        self.send_error(403)
+
+    def log_message(self, *_: object) -> None:
+        """What was asked for is in `asked`."""
+
+
+@pytest.fixture
+def tripwire() -> Iterator[Tripwire]:
+    with Tripwire() as proxy:
+        yield proxy
+        proxy.shutdown()
+
+
+@pytest.mark.parametrize(("model", "said"), [("keyway/echo", "Hello"), ("scripted/model", "".join(provider.SAID))])
+def test_claude_code(
+    model: str, said: str, tmp_path: Path, gateway: Gateway, administration: Administration, tripwire: Tripwire
+) -> None:
+    """The second model calls the first tool that it is offered. What Claude Code asks goes past the recorder."""
     key = administration.create("readme")
-    own = {"KEYWAY_KEY": key.string, "HOME": str(tmp_path), "PATH": os.environ["PATH"]}
-    code = block("sh").replace(ORIGIN, gateway.url)
-    assert "Hello" in run(["sh", "-eu"], code, env=own, cwd=tmp_path)
+    own = {
+        "KEYWAY_KEY": key.string,
+        "HOME": str(tmp_path),
+        "PATH": f"{CLAUDE_CODE.parent}:{os.environ['PATH']}",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    }
+    code = block("sh").replace(ORIGIN, gateway.url).replace("keyway/echo", model)
+    assert said in run(["sh", "-eu"], code, env=own | tripwire.environment, cwd=tmp_path)
     assert administration.find(key.hash)["usage"] > 0
+    assert tripwire.asked == []
