@@ -72,13 +72,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.server.received.append(request)
+        text = _asked(request)
+        if text.startswith("#fail"):
+            return self._whole(int(text.split()[1]), {"error": {"message": "told to fail", "code": "scripted"}})
         if self.path == "/v1/embeddings":
             return self._whole(200, _embeddings(request))
         if self.path == "/v1/rerank":
             return self._whole(200, _ranking(request))
-        text = _text(request["messages"][-1])
-        if text.startswith("#fail"):
-            return self._whole(int(text.split()[1]), {"error": {"message": "told to fail", "code": "scripted"}})
         if request.get("stream"):
             return self._stream(request, text)
         return self._whole(200, _answer(request))
@@ -115,6 +115,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """What it was asked is in `received`."""
+
+
+def _asked(request: dict[str, Any]) -> str:
+    """What stands last in it: a message, a text, or what documents are ranked for."""
+    if messages := request.get("messages"):
+        return _text(messages[-1])
+    asked = request.get("query") or request["input"]
+    return asked[-1] if isinstance(asked, list) else asked
 
 
 def _text(message: dict[str, Any]) -> str:

@@ -10,7 +10,9 @@ import pytest
 from administration import Administration
 from examples import assert_shows
 from gateway import Gateway
-from sdks import Sdk, SdkError
+from package import Refused
+from sdks import Sdk
+from spelling import dated
 
 MODEL = "keyway/echo"
 UNKNOWN_KEY = "sk-or-v1-" + "0" * 64
@@ -49,7 +51,7 @@ class SdkSuite:
             limit=12.5,
             limit_reset="monthly",
             include_byok_in_limit=True,
-            expires_at="2099-12-31T23:59:59Z",
+            expires_at=dated("2099-12-31T23:59:59Z"),
         )
         key, hash = created["data"], created["data"]["hash"]
         assert created["key"].startswith("sk-or-v1-")
@@ -152,16 +154,16 @@ class SdkSuite:
         self.assert_refused(403, "list", lambda: sdk.keys(user))
         self.assert_refused(400, "create", lambda: sdk.create(manager, name=""))
         self.assert_refused(400, "create", lambda: sdk.create(manager, name="x", limit=-1))
-        self.assert_refused(400, "create", lambda: sdk.create(manager, name="x", expires_at="2020-01-01T00:00:00Z"))
+        self.assert_refused(400, "create", lambda: sdk.create(manager, name="x", expires_at=dated("2020-01-01T00:00:00Z")))
         self.assert_refused(404, "get", lambda: sdk.get(manager, UNKNOWN_HASH))
         self.assert_refused(404, "update", lambda: sdk.update(manager, UNKNOWN_HASH, name="x"))
         self.assert_refused(400, "chat", lambda: sdk.chat(user, **asked(model="no/such-model")))
         self.assert_refused(401, "chat", lambda: sdk.chat(UNKNOWN_KEY, **asked()))
         self.assert_refused(403, "chat", lambda: sdk.chat(manager, **asked()))
 
-    def assert_refused(self, status: int, operation: str, call) -> SdkError:
+    def assert_refused(self, status: int, operation: str, call) -> Refused:
         """The call raises the class that this SDK has for the status."""
-        with pytest.raises(SdkError) as caught:
+        with pytest.raises(Refused) as caught:
             call()
         error = caught.value
         expected = self.other_types.get((operation, status), TYPED[status])

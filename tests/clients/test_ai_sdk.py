@@ -11,6 +11,7 @@ from recorder import Recorder
 
 MODEL = "scripted/model"
 SAID = "".join(provider.SAID)
+PICTURE = "data:image/png;base64,iVBORw0KGgo="
 
 
 @pytest.fixture
@@ -38,13 +39,31 @@ def test_a_stream_is_charged_as_told(ask, administration: Administration) -> Non
     assert str(administration.assert_told_is_spent(key)) == provider.COST
 
 
-def test_tools_are_called(ask, administration: Administration) -> None:
-    called = ask("call", administration.create("tools").string, prompt="The weather?")
-    assert called == [{"toolName": "weather", "input": provider.ARGUMENTS}]
+EACH_WAY = pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 
 
-def test_schemas_are_kept(ask, administration: Administration) -> None:
-    assert ask("object", administration.create("object").string, prompt="Who?") == provider.OBJECT
+@EACH_WAY
+def test_tools_are_called_and_their_results_told(ask, administration: Administration, stream: bool) -> None:
+    told = ask("call", administration.create("tools").string, prompt="The weather?", stream=stream)
+    assert told == {"asked": [provider.ARGUMENTS], "said": SAID}
+
+
+@EACH_WAY
+def test_schemas_are_kept(ask, administration: Administration, stream: bool) -> None:
+    assert ask("object", administration.create("object").string, prompt="Who?", stream=stream) == provider.OBJECT
+
+
+@EACH_WAY
+def test_a_prompt_is_continued(ask, administration: Administration, stream: bool) -> None:
+    key = administration.create("prompt")
+    assert ask("complete", key.string, prompt="Once", stream=stream) == SAID
+    assert str(administration.assert_told_is_spent(key)) == provider.COST
+
+
+def test_pictures_are_seen(ask, administration: Administration) -> None:
+    parts = [{"type": "image", "image": PICTURE}, {"type": "text", "text": "What is it?"}]
+    messages = [{"role": "user", "content": parts}]
+    assert ask("generate", administration.create("pictures").string, messages=messages)["text"] == "A picture."
 
 
 def test_reasoning_is_told(ask, administration: Administration) -> None:

@@ -8,17 +8,18 @@ import examples
 from administration import Administration
 from gateway import Gateway
 from node import Node
+from packages import opened
 from recorder import Recorder
 from sdk_suite import UNTYPED, SdkSuite
-from sdks import TypeScriptSdk
+from sdks import Sdk
 
 
 class TestNewest(SdkSuite):
     other_types = {("list", 403): UNTYPED}
 
     @pytest.fixture
-    def sdk(self, node: Node, recorder: Recorder) -> TypeScriptSdk:
-        return TypeScriptSdk(node, "openrouter-newest", recorder.api)
+    def sdk(self, node: Node, recorder: Recorder) -> Sdk:
+        return Sdk(opened("npm openrouter", node, recorder.api))
 
 
 class TestOld(SdkSuite):
@@ -35,8 +36,8 @@ class TestOld(SdkSuite):
     }
 
     @pytest.fixture
-    def sdk(self, node: Node, recorder: Recorder) -> TypeScriptSdk:
-        return TypeScriptSdk(node, "openrouter-0.1", recorder.api)
+    def sdk(self, node: Node, recorder: Recorder) -> Sdk:
+        return Sdk(opened("npm openrouter 0.1", node, recorder.api))
 
 
 @pytest.mark.parametrize("time", ["once", "again"])

@@ -3,34 +3,34 @@
 
 import { createInterface } from 'node:readline';
 
+import * as agents from './agents.mjs';
 import * as ai from './ai.mjs';
-import * as anthropic from './anthropic.mjs';
+import { call, offers } from './clients.mjs';
 import * as example from './example.mjs';
-import * as openai from './openai.mjs';
-import * as openrouterNewest from './openrouter-newest.mjs';
-import * as openrouter01 from './openrouter-0.1.mjs';
 
-const CLIENTS = {
-  ai,
-  anthropic,
-  example,
-  openai,
-  'openrouter-newest': openrouterNewest,
-  'openrouter-0.1': openrouter01,
-};
+// What takes more than a call: programs.
+const PROGRAMS = { agents, ai, example };
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const answer = await carryOut(JSON.parse(line));
+  const answer = await carryOut(JSON.parse(line, withDates));
   process.stdout.write(`${JSON.stringify(answer)}\n`);
 }
 
-async function carryOut({ client, method, baseURL, apiKey, arguments: args }) {
+async function carryOut({ client, method, how, baseURL, apiKey, arguments: args }) {
+  const door = { baseURL, apiKey };
   try {
-    const call = CLIENTS[client][method];
-    return { returned: await call({ baseURL, apiKey }, ...args) };
+    if (client in PROGRAMS) {
+      return { returned: await PROGRAMS[client][method](door, ...args) };
+    }
+    return { returned: how.offers ? offers(client, door) : await call(client, door, method, how, args) };
   } catch (error) {
     return { thrown: told(error) };
   }
+}
+
+// The packages take dates as `Date`, which JSON does not know.
+function withDates(_name, value) {
+  return value?.$date ? new Date(value.$date) : value;
 }
 
 // What an error tells the programmer who catches it.
