@@ -14,6 +14,7 @@ from gateway import Gateway
 from provider import Provider
 
 PAGE = Path(__file__).parent.parent.parent / "docs/compatibility.md"
+FIELDS = re.compile(r"^\| (`[^|]+`) \| (?:told|null) \|", flags=re.MULTILINE)
 NOT_SERVED = "\n## Not served\n"
 ROW = re.compile(r"\| `([^`]+)` \| (used|both|sent|no effect|refused) \|")
 # Operations that ask a model or tell of one, by the first words of their paths.
@@ -67,10 +68,15 @@ CHAT: dict[str, Any] = {
 }
 
 
+def description(contract_dir: Path) -> dict[str, Any]:
+    with (contract_dir / "openrouter-openapi.yaml").open("rb") as file:
+        document: dict[str, Any] = yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    return document
+
+
 def described(contract_dir: Path) -> dict[str, set[str]]:
     """The operations in scope, each with its parameters and the fields of its body."""
-    with (contract_dir / "openrouter-openapi.yaml").open("rb") as file:
-        document = yaml.load(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    document = description(contract_dir)
 
     def resolved(node: dict[str, Any]) -> dict[str, Any]:
         while "$ref" in node:
@@ -119,6 +125,13 @@ def test_every_operation_and_parameter_has_its_row(contract_dir: Path) -> None:
             continue
         assert sorted(parameters - told[operation].keys()) == [], f"{operation}: parameters without a row"
         assert sorted(told[operation].keys() - parameters) == [], f"{operation}: rows without a parameter"
+
+
+def test_every_field_of_a_generation_has_its_row(contract_dir: Path) -> None:
+    schema = description(contract_dir)["components"]["schemas"]["GenerationResponse"]
+    section = PAGE.read_text().split("\n## GET /generation\n")[1].split("\n## ")[0]
+    told = {field for row in FIELDS.findall(section) for field in re.findall(r"`([^`]+)`", row)}
+    assert told == schema["properties"]["data"]["properties"].keys()
 
 
 def test_the_page_knows_what_is_served(gateway: Gateway) -> None:

@@ -6,22 +6,27 @@ use deadpool_postgres::Transaction;
 use keyway_core::budget::{WindowKind, Windows};
 use keyway_core::clock::Timestamp;
 use keyway_core::id::{AccountId, Epoch, GenerationId, KeyId};
-use keyway_core::ledger::{AnswerMark, Ending, GenerationRecord, Metered, Settlement};
+use keyway_core::ledger::{
+    AnswerMark, ApiType, Ending, GenerationRecord, Metered, Settlement, Tried,
+};
 use keyway_core::money::Nanos;
 use keyway_core::pricing::Usage;
 use keyway_core::store::Settled;
 use tokio_postgres::Row;
 
 use crate::bookings::Bookings;
+use crate::course::{COURSE_COLUMNS, ORIGIN_COLUMNS, course, origin, whole};
 use crate::error::{Failure, broken};
 use crate::leases;
 use crate::rows::{bytes, moment, nanos, optional_moment};
 
-/// What [`generation`] reads, in its order.
+/// What [`generation`] reads, in its order; before [`ORIGIN_COLUMNS`] and [`COURSE_COLUMNS`].
 const COLUMNS: &str = "id, key_id, accounts, window_day, window_week, window_month, model, provider, \
      streamed, admitted_at, authorised_nanos, charge_nanos, byok_nanos, overrun_nanos, \
      absorbed_nanos, prompt_tokens, completion_tokens, ending, estimated, settled_at, epoch, \
-     reserved_nanos, cached_tokens, reasoning_tokens";
+     reserved_nanos, cached_tokens, reasoning_tokens, image_output_tokens, is_byok";
+const ORIGIN_FROM: usize = 26;
+const COURSE_FROM: usize = ORIGIN_FROM + 8;
 
 /// Writes a mark, or raises one and what the request holds. What is settled stays as it is.
 pub(crate) async fn mark(tx: &Transaction<'_>, mark: &AnswerMark) -> Result<(), Failure> {
@@ -76,10 +81,14 @@ async fn fill(
            absorbed_nanos = $5, prompt_tokens = $6, completion_tokens = $7, ending = $8,
            estimated = $9, settled_at = $10, provider = $11,
            reserved_nanos = greatest(reserved_nanos, $12), cached_tokens = $13,
-           reasoning_tokens = $14
+           reasoning_tokens = $14, image_output_tokens = $15, model = $16, is_byok = $17,
+           endpoint = $18, upstream_id = $19, finish_reason = $20, native_finish_reason = $21,
+           service_tier = $22, first_ms = $23, generation_ms = $24, media_completion = $25,
+           cache_discount_nanos = $26, tried = $27
          WHERE id = $1 AND {condition}"
     );
     let id: &[u8] = settlement.request.id.as_bytes();
+    let course = &settlement.course;
     let filled = tx
         .execute(
             &tx.prepare_cached(&sql).await?,
@@ -98,6 +107,19 @@ async fn fill(
                 &settlement.request.reserved.get(),
                 &tokens(settlement.usage.cached_tokens),
                 &tokens(settlement.usage.reasoning_tokens),
+                &tokens(settlement.usage.image_output_tokens),
+                &settlement.request.model,
+                &settlement.request.is_byok,
+                &course.endpoint,
+                &course.upstream_id,
+                &course.finish_reason,
+                &course.native_finish_reason,
+                &course.service_tier,
+                &whole(course.first_ms),
+                &whole(course.generation_ms),
+                &whole(course.media_completion),
+                &course.cache_discount.map(Nanos::get),
+                &Tried::to_text(&course.tried),
             ],
         )
         .await?;
@@ -111,7 +133,8 @@ pub(crate) async fn recover(
     now: Timestamp,
 ) -> Result<u64, Failure> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM generation WHERE charge_nanos IS NULL AND epoch = $1 ORDER BY id"
+        "SELECT {COLUMNS}, {ORIGIN_COLUMNS}, {COURSE_COLUMNS} FROM generation
+         WHERE charge_nanos IS NULL AND epoch = $1 ORDER BY id"
     );
     let mut recovered = 0;
     let mut bookings = Bookings::default();
@@ -130,7 +153,9 @@ pub(crate) async fn find(
     tx: &Transaction<'_>,
     id: GenerationId,
 ) -> Result<Option<GenerationRecord>, Failure> {
-    let sql = format!("SELECT {COLUMNS} FROM generation WHERE id = $1");
+    let sql = format!(
+        "SELECT {COLUMNS}, {ORIGIN_COLUMNS}, {COURSE_COLUMNS} FROM generation WHERE id = $1"
+    );
     let id: &[u8] = id.as_bytes();
     tx.query_opt(&sql, &[&id]).await?.map(|row| generation(&row)).transpose()
 }
@@ -140,12 +165,16 @@ async fn insert(tx: &Transaction<'_>, request: &Metered, authorised: Nanos) -> R
         .prepare_cached(
             "INSERT INTO generation (id, key_id, accounts, window_day, window_week, window_month,
                                      model, provider, streamed, admitted_at, authorised_nanos,
-                                     epoch, reserved_nanos)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+                                     epoch, reserved_nanos, is_byok, catalogue_version, api_type,
+                                     http_referer, user_agent, external_user, session_id,
+                                     media_prompt, audio_prompt)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                     $19, $20, $21, $22)
              ON CONFLICT (id) DO NOTHING",
         )
         .await?;
     let id: &[u8] = request.id.as_bytes();
+    let origin = &request.origin;
     let accounts: Vec<u8> = request.accounts.iter().flat_map(|id| id.0.to_be_bytes()).collect();
     let start = |kind| request.windows.start_of(kind).as_micros();
     tx.execute(
@@ -164,6 +193,15 @@ async fn insert(tx: &Transaction<'_>, request: &Metered, authorised: Nanos) -> R
             &authorised.get(),
             &request.epoch.0,
             &request.reserved.get(),
+            &request.is_byok,
+            &origin.catalogue_version.as_deref(),
+            &origin.api_type.map(ApiType::as_str),
+            &origin.http_referer,
+            &origin.user_agent,
+            &origin.external_user,
+            &origin.session_id,
+            &whole(origin.media_prompt),
+            &whole(origin.audio_prompt),
         ],
     )
     .await?;
@@ -181,8 +219,10 @@ fn generation(row: &Row) -> Result<GenerationRecord, Failure> {
         reserved: nanos(row, 21),
         model: row.get(6),
         provider: row.get(7),
+        is_byok: is_byok(row),
         streamed: row.get(8),
         admitted_at: moment(row, 9),
+        origin: origin(row, ORIGIN_FROM)?,
     };
     let authorised = nanos(row, 10);
     let Some(settled_at) = optional_moment(row, 19) else {
@@ -198,11 +238,13 @@ fn generation(row: &Row) -> Result<GenerationRecord, Failure> {
         usage: Usage {
             cached_tokens: count(row, 22),
             reasoning_tokens: count(row, 23),
+            image_output_tokens: count(row, 24),
             ..Usage::of(count(row, 15), count(row, 16))
         },
         ending: ending(row.get(17))?,
         estimated: row.get(18),
         settled_at,
+        course: course(row, COURSE_FROM)?,
     };
     Ok(GenerationRecord { request, authorised, settlement: Some(settlement) })
 }
@@ -215,6 +257,12 @@ pub(crate) fn ending(word: &str) -> Result<Ending, Failure> {
 fn accounts(bytes: &[u8]) -> Vec<AccountId> {
     let (ids, _) = bytes.as_chunks::<8>();
     ids.iter().map(|id| AccountId(i64::from_be_bytes(*id))).collect()
+}
+
+/// Older rows do not say it.
+fn is_byok(row: &Row) -> bool {
+    let paid = row.get::<_, Option<i64>>(12) > Some(0);
+    row.get::<_, Option<bool>>(25).unwrap_or(paid)
 }
 
 fn count(row: &Row, column: usize) -> u64 {

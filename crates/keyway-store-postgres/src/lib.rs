@@ -6,6 +6,7 @@
 mod accounts;
 mod bookings;
 mod clock;
+mod course;
 mod credentials;
 mod credits;
 mod error;

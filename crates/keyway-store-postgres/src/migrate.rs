@@ -6,7 +6,7 @@ use tokio_postgres::error::SqlState;
 use crate::open::OpenError;
 
 /// Version N is the Nth. A released file is never edited; a change is a new one.
-pub(crate) const MIGRATIONS: [&str; 10] = [
+pub(crate) const MIGRATIONS: [&str; 11] = [
     include_str!("../migrations/0001_installation_keys_ledger.sql"),
     include_str!("../migrations/0002_budgets_activity.sql"),
     include_str!("../migrations/0003_endings.sql"),
@@ -17,6 +17,7 @@ pub(crate) const MIGRATIONS: [&str; 10] = [
     include_str!("../migrations/0008_credentials.sql"),
     include_str!("../migrations/0009_kinds_of_tokens.sql"),
     include_str!("../migrations/0010_credits.sql"),
+    include_str!("../migrations/0011_courses_contents.sql"),
 ];
 
 /// How often a node that another was quicker than looks again.

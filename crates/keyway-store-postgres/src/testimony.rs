@@ -153,15 +153,16 @@ async fn put_back(
 }
 
 /// Puts what is known of a request in the place of what was assumed when its run was ended; but it
-/// stays with the provider that it is counted at.
+/// stays with the model and the provider that it is counted at.
 async fn correct(tx: &Transaction<'_>, charge: &Settlement) -> Result<(), Failure> {
     let id: &[u8] = charge.request.id.as_bytes();
     let sql = "SELECT charge_nanos, byok_nanos, prompt_tokens, completion_tokens, provider,
-                      cached_tokens, reasoning_tokens
+                      cached_tokens, reasoning_tokens, model
                FROM generation WHERE id = $1 FOR UPDATE";
     let row = tx.query_one(sql, &[&id]).await?;
     let before = |column: usize| row.get::<_, i64>(column);
-    let request = Metered { provider: row.get(4), ..charge.request.as_ref().clone() };
+    let (provider, model) = (row.get(4), row.get(7));
+    let request = Metered { model, provider, ..charge.request.as_ref().clone() };
     let charge = Settlement { request: Arc::new(request), ..charge.clone() };
     ledger::overwrite(tx, &charge).await?;
     let more = charge.charge.get().saturating_sub(before(0));

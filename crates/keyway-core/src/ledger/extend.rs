@@ -127,8 +127,10 @@ mod tests {
             reserved: Nanos::ZERO,
             model: String::new(),
             provider: String::new(),
+            is_byok: false,
             streamed: true,
             admitted_at: NOW,
+            origin: Arc::default(),
         };
         let outcome = Outcome {
             usage: Usage::default(),
@@ -137,6 +139,7 @@ mod tests {
             free: false,
             ending: Ending::LimitReached,
             estimated: true,
+            course: Arc::default(),
         };
         let settled = ledger.settle(&Arc::new(request), &outcome, NOW).expect("it is open");
         let drawn = settled.draws.iter().map(|draw| draw.amount);

@@ -150,6 +150,7 @@ impl Settlement {
             ending: Ending::Crashed,
             estimated: true,
             settled_at: now,
+            course: Arc::default(),
         }
     }
 

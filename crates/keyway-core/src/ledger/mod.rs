@@ -9,6 +9,7 @@
 
 mod account;
 mod asking;
+mod course;
 mod extend;
 mod forecast;
 mod journal;
@@ -21,6 +22,7 @@ mod resolve;
 mod waiting;
 
 pub use account::AccountState;
+pub use course::{ApiType, Course, Origin, TRIED_MAX, Tried};
 pub use forecast::{Forecast, Standing};
 pub use journal::Journal;
 pub use lease::{Draw, Figures, LeaseCall, Leased, Slice};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::course::{Course, Origin};
 use super::lease::Draw;
 use crate::budget::Windows;
 use crate::clock::Timestamp;
@@ -9,7 +10,9 @@ use crate::id::{AccountId, Epoch, GenerationId, KeyId};
 use crate::money::Nanos;
 use crate::pricing::Usage;
 
-/// The facts of a metered request. All stand when it is admitted, but for `reserved`, which may grow.
+/// The facts of a metered request. All stand when it is admitted, but for `reserved`, which may grow, and
+/// for what was asked of whom, which is known for sure when it was answered: `model`, `provider` and
+/// `is_byok`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metered {
     pub id: GenerationId,
@@ -24,8 +27,11 @@ pub struct Metered {
     pub reserved: Nanos,
     pub model: String,
     pub provider: String,
+    /// Whether another credential than the gateway's own pays the provider.
+    pub is_byok: bool,
     pub streamed: bool,
     pub admitted_at: Timestamp,
+    pub origin: Arc<Origin>,
 }
 
 /// The request is being answered: from now on a crash charges `authorised`.
@@ -93,12 +99,14 @@ pub struct Settlement {
     pub overrun: Nanos,
     /// What an answer cost that the provider itself ended: the operator's, never the key's.
     pub absorbed: Nanos,
-    /// Of its kinds, what was read from a cache and what was reasoning are kept; the others were priced.
+    /// Of its kinds, what was read from a cache, what was reasoning and what was images of the answer are
+    /// kept; the others were priced.
     pub usage: Usage,
     pub ending: Ending,
     /// The usage was not reported by the provider but worked out here.
     pub estimated: bool,
     pub settled_at: Timestamp,
+    pub course: Arc<Course>,
 }
 
 /// A metered request as the store holds it.

@@ -1,5 +1,8 @@
 //! One reservation and the states it goes through.
 
+use std::sync::Arc;
+
+use super::course::Course;
 use super::lease::{Draw, Slice};
 use super::record::Ending;
 use crate::budget::Windows;
@@ -67,7 +70,7 @@ impl Reservation {
 }
 
 /// What came of a request, as the relay knows it when it ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub usage: Usage,
     /// What the usage costs, before the reservation caps it.
@@ -78,4 +81,5 @@ pub struct Outcome {
     pub free: bool,
     pub ending: Ending,
     pub estimated: bool,
+    pub course: Arc<Course>,
 }

@@ -71,6 +71,7 @@ impl Ledger {
             ending: outcome.ending,
             estimated: outcome.estimated,
             settled_at: now,
+            course: Arc::clone(&outcome.course),
         })
     }
 

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 ///
 /// Not moved are nodes, their leases and the log of changes: the runs of the old store are ended
 /// first, which frees all leases, and no node of the new one has missed a change.
-pub const TABLES: [Table; 10] = [
+pub const TABLES: [Table; 11] = [
     Table { name: "account", key: &["id"] },
     Table { name: "api_key", key: &["id"] },
     Table { name: "key_secret", key: &["hash"] },
@@ -17,6 +17,7 @@ pub const TABLES: [Table; 10] = [
     Table { name: "account_window", key: &["account_id", "kind", "starts_at"] },
     Table { name: "usage_day", key: &["account_id", "day", "model", "provider"] },
     Table { name: "generation", key: &["id"] },
+    Table { name: "content", key: &["generation"] },
     Table { name: "credit", key: &["id"] },
     Table { name: "key_encryption_key", key: &["version"] },
     Table { name: "credential", key: &["id"] },

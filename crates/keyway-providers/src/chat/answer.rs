@@ -12,11 +12,11 @@ use crate::json;
 /// What a provider answered to a request that does not stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    body: Map<String, Value>,
+    pub(super) body: Map<String, Value>,
     usage: Option<Usage>,
     provider_cost: Option<Nanos>,
     /// The body that it was read from, where its dialect is one of clients too.
-    native: Option<Map<String, Value>>,
+    pub(super) native: Option<Map<String, Value>>,
 }
 
 impl Answer {

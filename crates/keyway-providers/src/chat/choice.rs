@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::about::Finish;
+
 /// Where the choices stand.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Form {
@@ -27,6 +29,21 @@ pub(super) fn output_bytes(body: &Map<String, Value>, form: Form) -> u64 {
 /// Why each choice ended, in the provider's words; blank is none.
 pub(super) fn finish_reasons(body: &Map<String, Value>) -> impl Iterator<Item = Option<&str>> {
     choices(body).map(|choice| said_reason(choice.get("finish_reason")))
+}
+
+/// Why the first choice ended that did.
+pub(super) fn finish(body: &Map<String, Value>) -> Option<Finish> {
+    choices(body).find_map(|choice| {
+        let reason = said_reason(choice.get("finish_reason"))?;
+        let native = said_reason(choice.get("native_finish_reason")).unwrap_or(reason);
+        Some(Finish { reason: translated(reason).to_owned(), native: native.to_owned() })
+    })
+}
+
+/// Images that the choices hold.
+pub(super) fn images(body: &Map<String, Value>, form: Form) -> u64 {
+    let said = choices(body).filter_map(|choice| choice.get(form.field())?.get("images"));
+    said.filter_map(Value::as_array).map(|images| images.len() as u64).sum()
 }
 
 /// The choices as clients take them. What is not an object is none.

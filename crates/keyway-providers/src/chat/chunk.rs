@@ -27,7 +27,7 @@ pub enum StreamEvent {
 /// A piece of the answer, or what was counted at its end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chunk {
-    body: Map<String, Value>,
+    pub(super) body: Map<String, Value>,
     usage: Option<Usage>,
     provider_cost: Option<Nanos>,
     /// The events that it was read from, where the client speaks the provider's dialect.

@@ -5,6 +5,7 @@
 //! What a provider says that nobody here knows is kept. What the contract (C.2, C.3, D) wants absent
 //! instead of null is taken out; what it wants present is put in.
 
+mod about;
 mod answer;
 mod choice;
 mod chunk;
@@ -27,6 +28,7 @@ mod unpriced;
 use serde_json::{Map, Value};
 use thiserror::Error;
 
+pub use about::{About, Finish};
 pub use answer::Answer;
 pub(crate) use chunk::failure as stream_failure;
 pub use chunk::{Chunk, StreamEvent, error_chunk, length_chunk, stream_event, usage_chunk};

@@ -96,6 +96,17 @@ fn keeps_long(value: &Value) -> bool {
     }
 }
 
+/// Parts of messages that are images, files or videos, and those that are audio.
+pub(super) fn media(messages: &[Value]) -> (u64, u64) {
+    let parts = messages.iter().filter_map(|message| message.get("content")?.as_array()).flatten();
+    let types = parts.filter_map(|part| part.get("type").and_then(Value::as_str));
+    types.fold((0, 0), |(media, audio), it| match it {
+        "image_url" | "file" | "video_url" => (media + 1, audio),
+        "input_audio" => (media, audio + 1),
+        _ => (media, audio),
+    })
+}
+
 /// Parts of messages that are images.
 pub(super) fn images(messages: &[Value]) -> u64 {
     let parts = messages.iter().filter_map(|message| message.get("content")?.as_array()).flatten();

@@ -224,6 +224,14 @@ impl ChatRequest {
         }
     }
 
+    /// Images, files and videos of the prompt, and its pieces of audio.
+    pub fn media(&self) -> (u64, u64) {
+        match self.errand {
+            Some(_) => (errand::pictures(&self.body), 0),
+            None => prompt::media(self.messages()),
+        }
+    }
+
     /// Images that the prompt has.
     pub fn images(&self) -> u64 {
         match self.errand {

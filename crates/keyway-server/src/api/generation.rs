@@ -9,7 +9,6 @@ use keyway_core::error::Error;
 use keyway_core::id::GenerationId;
 use keyway_core::key::KeyKind;
 use keyway_core::ledger::{Ending, Settlement};
-use keyway_core::money::Nanos;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -30,7 +29,8 @@ pub struct Generation {
     #[schema(format = DateTime)]
     created_at: String,
     data_region: &'static str,
-    origin: &'static str,
+    /// The same as `http_referer`, or nothing.
+    origin: String,
     /// What was charged.
     #[schema(value_type = f64)]
     total_cost: Usd,
@@ -45,8 +45,8 @@ pub struct Generation {
     cancelled: Option<bool>,
     streamed: Option<bool>,
     provider_name: Option<String>,
-    /// From its admission to its charge.
-    generation_time: Option<i64>,
+    /// From its admission to the end of its answer.
+    generation_time: Option<u64>,
     tokens_prompt: Option<u64>,
     tokens_completion: Option<u64>,
     native_tokens_prompt: Option<u64>,
@@ -63,8 +63,9 @@ pub struct Generation {
     external_user: Option<String>,
     finish_reason: Option<String>,
     http_referer: Option<String>,
-    latency: Option<i64>,
-    moderation_latency: Option<i64>,
+    /// From its admission until the provider began to answer.
+    latency: Option<u64>,
+    moderation_latency: Option<u64>,
     native_finish_reason: Option<String>,
     num_fetches: Option<u64>,
     num_input_audio_prompt: Option<u64>,
@@ -72,7 +73,8 @@ pub struct Generation {
     num_media_prompt: Option<u64>,
     num_search_results: Option<u64>,
     preset_id: Option<String>,
-    provider_responses: Option<Vec<serde_json::Value>>,
+    /// The endpoints that were tried, the one that answered last.
+    provider_responses: Option<Vec<ProviderResponse>>,
     request_id: Option<String>,
     response_cache_source_id: Option<String>,
     router: Option<String>,
@@ -81,8 +83,10 @@ pub struct Generation {
     upstream_id: Option<String>,
     user_agent: Option<String>,
     web_search_engine: Option<String>,
+    /// The catalogue that it was routed and priced by. A field of this gateway's own, as those that follow.
+    catalogue_version: Option<String>,
     /// How it ended: `completed`, `client_left`, `provider_failed`, `stopped`, `revoked`,
-    /// `limit_reached` or `crashed`. A field of this gateway's own, as the next three are.
+    /// `limit_reached` or `crashed`.
     ending: &'static str,
     /// The provider did not say what it used.
     estimated: bool,
@@ -92,6 +96,23 @@ pub struct Generation {
     /// What an answer cost that the provider itself ended: the operator's, never the key's.
     #[schema(value_type = f64)]
     absorbed: Usd,
+}
+
+/// One endpoint's response.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ProviderResponse {
+    endpoint_id: String,
+    /// What the provider calls its answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    is_byok: bool,
+    /// How long it took; of the one that answered, until it began to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency: Option<u64>,
+    model_permaslug: String,
+    provider_name: String,
+    /// Null where it did not answer.
+    status: Option<u16>,
 }
 
 /// `{"data": …}`
@@ -134,15 +155,18 @@ pub async fn get_generation(
 }
 
 fn generation(app: &App, settlement: &Settlement) -> Generation {
-    let Settlement { request, usage, byok, .. } = settlement;
-    let (is_byok, tokens) = (*byok > Nanos::ZERO, Some);
-    let took = settlement.settled_at.as_micros() - request.admitted_at.as_micros();
+    let Settlement { request, usage, byok, course, .. } = settlement;
+    let (origin, tokens, is_byok) = (&request.origin, Some, request.is_byok);
+    let took = settlement.settled_at.as_micros().saturating_sub(request.admitted_at.as_micros());
+    // Older rows do not have it.
+    let took = course.generation_ms.or_else(|| u64::try_from(took / MICROS_PER_MS).ok());
+    let api_type = origin.api_type.map(|it| it.as_str().to_owned());
     Generation {
         id: request.id.to_string(),
         model: request.model.clone(),
         created_at: request.admitted_at.to_string(),
         data_region: "global",
-        origin: "",
+        origin: origin.http_referer.clone().unwrap_or_default(),
         total_cost: Usd(settlement.charge),
         usage: Usd(settlement.charge),
         is_byok,
@@ -150,7 +174,7 @@ fn generation(app: &App, settlement: &Settlement) -> Generation {
         cancelled: Some(settlement.ending == Ending::ClientLeft),
         streamed: Some(request.streamed),
         provider_name: Some(app.provider_name(&request.provider)),
-        generation_time: Some((took / MICROS_PER_MS).max(0)),
+        generation_time: took,
         tokens_prompt: tokens(usage.prompt_tokens),
         tokens_completion: tokens(usage.completion_tokens),
         native_tokens_prompt: tokens(usage.prompt_tokens),
@@ -159,33 +183,59 @@ fn generation(app: &App, settlement: &Settlement) -> Generation {
         native_tokens_cached: tokens(usage.cached_tokens),
         native_tokens_reasoning: tokens(usage.reasoning_tokens),
         workspace_id: Some(app.store.default_workspace().to_string()),
-        api_type: None,
+        api_type,
         app_id: None,
-        cache_discount: None,
-        external_user: None,
-        finish_reason: None,
-        http_referer: None,
-        latency: None,
+        cache_discount: course.cache_discount.map(Usd),
+        external_user: origin.external_user.clone(),
+        finish_reason: course.finish_reason.clone(),
+        http_referer: origin.http_referer.clone(),
+        latency: course.first_ms,
         moderation_latency: None,
-        native_finish_reason: None,
+        native_finish_reason: course.native_finish_reason.clone(),
         num_fetches: None,
-        num_input_audio_prompt: None,
-        num_media_completion: None,
-        num_media_prompt: None,
+        num_input_audio_prompt: origin.audio_prompt,
+        num_media_completion: course.media_completion,
+        num_media_prompt: origin.media_prompt,
         num_search_results: None,
         preset_id: None,
-        provider_responses: None,
+        provider_responses: responses(app, settlement),
         request_id: None,
         response_cache_source_id: None,
         router: None,
-        service_tier: None,
-        session_id: None,
-        upstream_id: None,
-        user_agent: None,
+        service_tier: course.service_tier.clone(),
+        session_id: origin.session_id.clone(),
+        upstream_id: course.upstream_id.clone(),
+        user_agent: origin.user_agent.clone(),
         web_search_engine: None,
+        catalogue_version: origin.catalogue_version.as_deref().map(str::to_owned),
         ending: settlement.ending.as_str(),
         estimated: settlement.estimated,
         overrun: Usd(settlement.overrun),
         absorbed: Usd(settlement.absorbed),
     }
+}
+
+/// Those that failed, and the one that answered.
+fn responses(app: &App, settlement: &Settlement) -> Option<Vec<ProviderResponse>> {
+    let Settlement { request, course, .. } = settlement;
+    let failed = course.tried.iter().map(|it| ProviderResponse {
+        endpoint_id: it.endpoint.clone(),
+        id: None,
+        is_byok: it.is_byok,
+        latency: Some(it.ms),
+        model_permaslug: it.model.clone(),
+        provider_name: app.provider_name(&it.provider),
+        status: it.status,
+    });
+    let answered = course.endpoint.as_ref().map(|endpoint| ProviderResponse {
+        endpoint_id: endpoint.clone(),
+        id: course.upstream_id.clone(),
+        is_byok: request.is_byok,
+        latency: course.first_ms,
+        model_permaslug: request.model.clone(),
+        provider_name: app.provider_name(&request.provider),
+        status: Some(200),
+    });
+    let all: Vec<ProviderResponse> = failed.chain(answered).collect();
+    (!all.is_empty()).then_some(all)
 }

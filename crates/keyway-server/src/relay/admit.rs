@@ -20,7 +20,7 @@ use super::rolling;
 use super::route::{Asker, route};
 use super::sticky::Conversation;
 use super::told;
-use super::{betas, bound};
+use super::{betas, bound, origin};
 use crate::app::App;
 use crate::entropy::random;
 use crate::http::body;
@@ -54,6 +54,7 @@ pub(super) async fn admit(
     let catalogue = app.catalogue();
     let asker =
         Asker { key: &key, catalogue: &catalogue, brought: &brought, conversation: &conversation };
+    let origin = Arc::new(origin::of(face, &headers, &request, &asker));
     let plan = route(&app, &mut request, &asker, is_limited)?;
     // What is reserved is what the provider is allowed to say.
     request.max_tokens = request.max_tokens.map(|most| most.min(plan.max_completion_tokens()));
@@ -75,6 +76,7 @@ pub(super) async fn admit(
         key,
         plan,
         conversation,
+        origin,
         brought,
         told_routing: told::asked(&headers, &request.model),
         bound,

@@ -24,8 +24,8 @@ const GENERATION_ID: &str = "x-generation-id";
 /// The whole body waits for the charge.
 pub(super) async fn give_whole(exchange: &Exchange, whole: Answer) -> Result<Response, ApiError> {
     if let Err(halt) = exchange.pass.check().await {
-        let (ending, usage) = (halt.ending(), whole.usage());
-        withhold(exchange, Ended::withheld(ending, usage, whole.output_bytes())).await;
+        let ended = Ended::withheld(halt.ending(), whole.usage(), whole.output_bytes());
+        withhold(exchange, Ended { about: whole.about(), ..ended }).await;
         return Err(halt.into());
     }
     let ended = Ended {
@@ -34,6 +34,7 @@ pub(super) async fn give_whole(exchange: &Exchange, whole: Answer) -> Result<Res
         provider_cost: whole.provider_cost(),
         output_bytes: whole.output_bytes(),
         free: whole.is_uncharged(),
+        about: whole.about(),
     };
     let receipt = exchange.settle(ended, Late::Waive).await?;
     exchange.pass.look_again().await?;

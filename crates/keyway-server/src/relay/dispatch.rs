@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderName, HeaderValue, StatusCode};
 use keyway_core::error::{Error, ErrorKind};
+use keyway_core::ledger::Tried;
 use keyway_core::routing::{Attempt, Plan, Presented};
 use keyway_core::secret::KeySecret;
 use keyway_providers::chat::ChatRequest;
@@ -30,7 +31,14 @@ pub(super) struct Dispatched<'a> {
     pub(super) reply: Reply,
     pub(super) watch: Watch,
     /// The endpoints that failed before it, with what they answered.
-    pub(super) failed: Vec<(Attempt, Option<u16>)>,
+    pub(super) failed: Vec<Tried>,
+}
+
+/// No endpoint of the plan answered.
+#[derive(Debug)]
+pub(super) struct Exhausted {
+    pub(super) error: ApiError,
+    pub(super) failed: Vec<Tried>,
 }
 
 /// An endpoint that did not answer.
@@ -38,6 +46,8 @@ struct Failed<'a> {
     attempt: &'a Attempt,
     provider: &'a str,
     failure: Failure,
+    /// How long it took.
+    ms: u64,
 }
 
 /// How long the answer to a request may become.
@@ -58,7 +68,7 @@ pub(super) async fn dispatch<'a>(
     request: &mut ChatRequest,
     reach: Reach,
     client_left: &AtomicBool,
-) -> Result<Dispatched<'a>, ApiError> {
+) -> Result<Dispatched<'a>, Exhausted> {
     let asked = request.max_tokens;
     let mut failures: Vec<Failed<'_>> = Vec::new();
     for attempt in plan.attempts() {
@@ -73,18 +83,20 @@ pub(super) async fn dispatch<'a>(
         match send(upstream, attempt, request, length, credential.as_ref()).await {
             Ok(reply) => {
                 let watch = watch.began(matches!(reply, Reply::Stream(..)));
-                let failed = failures.iter().map(Failed::outcome).collect();
+                let failed = failures.iter().map(Failed::tried).collect();
                 return Ok(Dispatched { attempt, upstream, reply, watch, failed });
             }
             Err(failure) => {
                 watch.failed(app, &failure);
-                let failed = Failed { attempt, provider: &upstream.name, failure };
+                let (provider, ms) = (upstream.name.as_str(), watch.so_far_ms());
+                let failed = Failed { attempt, provider, failure, ms };
                 failed.log();
                 failures.push(failed);
             }
         }
     }
-    Err(exhausted(failures))
+    let failed = failures.iter().map(Failed::tried).collect();
+    Err(Exhausted { error: exhausted(failures), failed })
 }
 
 impl Reach {
@@ -148,8 +160,16 @@ fn exhausted(mut failures: Vec<Failed<'_>>) -> ApiError {
 }
 
 impl Failed<'_> {
-    fn outcome(&self) -> (Attempt, Option<u16>) {
-        (self.attempt.clone(), self.failure.status.map(|status| status.as_u16()))
+    fn tried(&self) -> Tried {
+        let endpoint = self.attempt.endpoint();
+        Tried {
+            provider: endpoint.provider.clone(),
+            model: self.attempt.model().id.clone(),
+            endpoint: endpoint.tag(),
+            status: self.failure.status.map(|status| status.as_u16()),
+            is_byok: self.attempt.is_byok(),
+            ms: self.ms,
+        }
     }
 
     fn to_json(&self) -> Value {

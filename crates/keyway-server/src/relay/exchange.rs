@@ -5,15 +5,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::StatusCode;
 use keyway_core::credential::Fee;
-use keyway_core::ledger::{Ending, Metered, Outcome, Refusal, Settlement};
+use keyway_core::ledger::{Course, Ending, Metered, Outcome, Refusal, Settlement};
 use keyway_core::money::Nanos;
 use keyway_core::pricing::{Cost, Pricing, Usage};
 use keyway_core::store::StoreError;
-use keyway_providers::chat::{Envelope, Receipt};
+use keyway_providers::chat::{About, Envelope, Receipt};
 use keyway_providers::face::{StreamError, Voice};
 
 use super::bound::Bound;
 use super::byok::split;
+use super::course;
 use super::meter::Late;
 use super::pass::Pass;
 use super::rates::Permit;
@@ -42,10 +43,12 @@ pub(super) struct Exchange {
     /// `None` where no endpoint answers.
     pub(super) watch: Option<Watch>,
     pub(super) conversation: Conversation,
+    /// How it came to be answered.
+    pub(super) course: Course,
 }
 
 /// How an answer ended and what it used.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Ended {
     pub(super) ending: Ending,
     /// As the provider counted; `None` where it did not.
@@ -56,13 +59,16 @@ pub(super) struct Ended {
     pub(super) output_bytes: u64,
     /// The provider itself ended it, or answered nothing: the key is not charged (contract, C.5).
     pub(super) free: bool,
+    /// What the provider said about its answer.
+    pub(super) about: About,
 }
 
 impl Ended {
     /// Nothing of an answer of `output_bytes` reached the client, by nobody's failure but ours or the
     /// key's own: nobody is charged for it.
-    pub(super) const fn withheld(ending: Ending, usage: Option<Usage>, output_bytes: u64) -> Self {
-        Self { ending, usage, provider_cost: None, output_bytes, free: true }
+    pub(super) fn withheld(ending: Ending, usage: Option<Usage>, output_bytes: u64) -> Self {
+        let about = About::default();
+        Self { ending, usage, provider_cost: None, output_bytes, free: true, about }
     }
 }
 
@@ -75,14 +81,19 @@ impl Exchange {
         if let (true, Some(total)) = (self.trusts_cost, ended.provider_cost) {
             cost.total = total;
         }
+        let (free, now) = (ended.free, self.app.clock.now());
+        let known = course::ended(&self.course, &self.metered, &ended.about, now);
+        let cache_discount = course::cache_discount(&usage, &cost).filter(|_| !free);
+        let course = Arc::new(Course { cache_discount, ..known });
         let (charge, byok) = split(self.fee, cost.total);
         let outcome = Outcome {
             usage,
             cost: charge,
             byok: byok.unwrap_or(Nanos::ZERO),
-            free: ended.free,
+            free,
             ending: ended.ending,
             estimated: ended.usage.is_none(),
+            course,
         };
         if let Some(watch) = &self.watch {
             watch.ended(&self.app, ended.ending, usage.completion_tokens);
@@ -95,8 +106,8 @@ impl Exchange {
         self.app.rates.end(&self.permit, usage.total());
         let settlement = settlement?;
         log(&settlement);
-        let cost = if ended.free { Cost::default() } else { cost };
-        let byok = byok.map(|byok| if ended.free { Nanos::ZERO } else { byok });
+        let cost = if free { Cost::default() } else { cost };
+        let byok = byok.map(|byok| if free { Nanos::ZERO } else { byok });
         Ok(Receipt { usage, cost, charge: settlement.charge, byok })
     }
 

@@ -12,7 +12,7 @@ use keyway_core::catalogue::Endpoint;
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::id::GenerationId;
 use keyway_core::key::KeyRecord;
-use keyway_core::ledger::{Ending, Metered, Outcome};
+use keyway_core::ledger::{Course, Ending, Metered, Origin, Outcome, Tried};
 use keyway_core::money::Nanos;
 use keyway_core::pricing::Usage;
 use keyway_core::routing::{Attempt, Plan};
@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use super::bound::Bound;
 use super::byok::Brought;
 use super::clamp::{self, Wish};
+use super::course;
 use super::deliver::{CLIENT_EVENTS_MAX, give_whole, open_stream, stream_response, withhold};
 use super::dispatch::{Dispatched, Reach, dispatch};
 use super::exchange::{Ended, Exchange};
@@ -48,6 +49,7 @@ pub(super) struct Job {
     pub(super) key: Arc<KeyRecord>,
     pub(super) plan: Plan,
     pub(super) conversation: Conversation,
+    pub(super) origin: Arc<Origin>,
     pub(super) brought: Brought,
     /// The model as the client named it, where it wants to be told how its request was routed.
     pub(super) told_routing: Option<String>,
@@ -63,6 +65,21 @@ pub(super) struct Job {
     pub(super) may_roll: bool,
     /// Ended once the request is, before the client can know that it is.
     pub(super) permit: Arc<Permit>,
+}
+
+/// Why no endpoint answered a request.
+struct Undone {
+    ending: Ending,
+    error: ApiError,
+    /// The endpoints that failed.
+    tried: Vec<Tried>,
+}
+
+impl Undone {
+    /// By something else than an endpoint.
+    fn by(ending: Ending, error: impl Into<ApiError>) -> Self {
+        Self { ending, error: error.into(), tried: Vec::new() }
+    }
 }
 
 /// What the client was given so far.
@@ -138,11 +155,14 @@ impl Job {
                     () = client.closed(), if !left.load(Ordering::Relaxed) => {
                         left.store(true, Ordering::Relaxed);
                     }
-                    halt = pass.revoked() => break Err((halt.ending(), halt.into())),
+                    halt = pass.revoked() => break Err(Undone::by(halt.ending(), halt)),
                     dispatched = &mut dispatch => {
-                        break dispatched.map_err(|error| (Ending::ProviderFailed, error));
+                        break dispatched.map_err(|it| Undone {
+                            tried: it.failed,
+                            ..Undone::by(Ending::ProviderFailed, it.error)
+                        });
                     }
-                    () = self.app.cut.cancelled() => break Err((Ending::Stopped, stopping())),
+                    () = self.app.cut.cancelled() => break Err(Undone::by(Ending::Stopped, stopping())),
                     () = tokio::time::sleep(KEEP_ALIVE), if self.streamed => {
                         client = self.keep_alive(client, metered, &pass).await;
                     }
@@ -153,7 +173,7 @@ impl Job {
         drop(request);
         match dispatched {
             Ok(dispatched) => self.give(metered, &pass, dispatched, client).await,
-            Err((ending, error)) => self.fail(metered, &pass, (ending, error), client).await,
+            Err(undone) => self.fail(metered, &pass, undone, client).await,
         }
     }
 
@@ -176,8 +196,10 @@ impl Job {
             reserved,
             model: self.plan.first().model().id.clone(),
             provider: String::new(),
+            is_byok: false,
             streamed: self.streamed,
             admitted_at,
+            origin: Arc::clone(&self.origin),
         })
     }
 
@@ -213,8 +235,11 @@ impl Job {
         let Dispatched { attempt, upstream, reply, watch, failed } = dispatched;
         let mut exchange = self.exchange(metered, pass, attempt, &upstream.name);
         exchange.watch = Some(watch);
+        let now = self.app.clock.now();
+        exchange.course = course::begun(metered, Some(attempt), failed, now);
         if let Some(requested) = &self.told_routing {
-            let told = told::routing(&self.app, requested, &self.plan, attempt, &failed);
+            let told =
+                told::routing(&self.app, requested, &self.plan, attempt, &exchange.course.tried);
             exchange.voice.tell_routing(told);
         }
         match (reply, client) {
@@ -238,7 +263,7 @@ impl Job {
         &self,
         metered: &Arc<Metered>,
         pass: &Arc<Pass>,
-        (ending, error): (Ending, ApiError),
+        Undone { ending, error, tried }: Undone,
         client: Client,
     ) {
         let Client::Streaming(events) = &client else {
@@ -253,6 +278,7 @@ impl Job {
         let upstream = self.app.upstreams.get(&attempt.endpoint().provider);
         let name = upstream.map(|upstream| upstream.name.as_str());
         let mut exchange = self.exchange(metered, pass, attempt, name.unwrap_or_default());
+        exchange.course = course::begun(metered, None, tried, self.app.clock.now());
         let ended = Ended::withheld(ending, Some(Usage::default()), 0);
         withhold(&exchange, ended).await;
         let event = exchange.error_event(error.status(), error.message(), error.error_type());
@@ -272,6 +298,7 @@ impl Job {
         let metered = Metered {
             model: model.clone(),
             provider: endpoint.provider.clone(),
+            is_byok: attempt.is_byok(),
             ..metered.clone()
         };
         Exchange {
@@ -293,6 +320,7 @@ impl Job {
             permit: Arc::clone(&self.permit),
             watch: None,
             conversation: self.conversation.clone(),
+            course: Course::default(),
         }
     }
 }
@@ -310,6 +338,7 @@ async fn end_unanswered(app: &App, metered: &Arc<Metered>, ending: Ending) {
         free: true,
         ending,
         estimated: false,
+        course: Arc::default(),
     };
     if let Err(error) = app.meter.settle(metered, &outcome, Late::Waive).await {
         tracing::debug!(%error, "a request that was not answered is settled later");

@@ -11,7 +11,7 @@ use http::StatusCode;
 use keyway_core::ledger::Ending;
 use keyway_core::money::Nanos;
 use keyway_core::pricing::Usage;
-use keyway_providers::chat::{Chunk, StreamEvent};
+use keyway_providers::chat::{About, Chunk, StreamEvent};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -48,6 +48,7 @@ pub(super) struct Pump<'a> {
     usage: Option<Usage>,
     provider_cost: Option<Nanos>,
     finish_reason: Option<String>,
+    about: About,
 }
 
 enum Step {
@@ -90,6 +91,7 @@ impl<'a> Pump<'a> {
             usage: None,
             provider_cost: None,
             finish_reason: None,
+            about: About::default(),
         }
     }
 
@@ -208,6 +210,7 @@ impl<'a> Pump<'a> {
         if let Some(reason) = chunk.finish_reason() {
             self.finish_reason = Some(reason.to_owned());
         }
+        chunk.tell(&mut self.about);
         let bytes = chunk.output_bytes();
         self.received_bytes = self.received_bytes.saturating_add(bytes);
         if self.client.is_none() {
@@ -290,7 +293,7 @@ impl<'a> Pump<'a> {
         self.drain_until = Some(Instant::now() + DRAIN_TIME_MAX);
     }
 
-    fn ended(&self, ending: Ending) -> Ended {
+    fn ended(&mut self, ending: Ending) -> Ended {
         let counted_nothing = match self.usage {
             Some(usage) => usage.completion_tokens == 0,
             None => ending == Ending::Completed,
@@ -306,6 +309,7 @@ impl<'a> Pump<'a> {
             provider_cost: self.provider_cost,
             output_bytes: if cut { self.delivered_bytes } else { self.received_bytes },
             free: ending == Ending::ProviderFailed || nothing_said || nothing_given,
+            about: std::mem::take(&mut self.about),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Conversations stay at the endpoint whose cache has their prompt (contract, C.1: sticky routing).
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -46,8 +47,8 @@ struct Remembered {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Conversation {
     digest: Digest,
-    /// The client named it, and wants it to stay whether or not that saves anything.
-    is_session: bool,
+    /// What the client calls it, where it does and wants it to stay whether or not that saves anything.
+    session: Option<Arc<str>>,
 }
 
 /// Takes as much as a conversation is told by.
@@ -83,7 +84,7 @@ impl Sticky {
         attempt: &Attempt,
         now: Timestamp,
     ) -> bool {
-        if !conversation.is_session && !saves(attempt) {
+        if conversation.session.is_none() && !saves(attempt) {
             return false;
         }
         let remembered = self.endpoints.get(&conversation.with(attempt));
@@ -98,7 +99,7 @@ impl Sticky {
         cached_tokens: u64,
         now: Timestamp,
     ) {
-        if conversation.is_session || cached_tokens > 0 {
+        if conversation.session.is_some() || cached_tokens > 0 {
             let micros = i64::try_from(INACTIVITY.as_micros()).unwrap_or(i64::MAX);
             let until = Timestamp::from_micros(now.as_micros().saturating_add(micros));
             let remembered = Remembered { endpoint: endpoint(attempt), until };
@@ -140,7 +141,12 @@ impl Conversation {
                 let _ = serde_json::to_writer(&mut beginning, message);
             }
         }
-        Ok(Self { digest: hash.finalize().into(), is_session: session.is_some() })
+        Ok(Self { digest: hash.finalize().into(), session: session.map(Arc::from) })
+    }
+
+    /// What the client calls it.
+    pub(super) fn session(&self) -> Option<&str> {
+        self.session.as_deref()
     }
 
     fn with(&self, attempt: &Attempt) -> Digest {
@@ -219,11 +225,11 @@ mod tests {
         assert_eq!(begun, longer);
         assert_ne!(begun, by(json!({"messages": [{"role": "user", "content": "hi"}]})));
         let named = by(json!({"session_id": "s"}));
-        assert!(named.is_session && !begun.is_session);
+        assert!(named.session.is_some() && begun.session.is_none());
         assert_eq!(named, conversation(Some("s"), &json!({})));
         assert_eq!(named, conversation(Some("t"), &json!({"session_id": "s"})), "the body beats");
         let cached = by(json!({"prompt_cache_key": "s"}));
-        assert_eq!((cached.digest, cached.is_session), (named.digest, false));
+        assert_eq!((cached.digest, cached.session.is_some()), (named.digest, false));
         assert_ne!(cached, by(json!({"prompt_cache_key": "t"})));
     }
 }

@@ -1,10 +1,10 @@
 //! What a client is told of how its request was routed, where it asks (`X-OpenRouter-Metadata`).
 
 use http::HeaderMap;
+use keyway_core::ledger::Tried;
 use keyway_core::routing::{Attempt, Plan};
 use serde_json::{Value, json};
 
-use super::upstream::Upstream;
 use crate::app::App;
 
 /// The header, and its older name.
@@ -22,21 +22,20 @@ pub(super) fn routing(
     requested: &str,
     plan: &Plan,
     chosen: &Attempt,
-    failed: &[(Attempt, Option<u16>)],
+    failed: &[Tried],
 ) -> Value {
-    let name = |attempt: &Attempt| {
-        let slug = &attempt.endpoint().provider;
-        app.upstreams.get(slug).map_or_else(|| slug.clone(), |it: &Upstream| it.name.clone())
-    };
+    let name = |attempt: &Attempt| app.provider_name(&attempt.endpoint().provider);
     let available: Vec<Value> = plan
         .attempts()
         .iter()
         .map(|it| json!({"provider": name(it), "model": it.model().id, "selected": it == chosen}))
         .collect();
-    let tried = |attempt: &Attempt, status: u16| json!({"provider": name(attempt), "model": attempt.model().id, "status": status});
-    let mut attempts: Vec<Value> =
-        failed.iter().map(|(attempt, status)| tried(attempt, status.unwrap_or(502))).collect();
-    attempts.push(tried(chosen, 200));
+    let tried = |provider: String, model: &str, status: u16| json!({"provider": provider, "model": model, "status": status});
+    let failed = failed
+        .iter()
+        .map(|it| tried(app.provider_name(&it.provider), &it.model, it.status.unwrap_or(502)));
+    let answered = tried(name(chosen), &chosen.model().id, 200);
+    let attempts: Vec<Value> = failed.chain([answered]).collect();
     let first = &plan.first().model().id;
     let strategy = match () {
         () if chosen.model().id != *first => "fallback",

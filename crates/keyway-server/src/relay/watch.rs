@@ -28,6 +28,11 @@ impl Watch {
         Self { attempt: attempt.clone(), sent: Instant::now(), first: None }
     }
 
+    /// How long it has been going on.
+    pub(super) fn so_far_ms(&self) -> u64 {
+        millis(self.sent, Instant::now())
+    }
+
     /// It is being answered; `streamed` by its first chunk.
     pub(super) fn began(mut self, streamed: bool) -> Self {
         self.first = streamed.then(Instant::now);

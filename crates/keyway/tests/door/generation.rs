@@ -1,9 +1,10 @@
 //! What a request was, when it is asked for by its id.
 
 use http::StatusCode;
+use keyway_testkit::{Provider, Script};
 use serde_json::{Value, json};
 
-use crate::gateway;
+use crate::{gateway, setup};
 
 /// The contract's table (Appendix): what has to be there, be it null.
 const FIELDS: [&str; 43] = [
@@ -84,4 +85,103 @@ async fn a_request_is_told_to_who_made_it_at_once() {
     }
     let none = gateway.client(&key).get("/api/v1/generation").await;
     assert_eq!(none.status, StatusCode::BAD_REQUEST);
+}
+
+/// Two providers of one model, the dear one behind the cheap one.
+fn config(cheap: &Provider, dear: &Provider) -> String {
+    let provider = |slug: &str, provider: &Provider| {
+        format!(
+            "[[providers]]\nslug = \"{slug}\"\nname = \"The {slug}\"\ndialect = \"openai\"\n\
+             base_url = \"{}\"\napi_key = \"env:SHARED\"\n\n",
+            provider.base_url
+        )
+    };
+    let endpoint = |slug: &str, prompt: &str| {
+        format!(
+            "[[models.endpoints]]\nprovider = \"{slug}\"\nupstream_model = \"mock\"\npricing = {{ \
+             prompt = \"{prompt}\", completion = \"0.000002\", input_cache_read = \"0.0000001\" }}\n\n"
+        )
+    };
+    [
+        provider("cheap", cheap),
+        provider("dear", dear),
+        "[[models]]\nid = \"acme/fast\"\ncontext_length = 8000\nmax_completion_tokens = 100\n\n"
+            .to_owned(),
+        endpoint("cheap", "0.000001"),
+        endpoint("dear", "0.000002"),
+    ]
+    .concat()
+}
+
+/// What the dear provider answers, plain and as a stream: with a cached token of ten.
+fn answers() -> [Script; 2] {
+    let usage = json!({
+        "prompt_tokens": 10, "completion_tokens": 4,
+        "prompt_tokens_details": {"cached_tokens": 1},
+    });
+    let whole = json!({
+        "id": "chatcmpl-7", "service_tier": "default", "usage": usage,
+        "choices": [{"index": 0, "finish_reason": "max_tokens", "message": {"content": "hi"}}],
+    });
+    let head = json!({"id": "chatcmpl-7", "service_tier": "default", "choices": [{"delta": {"content": "hi"}}]});
+    let last = json!({"choices": [{"delta": {}, "finish_reason": "max_tokens"}], "usage": usage});
+    let events = [head.to_string(), last.to_string(), "[DONE]".to_owned()];
+    let events: Vec<&str> = events.iter().map(String::as_str).collect();
+    [Script::json(200, &whole), Script::events(&events)]
+}
+
+#[tokio::test]
+async fn who_asked_and_what_course_it_took_is_told() {
+    let (cheap, dear) = (Provider::start().await, Provider::start().await);
+    cheap.always(Script::json(429, &json!({"error": {"message": "later"}})));
+    let gateway = setup().config(&config(&cheap, &dear)).variable("SHARED", "sk-x").start().await;
+    let (_, key) = gateway.manager().create_key(&json!({"name": "a"})).await;
+    let client = gateway
+        .client(&key)
+        .with_header("http-referer", "https://app.example/page?token=canary")
+        .with_header("user-agent", "client/1 sk-or-v1-canary");
+    let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}});
+    for (streamed, answer) in [false, true].into_iter().zip(answers()) {
+        dear.then(answer);
+        let body = json!({
+            "model": "acme/fast", "stream": streamed, "user": "their user", "session_id": "their session",
+            "provider": {"order": ["cheap", "dear"]},
+            "messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}, image]}],
+        });
+        let reply = client.post("/api/v1/chat/completions", &body).await;
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        let id = reply.headers["x-generation-id"].to_str().expect("text").to_owned();
+        let data = client.get(&format!("/api/v1/generation?id={id}")).await.json()["data"].clone();
+        for (field, expected) in [
+            ("streamed", json!(streamed)),
+            ("api_type", json!("completions")),
+            ("http_referer", json!("https://app.example/page")),
+            ("origin", json!("https://app.example/page")),
+            ("user_agent", json!("client/1 [masked]")),
+            ("external_user", json!("their user")),
+            ("session_id", json!("their session")),
+            ("upstream_id", json!("chatcmpl-7")),
+            ("finish_reason", json!("length")),
+            ("native_finish_reason", json!("max_tokens")),
+            ("service_tier", json!("default")),
+            ("native_tokens_cached", json!(1)),
+            ("num_media_prompt", json!(1)),
+            ("num_input_audio_prompt", json!(0)),
+            ("num_media_completion", json!(0)),
+            ("provider_name", json!("The dear")),
+        ] {
+            assert_eq!(data[field], expected, "{field} in {data}");
+        }
+        // A token at $0.000002 was read for $0.0000001.
+        assert_eq!(data["cache_discount"].to_string(), "0.0000019", "{data}");
+        assert!(data["latency"].as_u64() <= data["generation_time"].as_u64(), "{data}");
+        assert!(data["latency"].is_u64(), "{data}");
+        assert!(data["catalogue_version"].is_string(), "{data}");
+        let tried = data["provider_responses"].as_array().expect("attempts").clone();
+        let told: Vec<_> = tried.iter().map(|it| (&it["provider_name"], &it["status"])).collect();
+        let expected = [("The cheap", 429), ("The dear", 200)].map(|(a, b)| (json!(a), json!(b)));
+        assert_eq!(told, expected.each_ref().map(|(a, b)| (a, b)), "{data}");
+        assert_eq!((&tried[1]["id"], &tried[1]["is_byok"]), (&json!("chatcmpl-7"), &json!(false)));
+        assert_eq!(tried[1]["model_permaslug"], "acme/fast");
+    }
 }

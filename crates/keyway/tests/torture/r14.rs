@@ -122,8 +122,10 @@ async fn meter(app: Arc<App>, key: Arc<KeyRecord>, task: u64, requests: u64) -> 
             reserved,
             model: "r14/model".to_owned(),
             provider: "r14".to_owned(),
+            is_byok: false,
             streamed: false,
             admitted_at: app.clock.now(),
+            origin: Arc::default(),
         });
         let outcome = Answered {
             usage,
@@ -132,6 +134,7 @@ async fn meter(app: Arc<App>, key: Arc<KeyRecord>, task: u64, requests: u64) -> 
             free: false,
             ending: Ending::Completed,
             estimated: false,
+            course: Arc::default(),
         };
         let settled = app.meter.settle(&request, &outcome, Late::Waive).await;
         costs = costs.saturating_add(settled.expect("it is charged").charge);

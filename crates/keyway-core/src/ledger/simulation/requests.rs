@@ -118,8 +118,10 @@ impl World {
             reserved: bound,
             model: String::new(),
             provider: String::new(),
+            is_byok: false,
             streamed: true,
             admitted_at: self.time_at(at),
+            origin: Arc::default(),
         });
         let life = self.nodes[at].life;
         let truth =
@@ -159,6 +161,7 @@ impl World {
             free: false,
             ending: Ending::Completed,
             estimated: false,
+            course: Arc::default(),
         };
         let settled = node.ledger.settle(&request.metered, &outcome, now);
         assert_eq!(settled.is_some(), request.settling.is_none(), "I6: {id} is settled once");

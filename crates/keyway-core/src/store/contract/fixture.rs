@@ -6,7 +6,7 @@ use crate::budget::Windows;
 use crate::clock::Timestamp;
 use crate::id::{Epoch, GenerationId, KeyHash};
 use crate::key::{KeyKind, KeyName, KeyRecord, NewKey, OnLimit, SecretRecord, Terms};
-use crate::ledger::{AnswerMark, Ending, Metered, Settlement};
+use crate::ledger::{AnswerMark, ApiType, Course, Ending, Metered, Origin, Settlement, Tried};
 use crate::money::Nanos;
 use crate::pricing::Usage;
 use crate::rate::RateLimits;
@@ -114,8 +114,10 @@ pub fn metered(number: u8, key: &KeyRecord, admitted_at: Timestamp) -> Arc<Meter
         reserved: Nanos::new(1_000_000),
         model: "keyway/echo".to_owned(),
         provider: "echo".to_owned(),
+        is_byok: true,
         streamed: true,
         admitted_at,
+        origin: Arc::new(origin()),
     })
 }
 
@@ -132,9 +134,55 @@ pub fn charged(request: &Arc<Metered>, charge: i64) -> Settlement {
         byok: Nanos::new(3),
         overrun: Nanos::new(2),
         absorbed: Nanos::new(1),
-        usage: Usage { cached_tokens: 2, reasoning_tokens: 3, ..Usage::of(5, 7) },
+        usage: Usage {
+            cached_tokens: 2,
+            reasoning_tokens: 3,
+            image_output_tokens: 4,
+            ..Usage::of(5, 7)
+        },
         ending: Ending::Completed,
         estimated: false,
         settled_at: request.admitted_at.plus_seconds(1),
+        course: Arc::new(course()),
+    }
+}
+
+/// With everything said.
+fn origin() -> Origin {
+    let said = |text: &str| Some(text.to_owned());
+    Origin {
+        catalogue_version: Some("2026-07-15".into()),
+        api_type: Some(ApiType::Completions),
+        http_referer: said("https://app.example/"),
+        user_agent: said("client/1"),
+        external_user: said("their user"),
+        session_id: said("their session"),
+        media_prompt: Some(1),
+        audio_prompt: Some(0),
+    }
+}
+
+/// With everything known.
+fn course() -> Course {
+    let said = |text: &str| Some(text.to_owned());
+    let tried = Tried {
+        provider: "other".to_owned(),
+        model: "other/model".to_owned(),
+        endpoint: "other/eu".to_owned(),
+        status: Some(429),
+        is_byok: false,
+        ms: 120,
+    };
+    Course {
+        endpoint: said("echo"),
+        upstream_id: said("chatcmpl-1"),
+        finish_reason: said("length"),
+        native_finish_reason: said("max_tokens"),
+        service_tier: said("priority"),
+        first_ms: Some(250),
+        generation_ms: Some(1_000),
+        media_completion: Some(2),
+        cache_discount: Some(Nanos::new(-5)),
+        tried: vec![Tried { status: None, is_byok: true, ..tried.clone() }, tried],
     }
 }

@@ -205,6 +205,7 @@ pub(super) async fn what_a_crash_left_marked_is_charged_once(store: &dyn Store) 
         ending: Ending::Crashed,
         estimated: true,
         settled_at: restart,
+        course: Arc::default(),
     };
     assert_eq!(crashed.settlement, Some(expected));
     let kept = record(store, settled.id).await.expect("it was settled");
@@ -271,4 +272,30 @@ pub(super) async fn what_a_request_holds_is_raised_and_never_lowered(store: &dyn
     assert_eq!(store.settle(charged(&more, first + 9)).await, Ok(Settled::Applied));
     let written = record(store, other.id).await.expect("it was marked");
     assert_eq!(written.request, *more);
+}
+
+pub(super) async fn who_answered_is_known_with_the_charge(store: &dyn Store) {
+    let key = create(store, inference(store, "charged")).await;
+    let marked_as = metered(1, &key, now());
+    store.mark(marked(&marked_as, 50)).await.expect("writable");
+    let answered = Arc::new(Metered {
+        model: "other/model".to_owned(),
+        provider: "other".to_owned(),
+        is_byok: false,
+        ..Metered::clone(&marked_as)
+    });
+    store.settle(charged(&answered, 40)).await.expect("writable");
+    let written = record(store, answered.id).await.expect("it was marked");
+    assert_eq!(written.request, *answered);
+    assert_eq!(written.settlement, Some(charged(&answered, 40)));
+}
+
+pub(super) async fn what_nobody_said_is_absent(store: &dyn Store) {
+    let key = create(store, inference(store, "charged")).await;
+    let request = metered(1, &key, now());
+    let request = Arc::new(Metered { origin: Arc::default(), ..Metered::clone(&request) });
+    let settlement = Settlement { course: Arc::default(), ..charged(&request, 40) };
+    store.settle(settlement.clone()).await.expect("writable");
+    let written = record(store, request.id).await.expect("it was settled");
+    assert_eq!(written.settlement, Some(settlement));
 }

@@ -299,8 +299,8 @@ impl State {
         })
     }
 
-    /// Puts a charge in the place of another of the same request, which stays with the provider that
-    /// it is counted at.
+    /// Puts a charge in the place of another of the same request, which stays with the model and the
+    /// provider that it is counted at.
     pub(super) fn correct(&mut self, written: &Settlement, mut charge: Settlement) {
         for account in &written.request.accounts {
             for kind in WindowKind::ALL {
@@ -310,8 +310,9 @@ impl State {
                 window.spend.byok = window.spend.byok.saturating_sub(written.byok);
             }
         }
-        let provider = self.generation(&charge.request).request.provider.clone();
-        charge.request = Arc::new(Metered { provider, ..charge.request.as_ref().clone() });
+        let known = &self.generation(&charge.request).request;
+        let (model, provider) = (known.model.clone(), known.provider.clone());
+        charge.request = Arc::new(Metered { model, provider, ..charge.request.as_ref().clone() });
         self.book(charge);
     }
 
@@ -328,7 +329,9 @@ impl State {
         let request = Arc::clone(&settlement.request);
         let generation = self.generation(&request);
         // Which endpoint answered is known for sure only now.
+        generation.request.model.clone_from(&request.model);
         generation.request.provider.clone_from(&request.provider);
+        generation.request.is_byok = request.is_byok;
         generation.request.reserved = generation.request.reserved.max(request.reserved);
         settlement.request = Arc::new(generation.request.clone());
         generation.settlement = Some(settlement);

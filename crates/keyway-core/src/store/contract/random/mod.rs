@@ -13,7 +13,9 @@ use crate::budget::{WindowKind, Windows};
 use crate::clock::Timestamp;
 use crate::id::{AccountId, CreditId, Epoch, GenerationId, KeyHash, KeyId};
 use crate::key::{KeyKind, KeyName, KeyPatch, OnLimit, Terms};
-use crate::ledger::{AnswerMark, Draw, Ending, LeaseCall, Metered, Settlement, Slice};
+use crate::ledger::{
+    AnswerMark, ApiType, Course, Draw, Ending, LeaseCall, Metered, Origin, Settlement, Slice,
+};
 use crate::money::Nanos;
 use crate::pricing::Usage;
 use crate::rate::RateLimits;
@@ -283,10 +285,17 @@ fn metered(number: u8, epoch: Epoch, extended: bool) -> Arc<Metered> {
         accounts: accounts.into_iter().map(AccountId).collect(),
         windows: Windows::at(admitted_at),
         reserved: Nanos::new(if extended { 3_000 } else { 2_500 }),
-        model: "keyway/echo".to_owned(),
-        provider: "echo".to_owned(),
+        model: if extended { "keyway/other" } else { "keyway/echo" }.to_owned(),
+        provider: if extended { "other" } else { "echo" }.to_owned(),
+        is_byok: extended,
         streamed: number.is_multiple_of(2),
         admitted_at,
+        origin: Arc::new(Origin {
+            api_type: ApiType::ALL.get(usize::from(number)).copied(),
+            external_user: (number % 2 == 1).then(|| text(number)),
+            media_prompt: number.checked_sub(2).map(u64::from),
+            ..Origin::default()
+        }),
     })
 }
 
@@ -307,10 +316,17 @@ fn settlement(
         usage: Usage {
             cached_tokens: u64::from(number) / 2,
             reasoning_tokens: u64::from(number % 9),
+            image_output_tokens: u64::from(number % 4),
             ..Usage::of(u64::from(number), 9)
         },
         ending: Ending::ALL[usize::from(number) % Ending::ALL.len()],
         estimated: number.is_multiple_of(3),
         settled_at,
+        course: Arc::new(Course {
+            endpoint: (number % 2 == 1).then(|| text(number)),
+            first_ms: number.checked_sub(1).map(u64::from),
+            cache_discount: number.is_multiple_of(2).then_some(charge),
+            ..Course::default()
+        }),
     }
 }

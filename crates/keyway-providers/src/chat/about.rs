@@ -1,0 +1,101 @@
+//! What an answer says about itself beside its words: for its record, nothing is charged by it.
+
+use serde_json::{Map, Value};
+
+use super::choice::{self, Form};
+use super::{Answer, Chunk};
+
+/// What a provider has said about its answer so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// What the provider calls it.
+    pub id: Option<String>,
+    /// The tier that it says that it served it in.
+    pub service_tier: Option<String>,
+    pub finish: Option<Finish>,
+    pub images: u64,
+}
+
+/// Why an answer ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finish {
+    /// In OpenRouter's words,
+    pub reason: String,
+    /// and in the provider's.
+    pub native: String,
+}
+
+impl About {
+    fn learn(&mut self, body: &Map<String, Value>, form: Form) {
+        if self.id.is_none() {
+            self.id = said(body, "id");
+        }
+        if self.service_tier.is_none() {
+            self.service_tier = said(body, "service_tier");
+        }
+        if self.finish.is_none() {
+            self.finish = choice::finish(body);
+        }
+        self.images = self.images.saturating_add(choice::images(body, form));
+    }
+}
+
+fn said(body: &Map<String, Value>, field: &str) -> Option<String> {
+    body.get(field)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+impl Answer {
+    pub fn about(&self) -> About {
+        let id = self.native.as_ref().and_then(|native| said(native, "id"));
+        let mut about = About { id, ..About::default() };
+        about.learn(&self.body, Form::Answer);
+        about
+    }
+}
+
+impl Chunk {
+    /// Adds what this chunk says to what those before it said.
+    pub fn tell(&self, about: &mut About) {
+        about.learn(&self.body, Form::Chunk);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::chat::{StreamEvent, stream_event};
+
+    #[test]
+    fn an_answer_and_its_stream_say_the_same() {
+        let image = json!({"type": "image_url", "image_url": {"url": "data:,"}});
+        let whole = json!({
+            "id": "chatcmpl-1", "service_tier": "priority",
+            "choices": [{"finish_reason": "max_tokens", "message": {"content": "a", "images": [image]}}],
+        });
+        let expected = About {
+            id: Some("chatcmpl-1".to_owned()),
+            service_tier: Some("priority".to_owned()),
+            finish: Some(Finish { reason: "length".to_owned(), native: "max_tokens".to_owned() }),
+            images: 1,
+        };
+        let answer = Answer::parse(whole.to_string().as_bytes()).expect("an answer");
+        assert_eq!(answer.about(), expected);
+        let mut about = About::default();
+        for event in [
+            json!({"id": "chatcmpl-1", "service_tier": null, "choices": [{"delta": {"images": [image]}}]}),
+            json!({"id": "other", "service_tier": "priority", "choices": [{"finish_reason": null}]}),
+            json!({"choices": [{"delta": {}, "finish_reason": "max_tokens"}]}),
+            json!({"choices": []}),
+        ] {
+            let Ok(StreamEvent::Chunk(chunk)) = stream_event(&event.to_string()) else {
+                panic!("{event} is a chunk");
+            };
+            chunk.tell(&mut about);
+        }
+        assert_eq!(about, expected);
+        let none = Answer::parse(br#"{"id": "", "choices": [{}]}"#).expect("an answer");
+        assert_eq!(none.about(), About::default());
+    }
+}

@@ -1,0 +1,73 @@
+//! Who sent a request, as its record keeps it.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, header};
+use keyway_core::ledger::{ApiType, Origin};
+use keyway_providers::chat::ChatRequest;
+use keyway_providers::face::Face;
+use serde_json::Value;
+
+use super::route::Asker;
+use crate::http::redact::redact;
+
+/// Characters of each text that a record keeps.
+const TEXT_MAX: usize = 256;
+
+/// What `headers` and `request` say of `asker`, who sent it.
+pub(super) fn of(
+    face: Face,
+    headers: &HeaderMap,
+    request: &ChatRequest,
+    asker: &Asker<'_>,
+) -> Origin {
+    let said = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    // Some send the header under the name that browsers use.
+    let referer = said("http-referer").or_else(|| said(header::REFERER.as_str()));
+    // Behind the page there may be anything: a session, a search, a token.
+    let page = referer.and_then(|it| it.split(['?', '#']).next());
+    let (media, audio) = request.media();
+    Origin {
+        catalogue_version: Some(Arc::clone(asker.catalogue.version())),
+        api_type: Some(api_type(face)),
+        http_referer: page.and_then(kept),
+        user_agent: said(header::USER_AGENT.as_str()).and_then(kept),
+        external_user: request.field("user").and_then(Value::as_str).and_then(kept),
+        session_id: asker.conversation.session().and_then(kept),
+        media_prompt: Some(media),
+        audio_prompt: Some(audio),
+    }
+}
+
+const fn api_type(face: Face) -> ApiType {
+    match face {
+        Face::Chat | Face::Completions | Face::Messages | Face::Responses => ApiType::Completions,
+        Face::Embeddings => ApiType::Embeddings,
+        Face::Rerank => ApiType::Rerank,
+    }
+}
+
+/// A text as a record keeps it: without key strings, and cut with a mark.
+pub(super) fn kept(text: &str) -> Option<String> {
+    let masked = redact(text.trim());
+    let kept = match masked.char_indices().nth(TEXT_MAX) {
+        None => masked,
+        Some(_) => masked.chars().take(TEXT_MAX - 1).chain(['…']).collect(),
+    };
+    (!kept.is_empty()).then_some(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_masked_and_cut() {
+        assert_eq!(kept(" client/1 sk-or-v1-abc "), Some("client/1 [masked]".to_owned()));
+        assert_eq!(kept("  "), None);
+        let long = kept(&"é".repeat(TEXT_MAX + 1)).expect("a text");
+        assert_eq!((long.chars().count(), long.ends_with("é…")), (TEXT_MAX, true));
+        let whole = "é".repeat(TEXT_MAX);
+        assert_eq!(kept(&whole), Some(whole));
+    }
+}
