@@ -5,10 +5,11 @@ use thiserror::Error;
 
 use crate::aws::FrameError;
 use crate::chat::{
-    Answer, AnswerError, ChatRequest, Errand, RequestError, StreamEvent, stream_event,
+    Answer, AnswerError, ChatRequest, Errand, Natives, RequestError, StreamEvent, Tongue,
+    stream_event,
 };
 use crate::gemini::House;
-use crate::openai::Quirks;
+use crate::openai::{Quirks, ResponseEvents};
 use crate::sse::SseError;
 use crate::{anthropic, aws, bedrock, cohere, gemini, openai, sse};
 
@@ -75,8 +76,11 @@ impl Dialect {
         if let Some(errand) = request.errand {
             return self.errand_body(request, errand, target);
         }
+        if let (Some(error), false) = (request.untranslated(), matches!(self, Self::OpenAi(_))) {
+            return Err(error.clone());
+        }
         match self {
-            Self::OpenAi(quirks) => Ok(openai::request_body(request, target.model, quirks)),
+            Self::OpenAi(quirks) => openai::request_body(request, target.model, quirks),
             Self::Anthropic => anthropic::request_body(request, target),
             Self::Gemini | Self::Vertex => gemini::request_body(request, target),
             Self::Bedrock => bedrock::request_body(request, target),
@@ -91,7 +95,7 @@ impl Dialect {
         target: &Target<'_>,
     ) -> Result<Vec<u8>, RequestError> {
         let body = match self {
-            Self::OpenAi(quirks) => return Ok(openai::request_body(request, target.model, quirks)),
+            Self::OpenAi(quirks) => return openai::request_body(request, target.model, quirks),
             Self::Cohere => return cohere::request_body(request, target),
             Self::Gemini => House::AiStudio.errand_body(request, errand, target),
             Self::Vertex => House::Vertex.errand_body(request, errand, target),
@@ -113,7 +117,9 @@ impl Dialect {
         body: &[u8],
         counted: Option<u64>,
     ) -> Result<Answer, AnswerError> {
-        let Some(errand) = request.errand else { return self.answer(body) };
+        let Some(errand) = request.errand else {
+            return if self.responds(request) { openai::response(body) } else { self.answer(body) };
+        };
         match self {
             Self::OpenAi(_) | Self::Anthropic => Answer::of_errand(errand, body),
             Self::Gemini | Self::Vertex => gemini::errand_answer(body),
@@ -144,11 +150,20 @@ impl Dialect {
 
     /// Reads the streamed answer to `request` as it comes.
     pub fn reader_for(self, request: &ChatRequest) -> Reader {
+        if self.responds(request) {
+            let events = sse::Decoder::new(EVENT_BYTES_MAX);
+            return Reader(Kind::Responses(events, ResponseEvents::default(), Natives::default()));
+        }
         let mut reader = self.reader();
         if let Kind::Anthropic(.., natives) = &mut reader.0 {
-            *natives = request.native().map(|_| anthropic::Natives::default());
+            *natives = request.native(Tongue::Messages).map(|_| Natives::default());
         }
         reader
+    }
+
+    /// Whether the request is passed on in the words of OpenAI's Responses.
+    fn responds(self, request: &ChatRequest) -> bool {
+        matches!(self, Self::OpenAi(quirks) if openai::responds(request, quirks).is_some())
     }
 
     /// Reads a streamed answer as it comes.
@@ -189,7 +204,9 @@ pub struct Reader(Kind);
 enum Kind {
     OpenAi(sse::Decoder),
     /// The events themselves besides, where the client speaks this dialect too.
-    Anthropic(sse::Decoder, anthropic::Events, Option<anthropic::Natives>),
+    Anthropic(sse::Decoder, anthropic::Events, Option<Natives>),
+    /// The same of OpenAI's Responses, which are read only for clients that speak them.
+    Responses(sse::Decoder, ResponseEvents, Natives),
     Gemini(sse::Decoder, gemini::Events),
     Cohere(sse::Decoder, cohere::Events),
     Bedrock(aws::Decoder, bedrock::Events),
@@ -212,6 +229,7 @@ impl Reader {
         match &mut self.0 {
             Kind::OpenAi(events)
             | Kind::Anthropic(events, ..)
+            | Kind::Responses(events, ..)
             | Kind::Gemini(events, _)
             | Kind::Cohere(events, _) => events.feed(bytes),
             Kind::Bedrock(messages, _) => messages.feed(bytes),
@@ -229,6 +247,10 @@ impl Reader {
                     Some(natives) => natives.take(data, event),
                     None => event,
                 })
+            }),
+            Kind::Responses(events, state, natives) => first(events, |data| {
+                let event = state.read(data)?;
+                Ok(natives.take(data, event))
             }),
             Kind::Gemini(events, state) => first(events, |data| state.read(data)),
             Kind::Cohere(events, state) => first(events, |data| state.read(data)),

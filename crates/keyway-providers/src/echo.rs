@@ -51,6 +51,9 @@ impl Echo {
         if request.errand.is_some() {
             return Err(RequestError::new("model", format!("{MODEL_ID} only talks")));
         }
+        if let Some(error) = request.untranslated() {
+            return Err(error.clone());
+        }
         let messages = request.messages();
         let is_user = |message: &Value| message.get("role").and_then(Value::as_str) == Some("user");
         let last = messages.iter().rposition(is_user);

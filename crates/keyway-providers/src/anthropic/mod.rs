@@ -8,7 +8,6 @@ mod stream;
 mod thinking;
 
 pub(crate) use answer::answer;
-pub(crate) use native::Natives;
 pub(crate) use request::request_body;
 pub(crate) use stream::Events;
 pub(crate) use thinking::{Version, thinking};

@@ -1,12 +1,9 @@
-//! Where the client speaks Anthropic's dialect too, nothing is translated: what it says is sent, and what
-//! comes back is passed on, with fields and events that nobody here knows.
-
-use serde_json::{Map, Value};
+//! Where the client speaks Anthropic's dialect too, nothing is translated: what it says is sent, with
+//! fields that nobody here knows.
 
 use super::request::service_tier;
-use crate::chat::{ChatRequest, StreamEvent};
+use crate::chat::{ChatRequest, Tongue};
 use crate::dialect::Target;
-use crate::json::parse_lenient;
 
 /// What OpenRouter added to the dialect, for the gateway.
 const FOR_THE_GATEWAY: [&str; 12] = [
@@ -25,12 +22,10 @@ const FOR_THE_GATEWAY: [&str; 12] = [
 ];
 /// What makes an answer dearer than its endpoint's price says: nobody could bound it.
 const DEARER: [&str; 4] = ["speed", "inference_geo", "mcp_servers", "container"];
-/// Bytes of events that wait for one that means something to the gateway.
-const WAITING_BYTES_MAX: usize = 256 * 1024;
 
 /// The body of `request` as its client said it, where that was in this dialect.
 pub(super) fn request_body(request: &ChatRequest, target: &Target<'_>) -> Option<Vec<u8>> {
-    let mut body = request.native()?.clone();
+    let mut body = request.native(Tongue::Messages)?.clone();
     body.retain(|field, _| !FOR_THE_GATEWAY.iter().chain(&DEARER).any(|it| it == field));
     body.insert("model".into(), target.model.into());
     // The one that the endpoint is priced for.
@@ -43,41 +38,9 @@ pub(super) fn request_body(request: &ChatRequest, target: &Target<'_>) -> Option
     Some(serde_json::to_vec(&body).expect("a JSON object can be written"))
 }
 
-/// The events of a stream as they came, on their way beside what they mean.
-#[derive(Debug, Default)]
-pub(crate) struct Natives {
-    waiting: Vec<Map<String, Value>>,
-    bytes: usize,
-}
-
-impl Natives {
-    /// Takes the data of an event, and what it means; answers what there is to pass on.
-    pub(crate) fn take(&mut self, data: &str, means: Option<StreamEvent>) -> Option<StreamEvent> {
-        if let Ok(Value::Object(event)) = parse_lenient(data.as_bytes()) {
-            self.waiting.push(event);
-            self.bytes += data.len();
-        }
-        match means {
-            Some(StreamEvent::Chunk(chunk)) => {
-                Some(StreamEvent::Chunk(chunk.with_natives(self.all())))
-            }
-            // Not too many wait: what nobody here knows may be long.
-            None if self.bytes > WAITING_BYTES_MAX => {
-                Some(StreamEvent::Chunk(crate::chat::Chunk::silent().with_natives(self.all())))
-            }
-            other => other,
-        }
-    }
-
-    fn all(&mut self) -> Vec<Map<String, Value>> {
-        self.bytes = 0;
-        std::mem::take(&mut self.waiting)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::face::Face;
@@ -101,14 +64,5 @@ mod tests {
             "context_management": {"edits": []}, "thinking": {"type": "adaptive", "display": "omitted"},
         });
         assert_eq!(serde_json::from_slice::<Value>(&sent).expect("JSON"), expected);
-    }
-
-    #[test]
-    fn not_too_much_waits() {
-        let mut natives = Natives::default();
-        let event = json!({"type": "new", "text": "x".repeat(1024)}).to_string();
-        let passed = (0..1000).filter(|_| natives.take(&event, None).is_some()).count();
-        assert!((1..10).contains(&passed), "{passed}");
-        assert!(natives.bytes <= WAITING_BYTES_MAX);
     }
 }

@@ -73,6 +73,13 @@ impl Answer {
         Self { body, usage: Some(usage), provider_cost: None, native: None }
     }
 
+    /// The same with what the provider says that it charges.
+    #[must_use]
+    pub(crate) const fn with_cost(mut self, cost: Option<Nanos>) -> Self {
+        self.provider_cost = cost;
+        self
+    }
+
     /// The same with the body that it was read from.
     #[must_use]
     pub(crate) fn with_native(mut self, body: Map<String, Value>) -> Self {

@@ -88,6 +88,13 @@ impl Chunk {
         Self::new(json!([{"index": 0, "delta": {}, "finish_reason": null}]), None)
     }
 
+    /// The same with what the provider says that it charges.
+    #[must_use]
+    pub(crate) const fn with_cost(mut self, cost: Option<Nanos>) -> Self {
+        self.provider_cost = cost;
+        self
+    }
+
     /// The same with the events that it was read from.
     #[must_use]
     pub(crate) fn with_natives(mut self, events: Vec<Map<String, Value>>) -> Self {

@@ -31,7 +31,7 @@ const FORM: &str = "must have an https:, http: or data: address, without a user'
 const LOCAL: &str = "must have an address on the public web";
 
 /// Refuses a part of a chat completion's message that points to where nobody is to look.
-pub(super) fn check(part: &Map<String, Value>, at: &str) -> Result<(), RequestError> {
+pub(crate) fn check(part: &Map<String, Value>, at: &str) -> Result<(), RequestError> {
     let said = |place: &&str| match place.split_once('/') {
         Some((field, inside)) => part.get(field)?.get(inside),
         None => part.get(*place),
@@ -44,7 +44,7 @@ pub(super) fn check(part: &Map<String, Value>, at: &str) -> Result<(), RequestEr
 }
 
 /// Refuses an address that nobody is to look at. Bytes without one before them have no colon.
-pub(super) fn check_address(address: &str, at: &str) -> Result<(), RequestError> {
+pub(crate) fn check_address(address: &str, at: &str) -> Result<(), RequestError> {
     objection(address).map_or(Ok(()), |why| Err(RequestError::new(at, why)))
 }
 

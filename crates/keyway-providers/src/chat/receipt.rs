@@ -72,7 +72,7 @@ pub(super) fn read_prompt_usage(block: &Value) -> Option<Usage> {
 const CACHED: [&str; 3] = ["prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens"];
 
 /// What a provider says itself that it charges, in USD; `None` where it says nothing, or no amount.
-pub(super) fn read_cost(block: &Value) -> Option<Nanos> {
+pub(crate) fn read_cost(block: &Value) -> Option<Nanos> {
     let cost = block.get("cost")?;
     let cost = cost.get("total_cost").unwrap_or(cost);
     if !cost.is_number() {

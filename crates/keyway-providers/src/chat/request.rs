@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use super::errand::{self, Errand};
+use super::native::{Native, Tongue};
 use super::prompt::{self, BYTES_PER_TOKEN, tokens_bound, tokens_estimate};
 use super::{place, search, unpriced};
 
@@ -42,8 +43,8 @@ pub struct ChatRequest {
     pub betas: Option<String>,
     /// Whether its cost has to have a bound.
     held_to_bound: bool,
-    /// As the client said it, where that was in Anthropic's dialect.
-    native: Option<Map<String, Value>>,
+    /// As the client said it, where that was in a dialect that some providers speak too.
+    native: Option<Native>,
     body: Map<String, Value>,
 }
 
@@ -97,16 +98,21 @@ impl ChatRequest {
         }
     }
 
-    /// Keeps what the client said in Anthropic's dialect, for providers that speak it.
+    /// Keeps what the client said, for providers that speak its dialect.
     #[must_use]
-    pub(crate) fn with_native(mut self, said: Map<String, Value>) -> Self {
-        self.native = Some(said);
+    pub(crate) fn with_native(mut self, native: Native) -> Self {
+        self.native = Some(native);
         self
     }
 
-    /// What the client said, where that was in Anthropic's dialect.
-    pub(crate) const fn native(&self) -> Option<&Map<String, Value>> {
-        self.native.as_ref()
+    /// What the client said, where that was in this dialect.
+    pub(crate) fn native(&self, tongue: Tongue) -> Option<&Map<String, Value>> {
+        self.native.as_ref().filter(|native| native.tongue == tongue).map(|native| &native.said)
+    }
+
+    /// What only a provider of the client's own dialect can be told.
+    pub(crate) fn untranslated(&self) -> Option<&RequestError> {
+        self.native.as_ref()?.untranslated.as_ref()
     }
 
     /// How many prompts the model reads on their own, each within its context.
@@ -192,10 +198,13 @@ impl ChatRequest {
         if let Some(errand) = self.errand {
             return errand.tokens_bound(&self.body);
         }
+        if let Some(error) = self.untranslated() {
+            return Err(error.field.clone());
+        }
         // Either form of it may be what is sent.
         let translated = tokens_bound(&self.body, self.messages())?;
         let native = self.native.as_ref();
-        let native = native.map(|said| prompt::bytes_bound(said, self.messages().len()));
+        let native = native.map(|it| prompt::bytes_bound(&it.said, self.messages().len()));
         Ok(translated.max(native.unwrap_or_default()))
     }
 
@@ -210,7 +219,8 @@ impl ChatRequest {
 
     /// What else than text the request may use, of what providers have prices of their own for.
     pub fn uses(&self) -> Uses {
-        if self.errand.is_some() && self.prompt_tokens_bound().is_err() {
+        let is_odd = self.errand.is_some() || self.untranslated().is_some();
+        if is_odd && self.prompt_tokens_bound().is_err() {
             return Uses::ALL;
         }
         prompt::uses(&self.body, self.messages())

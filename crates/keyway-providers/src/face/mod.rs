@@ -114,7 +114,7 @@ impl Voice {
             Dialect::Chat => chat(answer),
             Dialect::Completions(voice) => voice.whole(chat(answer)),
             Dialect::Messages(_) => messages::whole(&chat(answer), native),
-            Dialect::Responses(voice) => voice.whole(&chat(answer)),
+            Dialect::Responses(voice) => voice.whole(&chat(answer), native),
             Dialect::Embeddings(voice) => voice.whole(answer, envelope, receipt),
             Dialect::Rerank(voice) => voice.whole(answer, envelope, receipt),
         };
@@ -134,7 +134,8 @@ impl Voice {
             Dialect::Completions(voice) => voice.chunk(said),
             Dialect::Messages(stream) if natives.is_empty() => stream.chunk(&said),
             Dialect::Messages(stream) => stream.pass_on(natives, &said),
-            Dialect::Responses(voice) => voice.chunk(&said),
+            Dialect::Responses(voice) if natives.is_empty() => voice.chunk(&said),
+            Dialect::Responses(voice) => voice.pass_on(natives, &said),
             Dialect::Embeddings(_) | Dialect::Rerank(_) => Bytes::new(),
         }
     }

@@ -2,13 +2,15 @@
 
 mod quirks;
 mod reasoning;
+mod responses;
 
 use serde_json::{Map, Value, json};
 
 use self::quirks::{Bound, Messages, Path};
-use crate::chat::{ChatRequest, Errand};
+use crate::chat::{ChatRequest, Errand, RequestError, Tongue};
 
 pub use self::quirks::Quirks;
+pub(crate) use self::responses::{Events as ResponseEvents, answer as response};
 
 /// What clients say to the gateway. OpenAI-compatible servers refuse fields that they do not know.
 const FOR_THE_GATEWAY: [&str; 16] = [
@@ -45,6 +47,7 @@ const OWN_PROVIDERS: [&str; 4] = ["order", "only", "ignore", "allow_fallbacks"];
 /// Where under a provider's address a request goes; `model` is its name there, fit for a path.
 pub(crate) fn path(request: &ChatRequest, quirks: &Quirks, model: &str) -> String {
     let route = match request.errand {
+        None if responds(request, quirks).is_some() => "/responses",
         None => "/chat/completions",
         Some(Errand::Embed) => "/embeddings",
         Some(Errand::Rerank) => "/rerank",
@@ -57,13 +60,35 @@ pub(crate) fn path(request: &ChatRequest, quirks: &Quirks, model: &str) -> Strin
     }
 }
 
+/// What the client said in the words of the Responses API, where the server has them too.
+pub(crate) fn responds<'a>(
+    request: &'a ChatRequest,
+    quirks: &Quirks,
+) -> Option<&'a Map<String, Value>> {
+    request.native(Tongue::Responses).filter(|_| quirks.responses)
+}
+
 /// The request's body for a server that calls the model `upstream_model`. What the client said besides
 /// keeps its text and order.
+///
+/// # Errors
+/// It names what the server has no word for.
 pub(crate) fn request_body(
     request: &ChatRequest,
     upstream_model: &str,
     quirks: &Quirks,
-) -> Vec<u8> {
+) -> Result<Vec<u8>, RequestError> {
+    let body = if let Some(said) = responds(request, quirks) {
+        responses::request_body(request, said, upstream_model, quirks)
+    } else if let Some(error) = request.untranslated() {
+        return Err(error.clone());
+    } else {
+        chat_body(request, upstream_model, quirks)
+    };
+    Ok(serde_json::to_vec(&body).expect("a JSON object can be written"))
+}
+
+fn chat_body(request: &ChatRequest, upstream_model: &str, quirks: &Quirks) -> Map<String, Value> {
     let mut body: Map<String, Value> = request.body().clone();
     body.retain(|field, _| {
         let field = field.as_str();
@@ -76,7 +101,7 @@ pub(crate) fn request_body(
     body.insert("model".into(), upstream_model.into());
     if request.errand.is_some() {
         // It has no answer that could be too long, and no stream.
-        return serde_json::to_vec(&body).expect("a JSON object can be written");
+        return body;
     }
     bound_tokens(&mut body, request.max_tokens, quirks.bound);
     reasoning::ask(quirks.reasoning, request, &mut body);
@@ -92,7 +117,7 @@ pub(crate) fn request_body(
         // OpenAI refuses it where nothing streams.
         body.shift_remove("stream_options");
     }
-    serde_json::to_vec(&body).expect("a JSON object can be written")
+    body
 }
 
 /// Without it most servers stream no usage, and the charge would be an estimate.
@@ -164,7 +189,8 @@ mod tests {
     fn sent(body: &str) -> String {
         let body = crate::json::parse(body.as_bytes()).expect("JSON");
         let request = ChatRequest::parse(body).expect("a request");
-        String::from_utf8(request_body(&request, "theirs", Quirks::at("http://a"))).expect("text")
+        let sent = request_body(&request, "theirs", Quirks::at("http://a")).expect("a body");
+        String::from_utf8(sent).expect("text")
     }
 
     #[test]
@@ -215,9 +241,8 @@ mod tests {
         let body = crate::json::parse(body.as_bytes()).expect("JSON");
         let mut request = ChatRequest::parse(body).expect("a request");
         request.max_tokens = Some(7);
-        let sent: Value =
-            serde_json::from_slice(&request_body(&request, "theirs", Quirks::at("http://a")))
-                .expect("JSON");
+        let sent = request_body(&request, "theirs", Quirks::at("http://a")).expect("a body");
+        let sent: Value = serde_json::from_slice(&sent).expect("JSON");
         assert_eq!(
             (&sent["max_tokens"], &sent["max_completion_tokens"]),
             (&json!(7), &Value::Null)

@@ -22,6 +22,8 @@ pub struct Quirks {
     /// Whether a stream has to be asked for its usage; where not, it is told anyway.
     pub(super) stream_options: bool,
     pub(super) reasoning: Ask,
+    /// Whether it has the Responses API as OpenAI has it.
+    pub(super) responses: bool,
     /// Fields for the gateway that it knows as well.
     pub(super) keeps: &'static [&'static str],
 }
@@ -73,6 +75,7 @@ const PLAIN: Quirks = Quirks {
     messages: Messages::Kept,
     stream_options: true,
     reasoning: Ask::Said,
+    responses: false,
     keeps: &[],
 };
 
@@ -83,6 +86,7 @@ const OPENAI: Quirks = Quirks {
     refuses: SAMPLING,
     messages: Messages::Stripped,
     reasoning: Ask::Effort(NONE_TO_XHIGH),
+    responses: true,
     ..PLAIN
 };
 
@@ -103,6 +107,7 @@ static ALL: [Quirks; 18] = [
     Quirks {
         name: "openrouter",
         at: &[("openrouter.ai", "")],
+        responses: true,
         // What would choose another model, or buy something besides, stays here: it was not reserved for.
         keeps: &["provider", "transforms", "image_config", "cache_control", "session_id", "usage"],
         ..PLAIN
@@ -113,6 +118,7 @@ static ALL: [Quirks; 18] = [
         at: AZURE_DEPLOYMENTS,
         path: Path::Deployment { api_version: "2024-10-21" },
         api_key_header: true,
+        responses: false,
         ..OPENAI
     },
     Quirks {

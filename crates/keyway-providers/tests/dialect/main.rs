@@ -6,6 +6,7 @@ mod clients;
 mod errands;
 mod golden;
 mod nulls;
+mod passed;
 mod quirks;
 
 use keyway_core::clock::Timestamp;

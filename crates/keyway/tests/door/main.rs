@@ -29,6 +29,7 @@ mod providers;
 mod rates;
 mod rates_minute;
 mod responses;
+mod responses_native;
 mod revocation;
 mod rolling;
 mod rotation;

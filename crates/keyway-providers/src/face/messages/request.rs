@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::content;
-use crate::chat::{ChatRequest, RequestError, place};
+use crate::chat::{ChatRequest, Native, RequestError, Tongue, place};
 
 /// Fields that both forms have.
 const SHARED: [&str; 16] = [
@@ -58,7 +58,8 @@ pub(in crate::face) fn read(body: &Value) -> Result<ChatRequest, RequestError> {
     for (number, message) in messages.enumerate() {
         place::check_blocks(message.get("content"), &format!("messages[{number}].content"))?;
     }
-    Ok(request.with_native(said.clone()))
+    let native = Native { tongue: Tongue::Messages, said: said.clone(), untranslated: None };
+    Ok(request.with_native(native))
 }
 
 fn present<'a>(said: &'a Map<String, Value>, field: &str) -> Option<&'a Value> {

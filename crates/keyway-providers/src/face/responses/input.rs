@@ -7,9 +7,12 @@ use crate::chat::RequestError;
 
 const ROLES: [&str; 4] = ["user", "assistant", "system", "developer"];
 
+/// What was read, and what of it the form in the middle has no word for.
+pub(super) type Read = (Value, Option<RequestError>);
+
 /// The messages of a request, the instructions before them.
-pub(super) fn messages(said: &Map<String, Value>) -> Result<Value, RequestError> {
-    let mut messages = Vec::new();
+pub(super) fn messages(said: &Map<String, Value>) -> Result<Read, RequestError> {
+    let (mut messages, mut foreign) = (Vec::new(), None);
     match said.get("instructions") {
         None | Some(Value::Null) => {}
         Some(text @ Value::String(_)) => messages.push(json!({"role": "system", "content": text})),
@@ -23,14 +26,17 @@ pub(super) fn messages(said: &Map<String, Value>) -> Result<Value, RequestError>
                 turn.read(&format!("input[{number}]"), item, &mut messages)?;
             }
             turn.finish(&mut messages);
+            foreign = turn.foreign;
         }
         None | Some(Value::Null) => return Err(RequestError::new("input", "is required")),
         Some(_) => return Err(RequestError::new("input", "must be a string or an array of items")),
     }
     if messages.is_empty() {
-        return Err(RequestError::new("input", "must have at least one item"));
+        let nothing =
+            foreign.ok_or_else(|| RequestError::new("input", "must have at least one item"))?;
+        return Ok((json!([{"role": "user", "content": ""}]), Some(nothing)));
     }
-    Ok(messages.into())
+    Ok((messages.into(), foreign))
 }
 
 /// What a model said in one turn: several items here, one message there.
@@ -39,6 +45,8 @@ struct Turn {
     thoughts: Vec<Value>,
     content: Option<Value>,
     calls: Vec<Value>,
+    /// The first thing in all turns that the form in the middle has no word for.
+    foreign: Option<RequestError>,
 }
 
 impl Turn {
@@ -66,7 +74,7 @@ impl Turn {
             _ if kind.ends_with("_output") && item["call_id"].is_string() => {
                 self.finish(messages);
                 let content = match &item["output"] {
-                    Value::Array(output) => parts(&format!("{at}.output"), output)?,
+                    Value::Array(output) => self.parts(&format!("{at}.output"), output)?,
                     text @ Value::String(_) => text.clone(),
                     other => other.to_string().into(),
                 };
@@ -83,7 +91,7 @@ impl Turn {
             _ if kind.ends_with("_call") || kind.starts_with("openrouter:") => {}
             _ => {
                 let why = format!("{kind} is not an item that can be sent to a model here");
-                return Err(RequestError::new(format!("{at}.type"), why));
+                self.foreign.get_or_insert(RequestError::new(format!("{at}.type"), why));
             }
         }
         Ok(())
@@ -100,7 +108,7 @@ impl Turn {
             RequestError::new(format!("{at}.role"), allowed)
         })?;
         let content = match &item["content"] {
-            Value::Array(content) => parts(&format!("{at}.content"), content)?,
+            Value::Array(content) => self.parts(&format!("{at}.content"), content)?,
             text @ (Value::String(_) | Value::Null) => text.clone(),
             _ => {
                 let why = "must be a string or an array of parts";
@@ -119,9 +127,18 @@ impl Turn {
         Ok(())
     }
 
+    fn parts(&mut self, at: &str, content: &[Value]) -> Result<Value, RequestError> {
+        let (parts, foreign) = parts(at, content)?;
+        if self.foreign.is_none() {
+            self.foreign = foreign;
+        }
+        Ok(parts)
+    }
+
     /// Ends the turn, where anything is in it.
     fn finish(&mut self, messages: &mut Vec<Value>) {
-        let Self { thoughts, content, calls } = std::mem::take(self);
+        let [thoughts, calls] = [&mut self.thoughts, &mut self.calls].map(std::mem::take);
+        let content = self.content.take();
         if content.is_none() && thoughts.is_empty() && calls.is_empty() {
             return;
         }

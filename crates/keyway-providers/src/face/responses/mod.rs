@@ -3,7 +3,9 @@
 mod frame;
 mod input;
 mod item;
+mod kept;
 mod parts;
+mod passed;
 mod request;
 mod stream;
 mod usage;
@@ -26,6 +28,8 @@ pub(super) struct Responses {
     stream: Stream,
     /// Why it ends before its model has said everything.
     why: Option<Map<String, Value>>,
+    /// The end as the provider said it; it waits for the charge.
+    end: Option<Map<String, Value>>,
 }
 
 /// Reads a request, and who will say its answer.
@@ -36,12 +40,23 @@ pub(super) fn read(body: Value) -> Result<(ChatRequest, Responses), RequestError
     let request = request::read(&asked)?;
     // The one part of it that no answer repeats, and the largest.
     asked.shift_remove("input");
-    Ok((request, Responses { asked: Arc::new(asked), stream: Stream::default(), why: None }))
+    let (asked, stream) = (Arc::new(asked), Stream::default());
+    Ok((request, Responses { asked, stream, why: None, end: None }))
 }
 
 impl Responses {
-    /// From a whole answer of the form in the middle.
-    pub(super) fn whole(&self, said: &Map<String, Value>) -> Map<String, Value> {
+    /// From a whole answer of the form in the middle, or as the provider said it in this dialect.
+    pub(super) fn whole(
+        &self,
+        said: &Map<String, Value>,
+        native: Option<Map<String, Value>>,
+    ) -> Map<String, Value> {
+        if let Some(mut response) = native {
+            self.complete(&mut response, said);
+            let counted = usage::usage(said.get("usage").unwrap_or(&Value::Null));
+            passed::count(&mut response, counted);
+            return response;
+        }
         let mut stream = Stream::default();
         let choice = said.get("choices").and_then(|choices| choices.get(0));
         let choice = choice.unwrap_or(&Value::Null);
@@ -71,18 +86,28 @@ impl Responses {
         let head = envelope.head("response");
         let mut events = self.begin(&head);
         events.push(&self.stream.close());
-        let state = State::of(self.stream.finish());
         let usage = usage::usage(&receipt.block());
-        let frame = Frame::new(&self.asked, &head);
-        let mut response = frame.response(&state, self.stream.items(), Some(usage));
+        let (event, mut response) = self.ended(&head, usage);
         if let Some(routing) = routing {
             response.insert(ROUTING.into(), routing);
         }
         if let Some(why) = self.why.take() {
             response.insert("keyway_metadata".into(), Value::Object(why));
         }
-        events.push(&self.stream.whole_response(state.event(), &response));
+        events.push(&self.stream.whole_response(&event, &response));
         events.done()
+    }
+
+    /// The event that tells the end, and the response in it.
+    fn ended(&mut self, head: &Map<String, Value>, usage: Value) -> (String, Map<String, Value>) {
+        if let Some((event, mut response)) = self.end.take().and_then(passed::response) {
+            self.complete(&mut response, head);
+            passed::count(&mut response, usage);
+            return (event, response);
+        }
+        let state = State::of(self.stream.finish());
+        let frame = Frame::new(&self.asked, head);
+        (state.event().to_owned(), frame.response(&state, self.stream.items(), Some(usage)))
     }
 
     /// The answer is as long as the budget affords.

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::input;
-use crate::chat::{ChatRequest, RequestError};
+use super::kept;
+use crate::chat::{ChatRequest, Native, RequestError, Tongue};
 
 /// Fields that both forms have under one name.
 const SHARED: [&str; 25] = [
@@ -54,7 +55,8 @@ pub(super) fn read(said: &Map<String, Value>) -> Result<ChatRequest, RequestErro
         whole(most)?;
         chat.insert("max_tokens".to_owned(), most.clone());
     }
-    chat.insert("messages".to_owned(), input::messages(said)?);
+    let (messages, untranslated) = input::messages(said)?;
+    chat.insert("messages".to_owned(), messages);
     tools(said, &mut chat)?;
     text(said, &mut chat);
     if let Some(Value::Object(reasoning)) = present(said, "reasoning") {
@@ -66,7 +68,13 @@ pub(super) fn read(said: &Map<String, Value>) -> Result<ChatRequest, RequestErro
     if included.into_iter().any(|it| it == "message.output_text.logprobs") {
         chat.insert("logprobs".to_owned(), true.into());
     }
-    ChatRequest::parse(Value::Object(chat))
+    let request = ChatRequest::parse(Value::Object(chat))?;
+    if !kept::is_openais(said) {
+        return untranslated.map_or(Ok(request), Err);
+    }
+    kept::refuse(said)?;
+    let said = said.clone();
+    Ok(request.with_native(Native { tongue: Tongue::Responses, said, untranslated }))
 }
 
 fn present<'a>(said: &'a Map<String, Value>, field: &str) -> Option<&'a Value> {

@@ -60,6 +60,18 @@ impl Stream {
         self.finish_reason = Some(reason.to_owned());
     }
 
+    /// An item that its provider said is kept for the end.
+    pub(super) fn keep(&mut self, item: Value) {
+        self.items.push(item);
+    }
+
+    /// An event was passed on with this number, if it had one.
+    pub(super) fn passed(&mut self, sequence_number: Option<u64>) {
+        self.has_begun = true;
+        let next = sequence_number.map_or(self.sequence_number, |it| it.saturating_add(1));
+        self.sequence_number = self.sequence_number.max(next);
+    }
+
     /// An event about the whole response.
     pub(super) fn whole_response(
         &mut self,

@@ -136,7 +136,7 @@ fn a_response_has_every_field_that_clients_demand() {
             },
         },
     });
-    let response = Value::Object(voice.whole(said.as_object().expect("an object")));
+    let response = Value::Object(voice.whole(said.as_object().expect("an object"), None));
     for field in [
         "id",
         "object",
@@ -264,11 +264,32 @@ fn what_would_have_to_be_kept_is_refused() {
         (json!({"background": true}), "background"),
         (json!({"input": [{"type": "item_reference", "id": "x"}]}), "input[0]"),
         (json!({"input": [{"type": "message", "role": "robot"}]}), "input[0].role"),
-        (json!({"input": [{"role": "user", "content": [{"type": "x"}]}]}), "input[0].content[0]"),
+        (json!({"input": [{"role": "user", "content": [{"x": 1}]}]}), "input[0].content[0]"),
         (json!({"input": null}), "input"),
         (json!({"max_output_tokens": 0}), "max_output_tokens"),
     ] {
         assert_eq!(asked(&fields).expect_err(field).field, field);
+    }
+}
+
+#[test]
+fn what_the_form_in_the_middle_has_no_word_for_is_remembered() {
+    let new_part =
+        json!([{"role": "user", "content": [{"type": "input_text", "text": "a"}, {"type": "x"}]}]);
+    for (input, field) in [
+        (new_part, "input[0].content[1]"),
+        (json!([{"type": "new"}]), "input[0].type"),
+        (
+            json!([{"role": "user", "content": "a"}, {"type": "new"}, {"type": "new"}]),
+            "input[1].type",
+        ),
+    ] {
+        let (request, _) = asked(&json!({"input": input})).expect("a request");
+        let untranslated = request.untranslated().expect("there is such a thing");
+        assert_eq!(untranslated.field, field);
+        // In OpenRouter's words it is translated, or nothing.
+        let foreign = asked(&json!({"input": input, "reasoning": {"exclude": true}}));
+        assert_eq!(foreign.expect_err("nobody can read it").field, field);
     }
 }
 

@@ -1,0 +1,102 @@
+//! What is sent: the client's own words, without those for the gateway.
+
+use serde_json::{Map, Value};
+
+use super::FORMAT;
+use crate::chat::{ChatRequest, is_of};
+use crate::openai::{FOR_THE_GATEWAY, OWN_PROVIDERS, Quirks};
+
+/// The body of `request`, which was `said` in this dialect, for a server that calls the model
+/// `upstream_model`.
+pub(in crate::openai) fn request_body(
+    request: &ChatRequest,
+    said: &Map<String, Value>,
+    upstream_model: &str,
+    quirks: &Quirks,
+) -> Map<String, Value> {
+    let mut body = said.clone();
+    body.retain(|field, _| {
+        let field = field.as_str();
+        let ours = FOR_THE_GATEWAY.contains(&field) && !quirks.keeps.contains(&field);
+        !ours && !quirks.refuses.contains(&field)
+    });
+    if let Some(Value::Object(provider)) = body.get_mut("provider") {
+        provider.retain(|field, _| !OWN_PROVIDERS.contains(&field.as_str()));
+    }
+    body.insert("model".into(), upstream_model.into());
+    // Otherwise it is kept, in the operator's account.
+    body.insert("store".into(), false.into());
+    if let Some(most) = request.max_tokens {
+        body.insert("max_output_tokens".into(), most.into());
+    }
+    // The one that the endpoint is priced for.
+    body.shift_remove("service_tier");
+    if let Some(tier) = request.field("service_tier") {
+        body.insert("service_tier".into(), tier.clone());
+    }
+    if let Some(Value::Array(items)) = body.get_mut("input") {
+        items.retain(can_be_read);
+        items.iter_mut().filter(|item| is_of(item, "reasoning")).for_each(plain);
+    }
+    body
+}
+
+/// A thought that is not kept anywhere is read from what is encrypted of it, by who encrypted it.
+fn can_be_read(item: &Value) -> bool {
+    let format = item.get("format").filter(|format| !format.is_null());
+    !is_of(item, "reasoning")
+        || (item.get("encrypted_content").is_some_and(Value::is_string)
+            && format.is_none_or(|format| format == FORMAT))
+}
+
+/// Without what OpenRouter adds to it.
+fn plain(thought: &mut Value) {
+    for field in ["format", "signature"] {
+        thought.as_object_mut().and_then(|thought| thought.shift_remove(field));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::chat::Tongue;
+    use crate::face::Face;
+
+    #[test]
+    fn what_the_client_said_is_sent_but_what_is_for_the_gateway() {
+        let thought =
+            json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"});
+        let marked = |format: &str| {
+            let mut marked = thought.clone();
+            marked["format"] = format.into();
+            marked["signature"] = "s".into();
+            marked
+        };
+        let kept = json!({"type": "reasoning", "id": "rs_2", "summary": []});
+        let odd = json!({"type": "brand_new", "x": 1.50});
+        let body = json!({
+            "model": "a/b", "input": [
+                {"role": "user", "content": "hi", "new": 1}, thought, marked(FORMAT),
+                marked("anthropic-claude-v1"), kept, odd,
+            ],
+            "include": ["reasoning.encrypted_content"], "top_k": 3, "new": {"x": 1}, "session_id": "s",
+            "provider": {"order": ["x"]}, "service_tier": "auto", "max_output_tokens": 5000,
+            "truncation": "auto", "store": false, "stream": true,
+        });
+        let (mut request, _) = Face::Responses.read(body).expect("a request");
+        request.max_tokens = Some(100);
+        request.serve_in(Some("flex"));
+        let said = request.native(Tongue::Responses).expect("in OpenAI's words");
+        let quirks = Quirks::named("openai").expect("a row");
+        let sent = request_body(&request, said, "theirs", quirks);
+        let expected = json!({
+            "model": "theirs",
+            "input": [{"role": "user", "content": "hi", "new": 1}, thought, thought, odd],
+            "include": ["reasoning.encrypted_content"], "new": {"x": 1}, "max_output_tokens": 100,
+            "truncation": "auto", "store": false, "stream": true, "service_tier": "flex",
+        });
+        assert_eq!(Value::Object(sent), expected);
+    }
+}
