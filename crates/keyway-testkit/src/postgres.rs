@@ -126,6 +126,11 @@ impl Postgres {
         format!("postgres://keyway@127.0.0.1:{}/{name}", self.port)
     }
 
+    /// The process that all of it runs below.
+    pub fn pid(&self) -> u32 {
+        self.server.id()
+    }
+
     /// Ends it as a crash would.
     pub fn kill(&mut self) {
         let data = self.place.path().join("data");

@@ -1,0 +1,91 @@
+//! The table.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use comfy_table::{Cell, Color, Table, presets};
+
+use crate::demands::demanded;
+use crate::medians::{Median, Medians, Spread};
+
+const HEAD: [&str; 13] = [
+    "subject",
+    "requests/s",
+    "of nginx",
+    "p50 ms",
+    "p99 ms",
+    "added p50",
+    "added p99",
+    "added 1st byte",
+    "CPU ms/1,000",
+    "of nginx",
+    "database CPU",
+    "peak MiB",
+    "failed",
+];
+
+/// Prints a table for each load, and what is demanded.
+pub(crate) fn print(medians: &Medians, flush: Duration) -> io::Result<()> {
+    let colour = io::stdout().is_terminal();
+    let mut out = io::stdout().lock();
+    let mut scenarios: Vec<&str> = medians.0.iter().map(|it| it.scenario).collect();
+    scenarios.dedup();
+    for scenario in scenarios {
+        let mut table = table(&HEAD);
+        for median in medians.0.iter().filter(|it| it.scenario == scenario) {
+            table.add_row(row(median));
+        }
+        writeln!(out, "\n{scenario}\n\n{table}")?;
+    }
+    let mut table = table(&["demanded", "at most (least for requests/s)", "measured", ""]);
+    for demand in demanded(medians, flush) {
+        let (word, shade) =
+            if demand.is_met { ("ok", Color::Green) } else { ("missed", Color::Red) };
+        let verdict = if colour { Cell::new(word).fg(shade) } else { Cell::new(word) };
+        let (bound, measured) = (decimals(demand.bound), decimals(demand.measured));
+        table.add_row([demand.what.into(), bound.into(), measured.into(), verdict]);
+    }
+    let flush = flush.as_secs_f64() * 1e3;
+    writeln!(out, "\nThis machine's append of 4 KiB with fdatasync takes {flush:.3} ms.\n\n{table}")
+}
+
+fn table(head: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN).set_header(head);
+    table
+}
+
+fn row(median: &Median) -> [String; 13] {
+    [
+        median.kind.name().to_owned(),
+        spread(median.per_second, 0),
+        share(median.per_second_of_nginx),
+        decimals(median.p50),
+        decimals(median.p99),
+        optional(median.added_p50),
+        optional(median.added_p99),
+        optional(median.added_first),
+        spread(median.cpu, 1),
+        share(median.cpu_of_nginx),
+        format!("{:.1}", median.database_cpu),
+        (median.peak_bytes >> 20).to_string(),
+        median.failed.to_string(),
+    ]
+}
+
+fn spread(spread: Spread, digits: usize) -> String {
+    let Spread { least, median, most } = spread;
+    format!("{median:.digits$} ({least:.digits$} - {most:.digits$})")
+}
+
+fn share(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".to_owned(), |share| format!("{share:.2}"))
+}
+
+fn optional(figure: Option<f64>) -> String {
+    figure.map_or_else(|| "-".to_owned(), decimals)
+}
+
+fn decimals(figure: f64) -> String {
+    format!("{figure:.3}")
+}

@@ -1,0 +1,80 @@
+//! Keyway, with everything on: a key with an exact limit, prices, a durable store.
+
+use std::path::Path;
+
+use keyway_testkit::{Gateway, Postgres, Setup};
+use serde_json::json;
+use tempfile::NamedTempFile;
+
+use super::UPSTREAM_MODEL;
+use crate::exchange::Asking;
+
+const MODEL: &str = "bench/model";
+
+/// What the gateway writes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Store {
+    Process,
+    Flush,
+    Postgresql,
+}
+
+pub(crate) struct Keyway {
+    gateway: Gateway,
+    key: String,
+    postgres: Option<Postgres>,
+    /// The installation's secret, which PostgreSQL demands. Removed at the end.
+    _secret: NamedTempFile,
+}
+
+impl Keyway {
+    pub(crate) async fn start(binary: &Path, store: Store, provider: &str) -> Self {
+        let binary = binary.to_str().expect("a path that is text");
+        let secret = NamedTempFile::new().expect("a file");
+        std::fs::write(secret.path(), "7".repeat(64)).expect("a secret");
+        let mut setup = Setup::new(binary)
+            .config(&config(store, provider))
+            .variable("KEYWAY_LOG", "warn")
+            .variable("KEYWAY_SECRET_FILE", secret.path().to_str().expect("text"));
+        let mut postgres = None;
+        if store == Store::Postgresql {
+            let server = tokio::task::block_in_place(|| Postgres::start(&[]));
+            let url = tokio::task::block_in_place(|| server.database("bench"));
+            setup = setup.variable("KEYWAY_STORE_URL", &url);
+            postgres = Some(server);
+        }
+        let gateway = setup.start().await;
+        let key = json!({"name": "bench", "limit": 1_000_000});
+        let (_, key) = gateway.manager().create_key(&key).await;
+        Self { gateway, key, postgres, _secret: secret }
+    }
+
+    pub(crate) fn asking(&self, streamed: bool) -> Asking {
+        let authority = self.gateway.url.trim_start_matches("http://");
+        let path = "/api/v1/chat/completions";
+        Asking::new(authority, path, &self.key, MODEL, streamed)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.gateway.pid()
+    }
+
+    pub(crate) fn database_pid(&self) -> Option<u32> {
+        self.postgres.as_ref().map(Postgres::pid)
+    }
+}
+
+fn config(store: Store, provider: &str) -> String {
+    let durability = match store {
+        Store::Process => "process",
+        Store::Flush | Store::Postgresql => "flush",
+    };
+    format!(
+        "[store]\ndurability = \"{durability}\"\n\n\
+         [[providers]]\nslug = \"bench\"\ndialect = \"openai\"\n\
+         base_url = \"http://{provider}/v1\"\napi_key = \"bench-credential\"\n\n\
+         [[models]]\nid = \"{MODEL}\"\ncontext_length = 128000\nmax_completion_tokens = 16384\n\n\
+         [[models.endpoints]]\nprovider = \"bench\"\nupstream_model = \"{UPSTREAM_MODEL}\"\n\
+         pricing = {{ prompt = \"0.0000025\", completion = \"0.00001\" }}\n"
+    )
+}
