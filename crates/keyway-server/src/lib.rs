@@ -14,6 +14,7 @@ pub mod installation;
 pub mod kek;
 pub mod keyring;
 pub mod leases;
+pub mod meant;
 pub mod relay;
 pub mod running;
 pub mod secret_file;

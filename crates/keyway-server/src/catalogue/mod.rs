@@ -12,6 +12,7 @@ pub(crate) mod written;
 mod tests;
 
 pub use line::{Catalogued, LineError, read};
+pub use providers::slugs as providers;
 pub use switch::switch_on;
 pub(crate) use version::version;
 

@@ -1,5 +1,7 @@
 //! The providers that an environment variable switches on.
 
+use std::sync::LazyLock;
+
 use serde::Deserialize;
 
 const PROVIDERS: &str = include_str!("../../../../catalogue/providers.json");
@@ -24,4 +26,10 @@ pub(super) struct KnownProvider {
 
 pub(super) fn all() -> Vec<KnownProvider> {
     serde_json::from_str(PROVIDERS).expect("a test reads the providers")
+}
+
+/// The slugs of the providers that a variable may switch on.
+pub fn slugs() -> impl Iterator<Item = &'static str> {
+    static ALL: LazyLock<Vec<KnownProvider>> = LazyLock::new(all);
+    ALL.iter().map(|known| known.slug.as_str())
 }

@@ -6,6 +6,7 @@ use super::description::{Field, Kind, Least, Presence, Section};
 use super::mistake::{Place, Report};
 use super::rules;
 use super::view::{self, View};
+use crate::meant::meant;
 
 /// Names that differ by more typing errors than this are not proposed.
 const TYPING_ERRORS_MAX: usize = 3;
@@ -33,14 +34,9 @@ pub(super) fn section(section: &Section, view: View<'_>, place: &Place, report: 
 }
 
 fn unknown(section: &Section, name: &str, place: &Place, report: &mut Report<'_>) {
-    let meant = section
-        .fields
-        .iter()
-        .map(|field| (strsim::osa_distance(name, field.name), field.name))
-        .filter(|(distance, meant)| *distance <= TYPING_ERRORS_MAX.min(meant.len() / 2))
-        .min();
-    let problem = match meant {
-        Some((_, meant)) => format!("is not a field of this section; did you mean \"{meant}\"?"),
+    let known = section.fields.iter().map(|field| field.name);
+    let problem = match meant(name, known, TYPING_ERRORS_MAX) {
+        Some(meant) => format!("is not a field of this section; did you mean \"{meant}\"?"),
         None => "is not a field of this section".to_owned(),
     };
     report.wrong(place, &problem, &names(section.fields));

@@ -163,6 +163,7 @@ async fn a_wrong_field_is_named_and_changes_nothing() {
     for (field, value) in [
         ("provider", json!(null)),
         ("provider", json!("Open AI")),
+        ("provider", json!("opnai")),
         ("key", json!(null)),
         ("key", json!("")),
         ("key", json!(7)),
@@ -199,8 +200,28 @@ async fn a_wrong_field_is_named_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_provider_that_nobody_knows_is_refused_with_the_nearest() {
+    let own = "[[providers]]\nslug = \"acme\"\ndialect = \"openai\"\nbase_url = \"http://127.0.0.1:9/v1\"\n";
+    let gateway = setup().config(own).start().await;
+    let manager = gateway.manager();
+    for (said, expected) in [
+        ("opnai", "provider: no provider is called opnai here; did you mean openai?"),
+        ("acne", "provider: no provider is called acne here; did you mean acme?"),
+        ("unheard-of", "configure it first, or name one of acme, alibaba, anthropic, "),
+    ] {
+        let reply = manager.post("/api/v1/byok", &json!({"provider": said, "key": SECRET})).await;
+        assert_eq!(refusal(&reply), (StatusCode::BAD_REQUEST, json!("provider")));
+        assert!(reply.error().contains(expected), "{reply:?}");
+    }
+    for known in ["acme", "openai"] {
+        keep(&manager, &json!({"provider": known, "key": SECRET})).await;
+    }
+}
+
+#[tokio::test]
 async fn a_service_account_is_kept_and_tells_nothing_of_itself() {
-    let gateway = gateway().await;
+    let vertex = "[[providers]]\nslug = \"google-vertex\"\ndialect = \"openai\"\nbase_url = \"http://127.0.0.1:9/v1\"\n";
+    let gateway = setup().config(vertex).start().await;
     let document = json!({"type": "service_account", "private_key": "-----BEGIN\nx"}).to_string();
     let body = json!({"provider": "google-vertex", "key": document});
     let credential = keep(&gateway.manager(), &body).await;

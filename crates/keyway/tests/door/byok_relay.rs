@@ -72,7 +72,7 @@ async fn credentials_are_tried_before_the_shared_one_and_behind_it() {
     keep(&manager, &json!({"provider": "acme", "key": SECOND})).await;
     let first = json!({"provider": "acme", "key": FIRST, "sort_order": 0});
     let first = keep(&manager, &first).await;
-    keep(&manager, &json!({"provider": "other", "key": "sk-of-somebody-else-000"})).await;
+    keep(&manager, &json!({"provider": "groq", "key": "sk-of-somebody-else-000"})).await;
     for status in [500, 401, 500] {
         provider.then(failure(status, "no"));
     }

@@ -1,5 +1,6 @@
 //! `POST /api/v1/byok`
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -18,13 +19,17 @@ use super::refused;
 use crate::api::fields::{Field, Fields};
 use crate::api::keys::create::workspace;
 use crate::app::App;
+use crate::catalogue;
 use crate::entropy::random;
 use crate::http::body::ObjectBody;
 use crate::http::caller::ManagementCaller;
 use crate::http::error::ApiError;
+use crate::meant::meant;
 
 /// Longest slug, in bytes.
 const SLUG_BYTES_MAX: usize = 64;
+/// Mistakes in a slug, at which it is proposed.
+const TYPING_ERRORS_MAX: usize = 2;
 /// Places in the order of a provider's credentials.
 const SORT_ORDER_MAX: i64 = 1_000_000;
 
@@ -92,6 +97,7 @@ fn parse(body: &Map<String, Value>, app: &App) -> Result<NewCredential, Error> {
         return Err(Error::invalid("provider", "is required"));
     };
     check_slug(&provider)?;
+    check_known(&provider, app)?;
     let Some(secret) = material(fields, "key")?.value() else {
         return Err(Error::invalid("key", "is required"));
     };
@@ -123,7 +129,24 @@ pub(super) fn sort_order(fields: Fields<'_>) -> Result<Option<i64>, Error> {
     fields.whole("sort_order", 0..=SORT_ORDER_MAX).map(Field::value)
 }
 
-/// A provider may be configured later.
+/// A credential of a provider that is neither configured nor in the catalogue would never be used.
+fn check_known(slug: &str, app: &App) -> Result<(), Error> {
+    let mut known: BTreeSet<&str> = catalogue::providers().collect();
+    known.extend(app.upstreams.keys().map(String::as_str));
+    if known.contains(slug) {
+        return Ok(());
+    }
+    let why = match meant(slug, known.iter().copied(), TYPING_ERRORS_MAX) {
+        Some(near) => format!("no provider is called {slug} here; did you mean {near}?"),
+        None => format!(
+            "no provider is called {slug} here; configure it first, or name one of {}",
+            known.into_iter().collect::<Vec<_>>().join(", ")
+        ),
+    };
+    Err(Error::invalid("provider", why))
+}
+
+/// What may be the slug of a provider.
 pub(super) fn check_slug(slug: &str) -> Result<(), Error> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let allowed = |byte: u8| plain(byte) || matches!(byte, b'-' | b'_' | b'.');

@@ -8,6 +8,7 @@ use keyway_core::routing::{Candidate, Exclusion, NoEndpoint, Preferences};
 use super::models::Named;
 use crate::app::App;
 use crate::http::error::ApiError;
+use crate::meant::meant;
 
 /// Slugs that differ by more typing errors than this are not proposed.
 const TYPING_ERRORS_MAX: usize = 2;
@@ -122,13 +123,8 @@ fn proposal(app: &App, slugs: &[String]) -> String {
     let known: Vec<&str> = app.upstreams.keys().map(String::as_str).collect();
     let unknown = slugs.iter().map(|slug| base(slug)).find(|it| !known.contains(&it.as_str()));
     let Some(unknown) = unknown else { return String::new() };
-    let near = known
-        .iter()
-        .map(|slug| (strsim::osa_distance(&unknown, slug), *slug))
-        .filter(|(distance, _)| *distance <= TYPING_ERRORS_MAX)
-        .min();
-    match near {
-        Some((_, near)) => {
+    match meant(&unknown, known, TYPING_ERRORS_MAX) {
+        Some(near) => {
             format!(" No provider is called {unknown} here; did you mean {near}?")
         }
         None => format!(" No provider is called {unknown} here."),
