@@ -32,6 +32,7 @@ mod responses;
 mod responses_native;
 mod revocation;
 mod rolling;
+mod rotate_kek;
 mod rotation;
 mod routes;
 mod routing;
