@@ -4,6 +4,7 @@
 //! errors go to standard error. Exit codes: 0 done, 1 failed, 2 asked for wrongly.
 
 mod bootstrap;
+mod byok;
 mod client;
 mod config;
 mod confirm;
@@ -64,6 +65,8 @@ enum Command {
     Keys(keys::KeysArgs),
     /// Make and revoke the keys that manage a gateway
     ManagementKeys(management_keys::ManagementKeysArgs),
+    /// Keep credentials that you have with providers in a running gateway
+    Byok(byok::ByokArgs),
     /// What all keys of a running gateway together may spend
     Credits(credits::CreditsArgs),
     /// Look after what providers' credentials are sealed under
@@ -119,6 +122,7 @@ pub(crate) async fn run(cli: Cli) -> ExitCode {
         Command::Serve(args) => serve::run(args).await,
         Command::Keys(args) => keys::run(args).await,
         Command::ManagementKeys(args) => management_keys::run(args).await,
+        Command::Byok(args) => byok::run(args).await,
         Command::Credits(args) => credits::run(args).await,
         Command::Credentials(args) => credentials::run(args).await,
         Command::Store(args) => store::run(args).await,

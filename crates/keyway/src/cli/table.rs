@@ -6,6 +6,7 @@ use comfy_table::{
 use keyway_core::clock::Timestamp;
 use keyway_core::store::transfer::Figure;
 
+use super::byok::Credential;
 use super::key_object::{KeyObject, Status};
 
 /// Characters of the bar that shows how much of a limit is used.
@@ -63,6 +64,35 @@ pub(crate) fn of_management_keys(keys: &[KeyObject<'_>], now: Timestamp) -> Stri
             Cell::new(key.text("label")),
             Cell::new(key.text("created_at")),
             status(key.status(now)),
+        ]);
+    }
+    printed(&mut table)
+}
+
+/// Credentials of providers, one a row.
+pub(crate) fn of_credentials(credentials: &[Credential<'_>]) -> String {
+    let (left, right) = (CellAlignment::Left, CellAlignment::Right);
+    let mut table = empty(&[
+        ("ID", left),
+        ("PROVIDER", left),
+        ("NAME", left),
+        ("KEY", left),
+        ("ORDER", right),
+        ("USED", left),
+        ("FOR", left),
+        ("STATUS", left),
+    ]);
+    for credential in credentials {
+        let is_used = if credential.is("disabled") { Status::Disabled } else { Status::Active };
+        table.add_row(vec![
+            Cell::new(credential.text("id")),
+            Cell::new(credential.text("provider")),
+            Cell::new(credential.text("name")).add_attribute(Attribute::Bold),
+            Cell::new(credential.text("label")),
+            Cell::new(&credential.0["sort_order"]),
+            Cell::new(credential.turn()),
+            Cell::new(credential.scope()),
+            status(is_used),
         ]);
     }
     printed(&mut table)
