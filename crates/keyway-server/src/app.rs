@@ -85,6 +85,18 @@ pub enum StartError {
     Kek(#[from] KekError),
 }
 
+/// Why another catalogue is not put in force.
+#[derive(Debug, Error)]
+#[error(
+    "a model is at the provider \"{0}\", which this gateway was started without: start it again"
+)]
+pub struct UnknownProvider(String);
+
+fn announce(catalogue: &Catalogue) {
+    let (version, models) = (catalogue.version(), catalogue.models().len());
+    tracing::info!(%version, models, "the catalogue is in force");
+}
+
 impl App {
     /// Settles what an earlier run left behind, and makes the gateway ready to serve.
     ///
@@ -146,8 +158,7 @@ impl App {
             node.in_force().await?;
         }
         let catalogue = relay::catalogue::with_echo(config);
-        let (version, models) = (catalogue.version(), catalogue.models().len());
-        tracing::info!(%version, models, "the catalogue is in force");
+        announce(&catalogue);
         Ok(Arc::new(Self {
             keyring,
             vault,
@@ -177,9 +188,18 @@ impl App {
         self.catalogue.load_full()
     }
 
-    /// Puts `catalogue` in force for requests that are admitted from now on.
-    pub fn put_catalogue(&self, catalogue: Catalogue) {
+    /// Puts the models of `config` in force for requests that are admitted from now on. The providers stay
+    /// those that it was started with, and models of others are refused.
+    pub fn renew_catalogue(&self, config: &Config) -> Result<(), UnknownProvider> {
+        let catalogue = relay::catalogue::with_echo(config);
+        let endpoints = catalogue.models().iter().flat_map(|model| &model.endpoints);
+        let mut unknown = endpoints.filter(|it| !self.upstreams.contains_key(&it.provider));
+        if let Some(endpoint) = unknown.next() {
+            return Err(UnknownProvider(endpoint.provider.clone()));
+        }
+        announce(&catalogue);
         self.catalogue.store(Arc::new(catalogue));
+        Ok(())
     }
 
     /// Whether all keys together may spend no more than something.

@@ -22,6 +22,7 @@ mod source;
 mod store;
 mod writer;
 
+pub use lock::holding_process;
 pub use open::{Durability, OpenError, SqliteOptions};
 pub use source::SqliteSource;
 pub use store::SqliteStore;

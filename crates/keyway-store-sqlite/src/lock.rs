@@ -2,13 +2,15 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use keyway_core::clock::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 
 const LOCK_FILE: &str = "keyway.lock";
+/// What the file says before the number of the process.
+const HOLDER: &str = "keyway process ";
 /// What the file says is short; more than this is something else.
 const HOLDER_BYTES_MAX: u64 = 256;
 
@@ -41,10 +43,25 @@ impl DirectoryLock {
         let written = file
             .set_len(0)
             .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "keyway process {pid} since {now}"));
+            .and_then(|()| writeln!(file, "{HOLDER}{pid} since {now}"));
         written.map_err(LockError::Io)?;
         Ok(Self { _file: file })
     }
+}
+
+/// The process that holds `directory`, where one does and this system says so (Linux). What the file says
+/// is believed of a process only that has the file open: numbers are given out again, and mean other
+/// processes in other containers.
+pub fn holding_process(directory: &Path) -> Option<u32> {
+    let path = directory.join(LOCK_FILE);
+    let said = holder(&mut File::open(&path).ok()?);
+    let pid: u32 = said.strip_prefix(HOLDER)?.split(' ').next()?.parse().ok()?;
+    let lock = path.metadata().ok()?;
+    let is_lock = |file: &Path| {
+        file.metadata().is_ok_and(|it| (it.dev(), it.ino()) == (lock.dev(), lock.ino()))
+    };
+    let mut open = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    open.any(|file| file.is_ok_and(|file| is_lock(&file.path()))).then_some(pid)
 }
 
 fn holder(file: &mut File) -> String {
@@ -53,5 +70,21 @@ fn holder(file: &mut File) -> String {
     match (read, text.trim()) {
         (Ok(_), holder) if !holder.is_empty() => holder.to_owned(),
         _ => "another process".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_named_while_it_holds_the_directory() {
+        let directory = tempfile::tempdir().expect("a directory");
+        assert_eq!(holding_process(directory.path()), None);
+        let lock = DirectoryLock::take(directory.path(), Timestamp::default()).expect("taken");
+        assert_eq!(holding_process(directory.path()), Some(std::process::id()));
+        drop(lock);
+        // The file still says so, but this process does not have it open.
+        assert_eq!(holding_process(directory.path()), None);
     }
 }

@@ -98,8 +98,7 @@ impl Setup {
             command.env("KEYWAY_BOOTSTRAP_MANAGEMENT_KEY", MANAGEMENT_KEY);
         }
         if let Some(config) = &self.config {
-            let path = place.files.path().join("keyway.toml");
-            std::fs::write(path, config).expect("a configuration file");
+            place.configure(config);
         }
         command.envs(self.variables.iter().cloned());
         command
@@ -118,6 +117,10 @@ struct Place {
 }
 
 impl Place {
+    fn configure(&self, toml: &str) {
+        std::fs::write(self.files.path().join("keyway.toml"), toml).expect("a configuration file");
+    }
+
     fn log(&self) -> PathBuf {
         self.files.path().join("keyway.log")
     }
@@ -184,6 +187,12 @@ impl Gateway {
 
     pub fn data_dir(&self) -> &Path {
         &self.place.data_dir
+    }
+
+    /// Puts another `keyway.toml` in the place of the one that it was started with.
+    pub fn configure(&mut self, toml: &str) {
+        self.place.configure(toml);
+        self.setup.config = Some(toml.to_owned());
     }
 
     /// Everything that it and its predecessors in this place logged.

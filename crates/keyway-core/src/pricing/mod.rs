@@ -4,6 +4,7 @@
 //! overrides that apply above a length of the prompt or at a time of day. All kinds of a side are
 //! disjoint when they are priced, so that no token is paid for twice and none is free by mistake.
 
+mod change;
 mod condition;
 mod rates;
 mod usage;
@@ -12,6 +13,7 @@ mod worst;
 #[cfg(test)]
 mod tests;
 
+pub use change::{RateChange, changes};
 pub use condition::{Days, Hours, Override};
 pub use rates::{Kind, Rates};
 pub use usage::{Usage, Uses};

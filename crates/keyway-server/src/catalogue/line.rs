@@ -8,16 +8,31 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::pricing;
+use crate::config::TOKENS_MAX;
+use crate::config::rules::{self, TextRule};
 
 /// Models beyond this are a mistake.
 const MODELS_MAX: usize = 100_000;
 
-/// A catalogue that was read.
-#[derive(Clone, Debug)]
-pub struct Catalogued {
+/// What the first line of a catalogue says.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
     /// The day that it is of, `YYYY-MM-DD`.
-    pub version: String,
-    pub models: Vec<Model>,
+    #[serde(rename = "version")]
+    pub day: String,
+    /// Where its facts come from.
+    pub sources: Vec<Source>,
+}
+
+/// Where facts of a catalogue come from.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    pub package: String,
+    pub version: Option<String>,
+    pub file: Option<String>,
+    pub date: Option<String>,
 }
 
 /// The first mistake of a catalogue, which is refused whole.
@@ -27,14 +42,6 @@ pub struct LineError {
     /// From 1.
     pub line: usize,
     pub problem: String,
-}
-
-/// The first line.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Head {
-    version: String,
-    sources: Vec<Map<String, Value>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -59,17 +66,20 @@ struct EndpointLine {
     pricing: Map<String, Value>,
 }
 
-/// Reads a whole catalogue.
-pub fn read(text: &str) -> Result<Catalogued, LineError> {
-    let mut lines = (1..).zip(text.lines());
-    let (_, first) = lines.next().unwrap_or((1, ""));
-    let head: Head = parse(first).map_err(|problem| LineError { line: 1, problem })?;
-    if head.sources.is_empty() || head.version.is_empty() {
-        let problem = "says no version, or no source".to_owned();
-        return Err(LineError { line: 1, problem });
+/// Reads the first line of a catalogue.
+pub(super) fn head(text: &str) -> Result<Head, LineError> {
+    let wrong = |problem| LineError { line: 1, problem };
+    let head: Head = parse(text.lines().next().unwrap_or_default()).map_err(wrong)?;
+    if head.sources.is_empty() || !is_day(&head.day) {
+        return Err(wrong("has no source, or a version that is no day (YYYY-MM-DD)".to_owned()));
     }
+    Ok(head)
+}
+
+/// Reads the models of a whole catalogue.
+pub(super) fn models(text: &str) -> Result<Vec<Model>, LineError> {
     let (mut models, mut ids) = (Vec::new(), HashSet::new());
-    for (line, text) in lines {
+    for (line, text) in (1..).zip(text.lines()).skip(1) {
         let model = model(text).map_err(|problem| LineError { line, problem })?;
         if models.len() == MODELS_MAX || !ids.insert(model.id.clone()) {
             let problem = format!("{} stands there twice, or it is too long", model.id);
@@ -77,7 +87,7 @@ pub fn read(text: &str) -> Result<Catalogued, LineError> {
         }
         models.push(model);
     }
-    Ok(Catalogued { version: head.version, models })
+    Ok(models)
 }
 
 fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
@@ -86,8 +96,17 @@ fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
 
 fn model(text: &str) -> Result<Model, String> {
     let line: ModelLine = parse(text)?;
+    hold(&rules::MODEL_ID, "id", &line.id)?;
+    hold(&rules::NAME, "name", &line.name)?;
+    if line.expiration_date.as_deref().is_some_and(|day| !is_day(day)) {
+        return Err("expiration_date is no day (YYYY-MM-DD)".to_owned());
+    }
     let endpoints: Vec<Endpoint> =
         line.endpoints.into_iter().map(endpoint).collect::<Result<_, _>>()?;
+    let mut names = HashSet::new();
+    if !endpoints.iter().all(|it| names.insert((&it.provider, &it.upstream_model))) {
+        return Err("endpoints has one of them twice".to_owned());
+    }
     let longest = |length: fn(&Traits) -> Option<u64>| {
         endpoints.iter().filter_map(|endpoint| length(&endpoint.traits)).max()
     };
@@ -106,13 +125,35 @@ fn model(text: &str) -> Result<Model, String> {
     })
 }
 
+/// Whether a text is of the form that the configuration wants of the same field.
+fn hold(rule: &TextRule, field: &str, text: &str) -> Result<(), String> {
+    (rule.check)(text).map_err(|problem| format!("{field} {problem}; allowed: {}", rule.allowed))
+}
+
+/// `YYYY-MM-DD`, by its form.
+fn is_day(text: &str) -> bool {
+    text.len() == 10
+        && text.bytes().enumerate().all(|(place, byte)| match place {
+            4 | 7 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        })
+}
+
 fn modalities(words: &[String]) -> Result<Vec<Modality>, String> {
     let known = |word: &String| Modality::parse(word).ok_or(format!("{word} is no modality"));
     words.iter().map(known).collect()
 }
 
 fn endpoint(line: EndpointLine) -> Result<Endpoint, String> {
+    hold(&rules::SLUG, "provider", &line.provider)?;
+    hold(&rules::NAME, "upstream_model", &line.upstream_model)?;
+    for parameter in &line.supported_parameters {
+        hold(&rules::PARAMETER, "supported_parameters", parameter)?;
+    }
     let lengths = 1..=line.context_length;
+    if line.context_length > TOKENS_MAX {
+        return Err(format!("context_length is not from 1 to {TOKENS_MAX}"));
+    }
     if !lengths.contains(&line.max_completion_tokens) {
         return Err("max_completion_tokens is not from 1 to context_length".to_owned());
     }

@@ -1,6 +1,11 @@
 //! What Keyway knows of providers and models without being told: the data of `catalogue/`, dated and
-//! with its sources beside it. The configuration overrides and extends it.
+//! with its sources beside it. An edition in the data directory takes its place; the configuration
+//! overrides and extends it.
 
+mod difference;
+mod edition;
+mod fetch;
+mod folder;
 mod line;
 mod pricing;
 mod providers;
@@ -11,10 +16,14 @@ pub(crate) mod written;
 #[cfg(test)]
 mod tests;
 
-pub use line::{Catalogued, LineError, read};
+pub use difference::{At, Difference, Repriced};
+pub use edition::{Edition, EditionDigest};
+pub use fetch::{FetchError, fetch};
+pub use folder::{Folder, FolderError, read_text};
+pub use line::{Head, LineError, Source};
 pub use providers::slugs as providers;
 pub use switch::switch_on;
 pub(crate) use version::version;
 
-/// One model a line; the first line says of which day it is.
-const MODELS: &str = include_str!("../../../../catalogue/models.jsonl");
+/// Bytes of the largest catalogue that is read: some fifty times the one that Keyway brings along.
+const BYTES_MAX: u64 = 16 * 1024 * 1024;

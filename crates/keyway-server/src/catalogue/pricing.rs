@@ -4,6 +4,10 @@ use keyway_core::money::{Discount, MoneyError, Rate};
 use keyway_core::pricing::{Days, Hours, Kind, Override, Pricing, Rates};
 use serde_json::{Map, Value};
 
+/// Overrides of one price. No provider has more than a few, and two prices are compared under every
+/// combination of their conditions.
+const OVERRIDES_MAX: usize = 16;
+
 /// The fields of a price, taken out one by one, so that what is left is known to be a mistake.
 struct Fields {
     left: Map<String, Value>,
@@ -98,6 +102,9 @@ impl Fields {
     fn overrides(&mut self) -> Result<Vec<Override>, String> {
         match self.left.shift_remove("overrides") {
             None => Ok(Vec::new()),
+            Some(Value::Array(entries)) if entries.len() > OVERRIDES_MAX => {
+                Err(format!("pricing.overrides has more than {OVERRIDES_MAX} entries"))
+            }
             Some(Value::Array(entries)) => entries
                 .into_iter()
                 .map(|entry| match entry {

@@ -6,18 +6,18 @@ use keyway_core::catalogue::Model;
 use keyway_providers::dialect::Dialect;
 use keyway_providers::openai::Quirks;
 
+use super::Edition;
 use super::providers::{self, KnownProvider};
-use super::{MODELS, read};
 use crate::config::{Config, ProviderConfig, Timeouts, base_url, credential};
 
 /// The port of a provider at the operator's whose variable does not say one.
 const LOCAL_PORT: &str = "11434";
 
-/// Adds to `config` the providers that `env` switches on, with their models.
+/// Adds to `config` the providers that `env` switches on, with their models of `edition`.
 ///
 /// What the configuration says of a provider or a model of the same name stands. A variable that
 /// cannot be used is told among the warnings.
-pub fn switch_on(config: &mut Config, env: &dyn Fn(&str) -> Option<String>) {
+pub fn switch_on(config: &mut Config, edition: &Edition, env: &dyn Fn(&str) -> Option<String>) {
     let mut on = HashSet::new();
     for known in providers::all() {
         match provider(&known, env) {
@@ -34,10 +34,9 @@ pub fn switch_on(config: &mut Config, env: &dyn Fn(&str) -> Option<String>) {
     if on.is_empty() {
         return;
     }
-    let catalogued = read(MODELS).expect("a test reads the models");
-    config.catalogue_day = Some(catalogued.version);
+    config.catalogue_day = Some(edition.head().day.clone());
     let configured: HashSet<String> = config.models.iter().map(|model| model.id.clone()).collect();
-    let models = catalogued.models.into_iter().filter(|model| !configured.contains(&model.id));
+    let models = edition.models().into_iter().filter(|model| !configured.contains(&model.id));
     config.models.extend(models.filter_map(|model| at(model, &on)));
 }
 

@@ -7,23 +7,26 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::Config;
 
-fn catalogued() -> Catalogued {
-    read(MODELS).expect("the catalogue is read")
+/// Reads a catalogue that lies nowhere.
+fn read(text: &str) -> Result<Edition, LineError> {
+    Edition::read(text.to_owned(), None)
 }
 
 fn switched_on(variables: &[(&str, &str)]) -> Config {
     let variables: HashMap<&str, &str> = variables.iter().copied().collect();
     let mut config = Config::default();
-    switch_on(&mut config, &|name| variables.get(name).map(|value| (*value).to_owned()));
+    switch_on(&mut config, &Edition::built_in(), &|name| {
+        variables.get(name).map(|value| (*value).to_owned())
+    });
     config
 }
 
 #[test]
 fn there_are_models_of_many_providers_and_all_of_them_can_be_reached() {
-    let catalogued = catalogued();
-    assert!(catalogued.models.len() >= 300, "{}", catalogued.models.len());
+    let models = read(Edition::built_in().text()).expect("it is as strict with itself").models();
+    assert!(models.len() >= 300, "{}", models.len());
     let known: BTreeSet<String> = providers::all().into_iter().map(|it| it.slug).collect();
-    let endpoints = catalogued.models.iter().flat_map(|model| &model.endpoints);
+    let endpoints = models.iter().flat_map(|model| &model.endpoints);
     let used: BTreeSet<String> = endpoints.map(|endpoint| endpoint.provider.clone()).collect();
     assert!(used.len() >= 12 && used.is_subset(&known), "{used:?}");
 }
@@ -62,7 +65,7 @@ pricing = { prompt = "0", completion = "0" }
     let mut config =
         Config::parse(toml, std::path::Path::new("keyway.toml"), &|_| None).expect("valid");
     let env = |name: &str| (name == "OPENAI_API_KEY").then(|| "sk-planted".to_owned());
-    switch_on(&mut config, &env);
+    switch_on(&mut config, &Edition::built_in(), &env);
     assert_eq!(config.providers.len(), 1);
     assert_eq!(config.providers[0].base_url, "http://127.0.0.1:9/v1");
     let named = config.models.iter().filter(|model| model.id == "openai/gpt-5");
@@ -138,7 +141,7 @@ fn one_bad_line_refuses_all_of_them() {
 /// Every price of the catalogue, each once.
 fn prices() -> Vec<Pricing> {
     let mut prices: Vec<Pricing> = Vec::new();
-    for endpoint in catalogued().models.into_iter().flat_map(|model| model.endpoints) {
+    for endpoint in Edition::built_in().models().into_iter().flat_map(|model| model.endpoints) {
         let pricing = endpoint.pricing.expect("each has a price");
         if !prices.contains(&pricing) {
             prices.push(pricing);

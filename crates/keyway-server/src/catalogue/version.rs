@@ -41,12 +41,12 @@ mod tests {
     use keyway_core::money::Rate;
 
     use super::*;
-    use crate::catalogue::{MODELS, read};
+    use crate::catalogue::Edition;
 
     #[test]
     fn a_version_is_of_prices_wherever_they_stand() {
-        let read = read(MODELS).expect("the catalogue is read");
-        let mut models: Vec<Arc<Model>> = read.models.into_iter().map(Arc::new).collect();
+        let read = Edition::built_in().models();
+        let mut models: Vec<Arc<Model>> = read.into_iter().map(Arc::new).collect();
         let of = |models: &[Arc<Model>]| version(Some("2026-01-02"), models);
         let before = of(&models);
         assert!(before.starts_with("2026-01-02-") && before.len() == 23, "{before}");

@@ -57,7 +57,7 @@ pub(super) const SERVICE_TIERS: &[&str] = &["flex", "priority"];
 pub(super) const DIALECTS: &[&str] =
     &["openai", "anthropic", "gemini", "vertex", "bedrock", "cohere"];
 /// Tokens beyond this are a typing error.
-pub(super) const TOKENS_MAX: u64 = 1_000_000_000;
+pub(crate) const TOKENS_MAX: u64 = 1_000_000_000;
 const FIGURE_MAX: u64 = Figure::MAX as u64;
 
 pub(super) static ROOT: Section = Section {

@@ -11,7 +11,7 @@ mod description;
 mod mistake;
 mod offers;
 mod pricing;
-mod rules;
+pub(crate) mod rules;
 mod schema;
 mod secret;
 mod timeouts;
@@ -34,6 +34,7 @@ use keyway_core::secret::{KeyPrefix, KeySecret};
 use keyway_providers::dialect::Dialect;
 use toml::de::DeTable;
 
+pub(crate) use self::description::TOKENS_MAX;
 pub use self::mistake::{ConfigErrors, Mistake};
 use self::mistake::{Place, Report};
 pub use self::rules::base_url;

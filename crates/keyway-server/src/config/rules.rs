@@ -10,35 +10,35 @@ use keyway_core::secret::KeyPrefix;
 
 /// What a text has to look like.
 #[derive(Debug)]
-pub(super) struct TextRule {
+pub(crate) struct TextRule {
     /// Completes "allowed: ".
-    pub(super) allowed: &'static str,
+    pub(crate) allowed: &'static str,
     /// The same for editors, as a regular expression over the whole text. It never refuses what
     /// `check` accepts.
-    pub(super) pattern: &'static str,
+    pub(crate) pattern: &'static str,
     /// Says what is wrong. The answer does not repeat the text.
-    pub(super) check: fn(&str) -> Result<(), String>,
+    pub(crate) check: fn(&str) -> Result<(), String>,
 }
 
-pub(super) static SLUG: TextRule = TextRule {
+pub(crate) static SLUG: TextRule = TextRule {
     allowed: "1 to 64 of a-z, 0-9, \"-\", \"_\" and \".\", a letter or digit first",
     pattern: "[a-z0-9][a-z0-9._-]{0,63}",
     check: slug,
 };
 
-pub(super) static MODEL_ID: TextRule = TextRule {
+pub(crate) static MODEL_ID: TextRule = TextRule {
     allowed: "\"author/slug\", both of letters, digits, \"-\", \"_\", \".\" and \":\", a letter or digit first, 128 characters at most",
     pattern: "[A-Za-z0-9][A-Za-z0-9._:-]*/[A-Za-z0-9][A-Za-z0-9._:-]*",
     check: model_id,
 };
 
-pub(super) static NAME: TextRule = TextRule {
+pub(crate) static NAME: TextRule = TextRule {
     allowed: "1 to 256 characters, none of them a control character",
     pattern: "[^\\x00-\\x1f\\x7f-\\x9f]{1,256}",
     check: name,
 };
 
-pub(super) static PARAMETER: TextRule = TextRule {
+pub(crate) static PARAMETER: TextRule = TextRule {
     allowed: "1 to 64 of a-z, 0-9 and \"_\"",
     pattern: "[a-z0-9_]{1,64}",
     check: parameter,

@@ -45,24 +45,31 @@ pub(crate) fn run(args: ConfigArgs) -> Result<(), CliError> {
 }
 
 /// The configuration that is named, or `keyway.toml` where there is one, or the defaults.
-pub(crate) fn load(named: Option<&Path>) -> Result<Config, CliError> {
-    load_with(named, &|name| std::env::var(name).ok())
+pub(crate) fn find(named: Option<&Path>) -> Result<Config, ConfigErrors> {
+    find_with(named, &|name| std::env::var(name).ok())
 }
 
-/// The same, with another environment than the process's.
+/// The same, with another environment than the process's; its mistakes are printed.
 pub(crate) fn load_with(
     named: Option<&Path>,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Config, CliError> {
+    find_with(named, env).map_err(|errors| refused(&errors))
+}
+
+fn find_with(
+    named: Option<&Path>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, ConfigErrors> {
     let default = Path::new(FILE_DEFAULT);
     match named.or(default.exists().then_some(default)) {
-        Some(path) => Config::load_with(path, env).map_err(|errors| refused(&errors)),
+        Some(path) => Config::load_with(path, env),
         None => Ok(Config::default()),
     }
 }
 
 fn check(path: &Path) -> Result<(), CliError> {
-    let config = load(Some(path))?;
+    let config = find(Some(path)).map_err(|errors| refused(&errors))?;
     for warning in &config.warnings {
         output::remark(format_args!("warning: {warning}"));
     }
@@ -72,7 +79,7 @@ fn check(path: &Path) -> Result<(), CliError> {
 }
 
 /// Prints the mistakes as compilers do, so that editors find the lines.
-fn refused(errors: &ConfigErrors) -> CliError {
+pub(crate) fn refused(errors: &ConfigErrors) -> CliError {
     output::remark(errors);
     let mistakes = counted(errors.mistakes.len(), "mistake");
     CliError::failed(format!("{} is refused: {mistakes}", errors.origin.display()))

@@ -5,6 +5,8 @@
 
 mod bootstrap;
 mod byok;
+mod catalogue;
+mod changes;
 mod client;
 mod config;
 mod confirm;
@@ -73,6 +75,8 @@ enum Command {
     Credentials(credentials::CredentialsArgs),
     /// Move an installation into another store
     Store(store::StoreArgs),
+    /// Look at models and prices, and put newer ones in force
+    Catalogue(catalogue::CatalogueArgs),
     /// Look at the configuration
     Config(config::ConfigArgs),
 }
@@ -126,6 +130,7 @@ pub(crate) async fn run(cli: Cli) -> ExitCode {
         Command::Credits(args) => credits::run(args).await,
         Command::Credentials(args) => credentials::run(args).await,
         Command::Store(args) => store::run(args).await,
+        Command::Catalogue(args) => catalogue::run(args).await,
         Command::Config(args) => config::run(args),
     };
     let Err(error) = done else { return ExitCode::SUCCESS };

@@ -9,7 +9,6 @@ use keyway_core::id::KeyHash;
 use keyway_core::secret::KeySecret;
 use keyway_core::store::Store;
 use keyway_server::app::{App, Secrets};
-use keyway_server::catalogue::switch_on;
 use keyway_server::clock::SystemClock;
 use keyway_server::config::Config;
 use keyway_server::entropy::random;
@@ -21,8 +20,9 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use super::bootstrap::{self, FirstKey};
+use super::changes::Changes;
 use super::installation::{self, Installation};
-use super::{CliError, ServeArgs, config, output};
+use super::{CliError, ServeArgs, output};
 
 /// What the log shows: a level, or levels by module as `tracing` writes them.
 const LOG_VARIABLE: &str = "KEYWAY_LOG";
@@ -35,19 +35,19 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), CliError> {
     start_log();
     forbid_core_dumps();
     allow_many_connections();
-    let mut config = config::load(args.config.as_deref())?;
-    switch_on(&mut config, &|name| std::env::var(name).ok());
+    let (config, changes) = Changes::begin(&args)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let setup = (&config, changes);
     let configured = config.store.url.as_ref().map(KeySecret::expose);
     if let Some(url) = args.store_url.as_deref().or(configured) {
         let (secrets, store) = installation::open_shared(url, clock.now()).await?;
         let store = Arc::new(store);
         let shared = Arc::clone(&store) as Arc<dyn Store>;
         let name = args.node_name.clone().unwrap_or_else(random_name);
-        let served = serve_on(args.listen, &config, shared, secrets, clock, name).await;
+        let served = serve_on(args.listen, setup, shared, secrets, clock, name).await;
         store.close();
         return served;
     }
@@ -56,7 +56,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), CliError> {
     let store = Arc::new(store);
     let shared = Arc::clone(&store) as Arc<dyn Store>;
     let name = NODE_NAME.to_owned();
-    let served = serve_on(args.listen, &config, shared, secrets, clock, name).await;
+    let served = serve_on(args.listen, setup, shared, secrets, clock, name).await;
     store.close().await;
     served
 }
@@ -68,7 +68,7 @@ fn random_name() -> String {
 
 async fn serve_on(
     listen: SocketAddr,
-    config: &Config,
+    (config, changes): (&Config, Changes),
     store: Arc<dyn Store>,
     secrets: Secrets,
     clock: Arc<dyn Clock>,
@@ -87,6 +87,7 @@ async fn serve_on(
     }
     let app = App::start(config, store, secrets, clock, url.clone(), name);
     let app = app.await.map_err(|error| CliError::failed(error.to_string()))?;
+    app.companions.spawn(changes.follow(Arc::clone(&app)));
     output::line(&format!("listening on {url}"));
     serve(app, listener, stop, config.server.shutdown_grace).await;
     Ok(())

@@ -7,6 +7,7 @@ mod bad_input;
 mod budget;
 mod byok;
 mod byok_relay;
+mod catalogue;
 mod command_line;
 mod completions;
 mod credits;
