@@ -34,6 +34,13 @@ impl Usage {
     fn counted(&self) -> Option<Counted> {
         counted(&Value::Object(self.0.clone()))
     }
+
+    /// Of the prompt alone: so much is known from the beginning.
+    fn of_prompt(&self) -> Option<Counted> {
+        let mut said = self.0.clone();
+        said.insert("output_tokens".into(), 0.into());
+        counted(&Value::Object(said))
+    }
 }
 
 /// Fields of `usage` that are kept from one event to the next.
@@ -128,7 +135,12 @@ impl Events {
 
     fn say(&mut self, said: Said) -> StreamEvent {
         let first = !std::mem::replace(&mut self.begun, true);
-        said.into_chunk(first, None, None)
+        match said.into_chunk(first, None, None) {
+            StreamEvent::Chunk(chunk) if first => {
+                StreamEvent::Chunk(chunk.with_so_far(self.usage.of_prompt()))
+            }
+            event => event,
+        }
     }
 }
 
@@ -162,6 +174,24 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn the_prompt_is_counted_with_the_first_of_the_answer() {
+        let mut events = Events::default();
+        let usage = json!({"input_tokens": 25, "cache_read_input_tokens": 5, "output_tokens": 1});
+        let start = json!({"type": "message_start", "message": {"usage": usage}});
+        let said =
+            json!({"type": "content_block_delta", "delta": {"type": "text_delta", "text": "a"}});
+        assert_eq!(events.read(&start.to_string()), Ok(None));
+        for prompt in [Some((30, 5, 0)), None] {
+            let Ok(Some(StreamEvent::Chunk(chunk))) = events.read(&said.to_string()) else {
+                panic!("no chunk")
+            };
+            let told = chunk.so_far();
+            let told = told.map(|it| (it.prompt_tokens, it.cached_tokens, it.completion_tokens));
+            assert_eq!((told, chunk.usage()), (prompt, None));
+        }
+    }
 
     #[test]
     fn what_the_beginning_counts_of_the_answer_is_not_its_usage() {

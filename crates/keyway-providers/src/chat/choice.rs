@@ -46,6 +46,12 @@ pub(super) fn images(body: &Map<String, Value>, form: Form) -> u64 {
     said.filter_map(Value::as_array).map(|images| images.len() as u64).sum()
 }
 
+/// The place of each choice among those of its answer.
+pub(super) fn places(body: &Map<String, Value>) -> impl Iterator<Item = u64> {
+    let told = |choice: &Value| choice.get("index").and_then(Value::as_u64);
+    choices(body).zip(0..).map(move |(choice, place)| told(choice).unwrap_or(place))
+}
+
 /// The choices as clients take them. What is not an object is none.
 pub(super) fn complete(choices: Value, form: Form) -> Value {
     let Value::Array(choices) = choices else { return Value::Array(Vec::new()) };

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::choice::{self, Form};
 use super::receipt::{read_cost, read_usage};
-use super::{AnswerError, Envelope, Receipt, keep_unknown, message_of};
+use super::{AnswerError, Counted, Envelope, Receipt, keep_unknown, message_of};
 use crate::json::parse_lenient;
 use crate::sse::DONE;
 
@@ -30,6 +30,8 @@ pub struct Chunk {
     pub(super) body: Map<String, Value>,
     usage: Option<Usage>,
     provider_cost: Option<Nanos>,
+    /// Whether more is to be counted than `usage`.
+    is_partial: bool,
     /// The events that it was read from, where the client speaks the provider's dialect.
     natives: Vec<Map<String, Value>>,
 }
@@ -73,14 +75,14 @@ impl Chunk {
         let block = body.shift_remove("usage");
         let usage = block.as_ref().and_then(read_usage);
         let provider_cost = block.as_ref().and_then(read_cost);
-        Self { body, usage, provider_cost, natives: Vec::new() }
+        Self { body, usage, provider_cost, is_partial: false, natives: Vec::new() }
     }
 
     /// A chunk that was made here.
     pub(crate) fn new(choices: Value, usage: Option<Usage>) -> Self {
         let mut body = Map::new();
         body.insert("choices".into(), choices);
-        Self { body, usage, provider_cost: None, natives: Vec::new() }
+        Self { body, usage, provider_cost: None, is_partial: false, natives: Vec::new() }
     }
 
     /// A chunk that means nothing but to its client.
@@ -102,6 +104,16 @@ impl Chunk {
         self
     }
 
+    /// The same with what was counted up to it, where more is to come.
+    #[must_use]
+    pub(crate) fn with_so_far(mut self, counted: Option<Counted>) -> Self {
+        if let Some(counted) = counted {
+            self.usage = read_usage(&counted.block());
+            self.is_partial = true;
+        }
+        self
+    }
+
     pub(crate) fn take_natives(&mut self) -> Vec<Map<String, Value>> {
         std::mem::take(&mut self.natives)
     }
@@ -111,9 +123,16 @@ impl Chunk {
         self.provider_cost
     }
 
-    /// The tokens that the provider counted, at the end of the stream.
+    /// The tokens that the provider counted before the end, where it says that they are not all: those of
+    /// the prompt at least.
+    pub const fn so_far(&self) -> Option<Usage> {
+        if self.is_partial { self.usage } else { None }
+    }
+
+    /// The tokens that the provider counted, at the end of the stream. Some servers count in every chunk,
+    /// and do not say that they are not all.
     pub const fn usage(&self) -> Option<Usage> {
-        self.usage
+        if self.is_partial { None } else { self.usage }
     }
 
     /// UTF-8 bytes of what it says.
@@ -121,9 +140,9 @@ impl Chunk {
         choice::output_bytes(&self.body, Form::Chunk)
     }
 
-    /// Why the answer ended, where this chunk says so.
-    pub fn finish_reason(&self) -> Option<&str> {
-        choice::finish_reasons(&self.body).flatten().next()
+    /// The choices in it: the place of each, and why it ended where this chunk says so.
+    pub fn choices(&self) -> impl Iterator<Item = (u64, Option<&str>)> {
+        choice::places(&self.body).zip(choice::finish_reasons(&self.body))
     }
 
     /// Whether there is anything in it for the client.
@@ -201,7 +220,8 @@ mod tests {
             "id": "x", "object": "y", "system_fingerprint": null, "usage": null, "extra": 1,
             "choices": [{"index": 0, "delta": {"role": null, "content": "hi", "tool_calls": null}}],
         }));
-        assert_eq!((chunk.usage(), chunk.output_bytes(), chunk.finish_reason()), (None, 2, None));
+        assert_eq!((chunk.usage(), chunk.output_bytes()), (None, 2));
+        assert_eq!(chunk.choices().collect::<Vec<_>>(), [(0, None)]);
         let rendered = chunk.render(&envelope());
         let expected = json!({
             "id": "gen-1", "object": "chat.completion.chunk", "created": 7, "model": "a/b", "provider": "A",

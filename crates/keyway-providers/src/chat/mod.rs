@@ -12,6 +12,7 @@ mod chunk;
 mod counted;
 mod errand;
 pub(crate) mod inputs;
+mod media;
 mod native;
 pub(crate) mod part;
 pub(crate) mod place;

@@ -2,8 +2,10 @@
 
 use std::io;
 
-use keyway_core::pricing::{Kind, Uses};
+use keyway_core::pricing::{Kind, Usage, Uses};
 use serde_json::{Map, Value};
+
+use super::media;
 
 /// Tokens that a template may put around each message, at most.
 pub(super) const TOKENS_PER_MESSAGE: u64 = 16;
@@ -47,14 +49,14 @@ pub(super) fn bytes_bound(body: &Map<String, Value>, messages: usize) -> u64 {
     bytes.saturating_add(messages).saturating_add(around)
 }
 
-/// An estimate of the tokens that a prompt has. What its bytes say nothing of, pictures and sounds,
-/// does not count.
-pub(super) fn tokens_estimate(body: &Map<String, Value>, messages: &[Value]) -> u64 {
+/// An estimate of the tokens that a prompt has: of what is text by its bytes, of the rest by its kind.
+pub(super) fn tokens_estimate(body: &Map<String, Value>, messages: &[Value]) -> Usage {
     let texts: u64 = messages.iter().map(text_bytes).sum();
     let calls = messages.iter().filter_map(|message| message.get("tool_calls"));
     let further = COUNTED_FIELDS.iter().filter_map(|field| body.get(*field)).chain(calls);
     let bytes = texts.saturating_add(further.map(serialized_bytes).sum());
-    bytes.div_ceil(BYTES_PER_TOKEN)
+    let texts = Usage::of(bytes.div_ceil(BYTES_PER_TOKEN), 0);
+    messages.iter().map(media::estimate).fold(texts, media::plus)
 }
 
 /// The text of a message, its text parts joined.
@@ -76,11 +78,17 @@ fn texts(message: &Value) -> impl Iterator<Item = &str> {
 
 /// What else than text a request may use. What is not understood may use everything; and what an
 /// endpoint has a price for it may answer with, whether or not it was asked to.
-pub(super) fn uses(body: &Map<String, Value>, messages: &[Value]) -> Uses {
+pub(super) fn uses(
+    body: &Map<String, Value>,
+    messages: &[Value],
+    native: Option<&Map<String, Value>>,
+) -> Uses {
     let foreign = unbounded_field(body, messages).is_some();
+    // What a client said in its own dialect may be sent as it is, with marks that its translation lost.
+    let said = || body.values().chain(native.into_iter().flat_map(Map::values));
     Uses::beside_text(|kind| match kind {
         Kind::ImageOutput | Kind::AudioOutput => true,
-        Kind::CacheWriteHour => body.values().any(keeps_long),
+        Kind::CacheWriteHour => said().any(keeps_long),
         _ => foreign,
     })
 }
@@ -180,6 +188,7 @@ mod tests {
     use serde_json::json;
 
     use crate::chat::ChatRequest;
+    use crate::chat::native::{Native, Tongue};
 
     use super::*;
 
@@ -226,6 +235,22 @@ mod tests {
             pricing.kinds = Rates::from_fn(|it| (it == kind).then_some(dear));
             assert_eq!(pricing.worst(10, request.uses()).completion, dear, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn a_mark_that_a_translation_lost_is_found_where_the_client_said_it() {
+        let body = json!({"model": "a/b", "messages": [{"role": "user", "content": "hi"}]});
+        let said = json!({"messages": [{"role": "user", "content": [{"type": "new",
+            "cache_control": {"type": "ephemeral", "ttl": "1h"}}]}]});
+        let cheap = Rate::parse("0.000001").expect("a price");
+        let dear = Rate::parse("0.000002").expect("a price");
+        let mut pricing = Pricing::per_token(cheap, cheap);
+        pricing.kinds = Rates::from_fn(|it| (it == Kind::CacheWriteHour).then_some(dear));
+        let request = ChatRequest::parse(body).expect("a request");
+        assert_eq!(pricing.worst(10, request.uses()).prompt, cheap);
+        let Value::Object(said) = said else { unreachable!("it is an object") };
+        let native = Native { tongue: Tongue::Messages, said, untranslated: None };
+        assert_eq!(pricing.worst(10, request.with_native(native).uses()).prompt, dear);
     }
 
     #[test]

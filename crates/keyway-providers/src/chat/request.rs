@@ -1,6 +1,6 @@
 //! A chat completion request, as far as the gateway has to understand it. The rest is kept.
 
-use keyway_core::pricing::Uses;
+use keyway_core::pricing::{Usage, Uses};
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
@@ -208,11 +208,12 @@ impl ChatRequest {
         Ok(translated.max(native.unwrap_or_default()))
     }
 
-    /// How many tokens the prompt may have, for those who plan with it: texts, calls, tools and schemas
-    /// at three bytes a token, pictures and sounds at nothing.
-    pub fn prompt_tokens_estimate(&self) -> u64 {
+    /// How many tokens the prompt may have, for those who plan with it and for what was never counted:
+    /// texts, calls, tools and schemas at three bytes a token, all else as `docs/ledger.md` says.
+    pub fn prompt_estimate(&self) -> Usage {
         if self.errand.is_some() {
-            return self.prompt_tokens_bound().unwrap_or_default().div_ceil(BYTES_PER_TOKEN);
+            let bytes = self.prompt_tokens_bound().unwrap_or_default();
+            return Usage::of(bytes.div_ceil(BYTES_PER_TOKEN), 0);
         }
         tokens_estimate(&self.body, self.messages())
     }
@@ -223,7 +224,8 @@ impl ChatRequest {
         if is_odd && self.prompt_tokens_bound().is_err() {
             return Uses::ALL;
         }
-        prompt::uses(&self.body, self.messages())
+        let native = self.native.as_ref().map(|native| &native.said);
+        prompt::uses(&self.body, self.messages(), native)
     }
 
     /// The most search units that it can be, where it is a ranking.

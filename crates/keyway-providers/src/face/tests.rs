@@ -89,7 +89,7 @@ proptest! {
             });
             body[field.as_str()] = value.clone();
             if let Ok((request, _)) = face.read(body) {
-                let _ = (request.prompt_tokens_bound(), request.prompt_tokens_estimate());
+                let _ = (request.prompt_tokens_bound(), request.prompt_estimate());
                 let _ = (request.uses(), request.images(), request.prompts());
             }
         }

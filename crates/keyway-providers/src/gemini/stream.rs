@@ -30,11 +30,15 @@ impl Events {
         take(&response, &mut self.calls, &mut said);
         let reason = reason(&response, self.calls > 0);
         self.ended |= reason.is_some();
-        let usage = counted(&response).filter(|_| self.ended);
+        let counted = counted(&response);
+        let (usage, so_far) = if self.ended { (counted, None) } else { (None, counted) };
         if said.is_empty() && reason.is_none() && usage.is_none() {
             return Ok(None);
         }
         let first = !std::mem::replace(&mut self.begun, true);
-        Ok(Some(said.into_chunk(first, reason.as_ref(), usage)))
+        Ok(Some(match said.into_chunk(first, reason.as_ref(), usage) {
+            StreamEvent::Chunk(chunk) => StreamEvent::Chunk(chunk.with_so_far(so_far)),
+            event => event,
+        }))
     }
 }

@@ -138,7 +138,7 @@ proptest! {
             answer.render(&envelope(), &receipt);
         }
         if let Ok(StreamEvent::Chunk(chunk)) = stream_event(&String::from_utf8_lossy(&bytes)) {
-            let _ = (chunk.finish_reason(), chunk.output_bytes());
+            let _ = (chunk.choices().count(), chunk.output_bytes());
             chunk.render(&envelope());
         }
     }

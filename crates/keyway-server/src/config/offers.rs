@@ -74,7 +74,7 @@ pub(super) static PROVIDER: Section = Section {
         },
         Field {
             name: "trust_provider_cost",
-            doc: "Whether what it says itself that an answer costs (usage.cost, as OpenRouter does) is charged in place of what the prices here come to; false where absent. Prices still bound what is reserved.",
+            doc: "Whether what it says itself that an answer costs (usage.cost, as OpenRouter does) is charged in place of what the prices here come to; false where absent. Prices still bound what is reserved; a key without a limit is charged it at endpoints without a price as well.",
             presence: Presence::Optional,
             kind: Kind::Flag,
         },

@@ -6,12 +6,14 @@ use keyway_core::routing::{Attempt, Plan};
 use keyway_providers::chat::{ChatRequest, RequestError};
 use keyway_providers::echo::{self, Echo};
 
+use super::tally::SoFar;
+
 /// What a request may use and cost at most, and how to estimate what it did use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bound {
     pub usage: Usage,
-    /// Tokens of the prompt where the provider does not count them: texts, calls, tools and schemas.
-    pub prompt_estimate: u64,
+    /// What the prompt uses where the provider does not count it.
+    pub prompt_estimate: PromptEstimate,
     pub cost: Nanos,
     /// The dearest price over the endpoints whose price is known.
     pub worst: Worst,
@@ -19,6 +21,29 @@ pub struct Bound {
     pub bytes_per_token: u64,
     /// Answers that are asked for, which `max_tokens` bounds one by one.
     pub choices: u64,
+}
+
+/// Tokens of a prompt that nobody counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PromptEstimate {
+    pub tokens: u64,
+    /// Of those: pictures, and sounds.
+    pub images: u64,
+    pub audio: u64,
+}
+
+impl PromptEstimate {
+    fn usage(self) -> Usage {
+        let (image_tokens, audio_tokens) = (self.images, self.audio);
+        Usage { image_tokens, audio_tokens, ..Usage::of(self.tokens, 0) }
+    }
+}
+
+impl From<Usage> for PromptEstimate {
+    fn from(usage: Usage) -> Self {
+        let Usage { prompt_tokens: tokens, image_tokens: images, audio_tokens: audio, .. } = usage;
+        Self { tokens, images, audio }
+    }
 }
 
 /// Bytes of a token where the provider did not count. English has more; this errs to the side on
@@ -37,10 +62,12 @@ pub fn bound(request: &ChatRequest, plan: &Plan) -> Result<Bound, RequestError> 
     let (usage, prompt_estimate, bytes_per_token, choices) = if plan.attempts().iter().all(is_echo)
     {
         let usage = Echo::of(request)?.usage();
-        (usage, usage.prompt_tokens, echo::BYTES_PER_TOKEN, 1)
+        (usage, Usage::of(usage.prompt_tokens, 0), echo::BYTES_PER_TOKEN, 1)
     } else {
         let usage = usage(request, plan);
-        let estimate = request.prompt_tokens_estimate().min(usage.prompt_tokens);
+        let estimate = request.prompt_estimate();
+        let prompt_tokens = estimate.prompt_tokens.min(usage.prompt_tokens);
+        let estimate = Usage { prompt_tokens, ..estimate }.clamped();
         (usage, estimate, BYTES_PER_TOKEN, request.choices)
     };
     let uses = request.uses();
@@ -49,7 +76,14 @@ pub fn bound(request: &ChatRequest, plan: &Plan) -> Result<Bound, RequestError> 
         .map(|pricing| pricing.worst(usage.prompt_tokens, uses))
         .fold(Worst::default(), Worst::or);
     let cost = worst.cost(usage);
-    Ok(Bound { usage, prompt_estimate, cost, worst, bytes_per_token, choices })
+    Ok(Bound {
+        usage,
+        prompt_estimate: prompt_estimate.into(),
+        cost,
+        worst,
+        bytes_per_token,
+        choices,
+    })
 }
 
 /// A token is at least a byte, and no prompt is longer than the model's context; so images and
@@ -92,8 +126,15 @@ impl Bound {
         tokens.unwrap_or(u64::MAX).min(self.usage.completion_tokens)
     }
 
-    /// Tokens where the provider did not count them, after so many bytes of its answer.
-    pub fn estimate(&self, completion_bytes: u64) -> Usage {
-        Usage::of(self.prompt_estimate, completion_bytes.div_ceil(self.bytes_per_token))
+    /// What an answer of `bytes` used of which the provider did not count everything: what it counted
+    /// so far, and an estimate of the rest.
+    pub(super) fn estimate(&self, so_far: Option<SoFar>, bytes: u64) -> Usage {
+        let (counted, covered) = match so_far {
+            Some(so_far) => (so_far.usage, so_far.bytes),
+            None => (self.prompt_estimate.usage(), 0),
+        };
+        let rest = bytes.saturating_sub(covered).div_ceil(self.bytes_per_token);
+        let completion_tokens = counted.completion_tokens.saturating_add(rest);
+        Usage { completion_tokens, ..counted }
     }
 }

@@ -56,5 +56,5 @@ pub async fn count_tokens(
     fields.shift_remove(MAX_TOKENS);
     let (request, _) = Face::Messages.read(body).map_err(invalid)?;
     known_model(&app.catalogue(), &request.model)?;
-    Ok(Json(CountedTokens { input_tokens: request.prompt_tokens_estimate() }))
+    Ok(Json(CountedTokens { input_tokens: request.prompt_estimate().prompt_tokens }))
 }

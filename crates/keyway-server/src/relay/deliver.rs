@@ -31,6 +31,7 @@ pub(super) async fn give_whole(exchange: &Exchange, whole: Answer) -> Result<Res
     let ended = Ended {
         ending: Ending::Completed,
         usage: whole.usage(),
+        so_far: None,
         provider_cost: whole.provider_cost(),
         output_bytes: whole.output_bytes(),
         free: whole.is_uncharged(),

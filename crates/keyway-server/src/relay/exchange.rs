@@ -20,6 +20,7 @@ use super::pass::Pass;
 use super::rates::Permit;
 use super::refusal;
 use super::sticky::Conversation;
+use super::tally::SoFar;
 use super::watch::Watch;
 use crate::app::App;
 
@@ -51,8 +52,10 @@ pub(super) struct Exchange {
 #[derive(Clone, Debug)]
 pub(super) struct Ended {
     pub(super) ending: Ending,
-    /// As the provider counted; `None` where it did not.
+    /// As the provider counted the whole of it; `None` where it did not.
     pub(super) usage: Option<Usage>,
+    /// What it counted before the answer ended, for an estimate.
+    pub(super) so_far: Option<SoFar>,
     /// What the provider says that it charges.
     pub(super) provider_cost: Option<Nanos>,
     /// UTF-8 bytes of output, for an estimate.
@@ -68,15 +71,14 @@ impl Ended {
     /// key's own: nobody is charged for it.
     pub(super) fn withheld(ending: Ending, usage: Option<Usage>, output_bytes: u64) -> Self {
         let about = About::default();
-        Self { ending, usage, provider_cost: None, output_bytes, free: true, about }
+        Self { ending, usage, so_far: None, provider_cost: None, output_bytes, free: true, about }
     }
 }
 
 impl Exchange {
     /// Charges what an answer used; durable when it returns.
     pub(super) async fn settle(&self, ended: Ended, late: Late) -> Result<Receipt, StoreError> {
-        let estimate = || self.bound.estimate(ended.output_bytes);
-        let usage = ended.usage.unwrap_or_else(estimate).clamped();
+        let usage = self.used(&ended);
         let mut cost = self.cost(Usage { images: self.bound.usage.images, ..usage });
         if let (true, Some(total)) = (self.trusts_cost, ended.provider_cost) {
             cost.total = total;
@@ -101,7 +103,8 @@ impl Exchange {
                 self.conversation.was_at(&self.app, watch.attempt(), usage.cached_tokens);
             }
         }
-        let settlement = self.app.meter.settle(&self.metered, &outcome, late).await;
+        let metered = self.hold_what_is_asked(&outcome).await;
+        let settlement = self.app.meter.settle(&metered, &outcome, late).await;
         // What is left to do is to hand over the last bytes: a client that has them may ask again.
         self.app.rates.end(&self.permit, usage.total());
         let settlement = settlement?;
@@ -109,6 +112,26 @@ impl Exchange {
         let cost = if free { Cost::default() } else { cost };
         let byok = byok.map(|byok| if free { Nanos::ZERO } else { byok });
         Ok(Receipt { usage, cost, charge: settlement.charge, byok })
+    }
+
+    /// Without a price nothing was held. No budget limits such a request, so that what its provider asks
+    /// for can be held in the moment in which it is known.
+    async fn hold_what_is_asked(&self, outcome: &Outcome) -> Arc<Metered> {
+        let metered = Arc::clone(&self.metered);
+        let asked = outcome.cost.saturating_add(outcome.byok);
+        if self.pricing.is_some() || outcome.free || asked <= metered.reserved {
+            return metered;
+        }
+        match self.app.meter.extend(&metered, asked).await {
+            Ok(()) => Arc::new(Metered { reserved: asked, ..Metered::clone(&metered) }),
+            Err(_) => metered,
+        }
+    }
+
+    /// What an answer used, as far as anybody knows.
+    pub(super) fn used(&self, ended: &Ended) -> Usage {
+        let estimate = || self.bound.estimate(ended.so_far, ended.output_bytes);
+        ended.usage.unwrap_or_else(estimate).clamped()
     }
 
     /// What an unknown price comes to is unknown: it is charged to nobody, and no key with a limit gets

@@ -9,17 +9,17 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use keyway_core::ledger::Ending;
-use keyway_core::money::Nanos;
-use keyway_core::pricing::Usage;
 use keyway_providers::chat::{About, Chunk, StreamEvent};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::broken::Break;
+use super::choices::Choices;
 use super::exchange::{Ended, Exchange};
 use super::job::KEEP_ALIVE;
 use super::meter::Late;
 use super::pass::Halt;
+use super::tally::Tally;
 use super::upstream::{ChunkStream, Failure};
 
 /// Completion tokens that are authorised ahead of delivery, each time. After a crash an answer is
@@ -45,9 +45,10 @@ pub(super) struct Pump<'a> {
     delivered_bytes: u64,
     /// Chunks with output that the client was given.
     delivered_chunks: u64,
-    usage: Option<Usage>,
-    provider_cost: Option<Nanos>,
-    finish_reason: Option<String>,
+    tally: Tally,
+    choices: Choices,
+    /// Whether the provider said everything.
+    is_whole: bool,
     about: About,
 }
 
@@ -88,9 +89,9 @@ impl<'a> Pump<'a> {
             received_bytes: 0,
             delivered_bytes: 0,
             delivered_chunks: 0,
-            usage: None,
-            provider_cost: None,
-            finish_reason: None,
+            tally: Tally::default(),
+            choices: Choices::default(),
+            is_whole: false,
             about: About::default(),
         }
     }
@@ -103,8 +104,8 @@ impl<'a> Pump<'a> {
             Ok(()) => Ending::Completed,
             Err(broken) => broken.ending(),
         };
-        self.hold_what_was_counted().await;
         let ended = self.ended(ending);
+        self.hold_what_was_used(&ended).await;
         let last = match (self.exchange.settle(ended, Late::Charge).await, flow) {
             (Ok(receipt), Ok(())) => self.exchange.closing_events(&receipt),
             (Ok(receipt), Err(Break::Limit(refusal))) => {
@@ -133,7 +134,7 @@ impl<'a> Pump<'a> {
                     return Err(Break::provider(status, message));
                 }
                 Some(StreamEvent::Done) => return self.complete(),
-                None if self.finish_reason.is_some() => return self.complete(),
+                None if self.choices.all_ended() => return self.complete(),
                 None => {
                     let message = "The provider broke off its answer".to_owned();
                     return Err(Break::provider(None, message));
@@ -150,13 +151,13 @@ impl<'a> Pump<'a> {
         }
     }
 
-    fn complete(&self) -> Result<(), Break> {
-        match self.finish_reason.as_deref() {
-            Some("error") => {
-                Err(Break::provider(None, "The provider ended its answer with an error".to_owned()))
-            }
-            _ => Ok(()),
+    fn complete(&mut self) -> Result<(), Break> {
+        self.is_whole = true;
+        if self.choices.all_failed() {
+            let message = "The provider ended its answer with an error".to_owned();
+            return Err(Break::provider(None, message));
         }
+        Ok(())
     }
 
     /// Waits for the next event, and tells a waiting client meanwhile that there will be one.
@@ -203,16 +204,11 @@ impl<'a> Pump<'a> {
 
     /// Passes one chunk on, once it is authorised. What it says of usage stays here.
     async fn pass(&mut self, chunk: Chunk) -> Result<(), Break> {
-        if let Some(usage) = chunk.usage() {
-            self.usage = Some(usage);
-            self.provider_cost = chunk.provider_cost();
-        }
-        if let Some(reason) = chunk.finish_reason() {
-            self.finish_reason = Some(reason.to_owned());
-        }
         chunk.tell(&mut self.about);
         let bytes = chunk.output_bytes();
         self.received_bytes = self.received_bytes.saturating_add(bytes);
+        self.choices.learn(&chunk);
+        self.tally.learn(&chunk, self.received_bytes, self.choices.all_ended());
         if self.client.is_none() {
             self.drained_bytes = self.drained_bytes.saturating_add(bytes);
         }
@@ -252,10 +248,12 @@ impl<'a> Pump<'a> {
 
     /// A rolling reservation may be too small for what the provider counted: then as much as can be had
     /// is held before it is charged.
-    async fn hold_what_was_counted(&mut self) {
-        if let (true, Some(usage)) = (self.exchange.rolling, self.usage)
-            && self.exchange.hold(usage.completion_tokens).await.is_err()
-        {
+    async fn hold_what_was_used(&mut self, ended: &Ended) {
+        if ended.free {
+            return;
+        }
+        let used = self.exchange.used(ended);
+        if self.exchange.rolling && self.exchange.hold(used.completion_tokens).await.is_err() {
             tracing::debug!(id = %self.exchange.metered.id, "more was counted than could be held");
         }
     }
@@ -294,19 +292,24 @@ impl<'a> Pump<'a> {
     }
 
     fn ended(&mut self, ending: Ending) -> Ended {
-        let counted_nothing = match self.usage {
+        let (usage, provider_cost) = match self.tally.whole(self.is_whole) {
+            Some((usage, cost)) => (Some(usage), cost),
+            None => (None, None),
+        };
+        let counted_nothing = match usage {
             Some(usage) => usage.completion_tokens == 0,
             None => ending == Ending::Completed,
         };
         let nothing_said =
-            self.received_bytes == 0 && self.finish_reason.is_none() && counted_nothing;
+            self.received_bytes == 0 && !self.choices.any_ended_well() && counted_nothing;
         let cut = matches!(ending, Ending::Stopped | Ending::Revoked | Ending::LimitReached)
             || (self.exchange.rolling && ending == Ending::ClientLeft);
         let nothing_given = ending == Ending::Revoked && self.delivered_bytes == 0;
         Ended {
             ending,
-            usage: self.usage,
-            provider_cost: self.provider_cost,
+            usage,
+            so_far: self.tally.so_far(),
+            provider_cost,
             output_bytes: if cut { self.delivered_bytes } else { self.received_bytes },
             free: ending == Ending::ProviderFailed || nothing_said || nothing_given,
             about: std::mem::take(&mut self.about),

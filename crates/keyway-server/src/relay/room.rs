@@ -31,7 +31,7 @@ pub(super) struct Length {
 
 impl Bound {
     pub(super) const fn prompt(&self) -> Prompt {
-        Prompt { most: self.usage.prompt_tokens, estimate: self.prompt_estimate }
+        Prompt { most: self.usage.prompt_tokens, estimate: self.prompt_estimate.tokens }
     }
 }
 

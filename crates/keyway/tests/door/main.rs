@@ -11,6 +11,7 @@ mod catalogue;
 mod command_line;
 mod completions;
 mod credits;
+mod cuts;
 mod dialects;
 mod disk;
 mod dry_run;

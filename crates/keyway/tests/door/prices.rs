@@ -102,6 +102,33 @@ async fn a_providers_own_cost_is_charged_where_it_is_trusted() {
 }
 
 #[tokio::test]
+async fn a_providers_own_cost_is_charged_where_nobody_else_knows_one() {
+    let provider = Provider::start().await;
+    let usage = json!({"prompt_tokens": 100, "completion_tokens": 50, "cost": 0.000_123_456_78});
+    provider.then(answer(&usage));
+    let delta = json!({"index": 0, "delta": {"content": "hi"}, "finish_reason": "stop"});
+    let said = json!({"choices": [delta]}).to_string();
+    let counted = json!({"choices": [], "usage": usage}).to_string();
+    provider.then(Script::events(&[&said, &counted, "[DONE]"]));
+    let gateway = gateway(&provider, "trust_provider_cost = true", "").await;
+    let (hash, unlimited) = key(&gateway, Value::Null).await;
+    let client = gateway.client(&unlimited);
+    let reply = client.post("/api/v1/chat/completions", &body("hi")).await;
+    assert_eq!(reply.json()["usage"]["cost"].to_string(), "0.000123457", "{reply:?}");
+    let id = reply.headers["x-generation-id"].to_str().expect("text");
+    let shown = gateway.manager().get(&format!("/api/v1/generation?id={id}")).await.json();
+    assert_eq!(shown["data"]["overrun"], json!(0), "{shown}");
+    let events = client.chat_stream("acme/fast", "hi").await.expect("a head").rest().await;
+    assert!(events[events.len() - 2].contains("\"cost\":0.000123457"), "{events:?}");
+    let key = gateway.manager().key(&hash).await;
+    assert_eq!((key["usage"].to_string().as_str(), &key["held"]), ("0.000246914", &json!(0)));
+    // Who has a limit may not use what has no price, whatever it says of itself.
+    let (_, limited) = self::key(&gateway, json!(1)).await;
+    let refused = gateway.client(&limited).post("/api/v1/chat/completions", &body("hi")).await;
+    assert_eq!(refused.status, StatusCode::NOT_FOUND, "{refused:?}");
+}
+
+#[tokio::test]
 async fn what_a_provider_does_at_its_own_price_is_for_keys_without_a_limit() {
     let provider = Provider::start().await;
     provider.always(answer(&json!({"prompt_tokens": 100, "completion_tokens": 50})));
