@@ -14,6 +14,7 @@ pub mod id;
 pub mod key;
 pub mod ledger;
 pub mod money;
+pub mod network;
 mod planted;
 pub mod pricing;
 pub mod rate;

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::http::edge::Edge;
 use crate::kek::{KekError, KekSource};
 use crate::keyring::Keyring;
 use crate::leases::clock::StoreClock;
@@ -28,6 +29,8 @@ use crate::relay::upstream::Upstream;
 use crate::vault::Vault;
 
 pub struct App {
+    /// What clients may take of this node.
+    pub edge: Arc<Edge>,
     pub clock: Arc<dyn Clock>,
     pub store: Arc<dyn Store>,
     pub keyring: Arc<Keyring>,
@@ -160,6 +163,7 @@ impl App {
         let catalogue = relay::catalogue::with_echo(config);
         announce(&catalogue);
         Ok(Arc::new(Self {
+            edge: Arc::new(Edge::new(&config.server)),
             keyring,
             vault,
             byok_fee: config.byok.fee,

@@ -90,6 +90,17 @@ impl Keyring {
         SecretRecord::minted(secret, &self.secret)
     }
 
+    /// Whose key `presented` is at `now`, as far as memory tells; `None` where only the store knows.
+    pub fn recall(
+        &self,
+        presented: &str,
+        now: Timestamp,
+    ) -> Option<Result<Arc<KeyRecord>, AuthError>> {
+        let tag = self.secret.tag(presented);
+        let entry = self.ids.get(&tag).and_then(|id| self.entries.get(&id))?;
+        Some(check(&entry, tag, now))
+    }
+
     /// Finds whose key `presented` is, valid at `now`.
     pub async fn authenticate(
         &self,

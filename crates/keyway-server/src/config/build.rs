@@ -18,11 +18,12 @@ use keyway_providers::openai::Quirks;
 
 use super::mistake::{Place, Report};
 use super::rules::base_url;
+use super::server::server;
 use super::traits::traits;
 use super::view::View;
 use super::{
-    ByokConfig, Config, CreditsConfig, Durability, KeysConfig, ProviderConfig,
-    SHUTDOWN_GRACE_DEFAULT, ServerConfig, StoreConfig, pricing, rules, secret, timeouts,
+    ByokConfig, Config, CreditsConfig, Durability, KeysConfig, ProviderConfig, StoreConfig,
+    pricing, rules, secret, timeouts,
 };
 
 /// Of a secret that is written out.
@@ -59,19 +60,6 @@ pub(super) fn config(
         models: models.into_iter().collect::<Option<_>>()?,
         catalogue_day: None,
         warnings: Vec::new(),
-    })
-}
-
-fn server(root: View<'_>) -> Option<ServerConfig> {
-    let section = root.section("server");
-    let public_url = section.and_then(|section| section.text("public_url"));
-    let grace = section.and_then(|section| section.duration("shutdown_grace"));
-    Some(ServerConfig {
-        public_url: match public_url {
-            Some(url) => Some(base_url(url).ok()?),
-            None => None,
-        },
-        shutdown_grace: grace.unwrap_or(SHUTDOWN_GRACE_DEFAULT),
     })
 }
 

@@ -4,6 +4,7 @@ use keyway_core::rate::Figure;
 
 use super::offers;
 use super::rules::{self, TextRule};
+use super::server;
 
 /// A table of the file.
 pub(super) struct Section {
@@ -65,9 +66,9 @@ pub(super) static ROOT: Section = Section {
     fields: &[
         Field {
             name: "server",
-            doc: "The HTTP server.",
+            doc: "The HTTP server, and what it bears of its clients.",
             presence: Presence::Optional,
-            kind: Kind::Section(&SERVER),
+            kind: Kind::Section(&server::SERVER),
         },
         Field {
             name: "store",
@@ -116,24 +117,6 @@ pub(super) static ROOT: Section = Section {
             doc: "The models that clients may ask for.",
             presence: Presence::Optional,
             kind: Kind::List(&offers::MODEL, Least::None),
-        },
-    ],
-};
-
-static SERVER: Section = Section {
-    doc: "The HTTP server.",
-    fields: &[
-        Field {
-            name: "public_url",
-            doc: "Where clients reach this gateway, for links in messages.",
-            presence: Presence::Optional,
-            kind: Kind::Text(&rules::URL),
-        },
-        Field {
-            name: "shutdown_grace",
-            doc: "How long requests in flight may take to finish after SIGTERM.",
-            presence: Presence::Default("30s"),
-            kind: Kind::Duration,
         },
     ],
 };

@@ -14,6 +14,7 @@ mod pricing;
 pub(crate) mod rules;
 mod schema;
 mod secret;
+mod server;
 mod timeouts;
 mod traits;
 mod view;
@@ -24,7 +25,6 @@ mod tests;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::time::Duration;
 
 use keyway_core::catalogue::Model;
 use keyway_core::credential::Fee;
@@ -39,12 +39,11 @@ pub use self::mistake::{ConfigErrors, Mistake};
 use self::mistake::{Place, Report};
 pub use self::rules::base_url;
 pub use self::schema::schema;
+pub use self::server::{ServerConfig, ServerLimits};
 pub use self::timeouts::Timeouts;
 
 /// Largest configuration that is read.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
-/// How long requests in flight may take to finish after a request to stop.
-const SHUTDOWN_GRACE_DEFAULT: Duration = Duration::from_secs(30);
 
 /// What an operator decided, checked.
 #[derive(Clone, Debug)]
@@ -65,14 +64,6 @@ pub struct Config {
     pub catalogue_day: Option<String>,
     /// What works, but should not stay as it is; one line each.
     pub warnings: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerConfig {
-    /// Where clients reach this gateway, without a slash at the end.
-    pub public_url: Option<String>,
-    /// How long requests in flight may take to finish after a request to stop.
-    pub shutdown_grace: Duration,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -146,7 +137,7 @@ impl Default for Config {
     /// What is in force where there is no file.
     fn default() -> Self {
         Self {
-            server: ServerConfig { public_url: None, shutdown_grace: SHUTDOWN_GRACE_DEFAULT },
+            server: ServerConfig::default(),
             store: StoreConfig::default(),
             budget: Terms::default(),
             byok: ByokConfig::default(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Uri;
 use keyway_core::credential::Fee;
 use keyway_core::money::{Discount, MoneyError, Nanos, Rate};
+use keyway_core::network::Network;
 use keyway_core::secret::KeyPrefix;
 
 /// What a text has to look like.
@@ -54,6 +55,12 @@ pub(super) static URL: TextRule = TextRule {
     allowed: "\"http://host\" or \"https://host\", with a port and a path if need be, without credentials, query and fragment",
     pattern: "https?://[^\\s/?#@]+(/[^\\s?#]*)?",
     check: url,
+};
+
+pub(super) static NETWORK: TextRule = TextRule {
+    allowed: "an address, such as \"127.0.0.1\", or a network, such as \"10.0.0.0/8\", with zeros behind its prefix",
+    pattern: "[0-9A-Fa-f.:]+(/[0-9]{1,3})?",
+    check: network,
 };
 
 pub(super) static RATE: TextRule = TextRule {
@@ -183,6 +190,10 @@ fn is_host(host: &str) -> bool {
     }
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     starts_plainly(host) && host.len() <= 253 && host.bytes().all(allowed)
+}
+
+fn network(text: &str) -> Result<(), String> {
+    Network::parse(text).map(|_| ()).ok_or_else(|| "is no network".to_owned())
 }
 
 fn rate(text: &str) -> Result<(), String> {

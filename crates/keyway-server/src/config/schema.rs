@@ -34,7 +34,11 @@ fn of_field(field: &Field) -> Value {
     let mut schema = of_kind(&field.kind);
     schema.insert("description".into(), field.doc.into());
     if let Presence::Default(value) = field.presence {
-        schema.insert("default".into(), value.into());
+        let value = match field.kind {
+            Kind::Count(_) => value.parse::<u64>().expect("its default is an integer").into(),
+            _ => Value::from(value),
+        };
+        schema.insert("default".into(), value);
     }
     Value::Object(schema)
 }

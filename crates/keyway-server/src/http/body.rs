@@ -1,35 +1,48 @@
-//! Request bodies: bounded in size and time, JSON read strictly.
+//! Request bodies: bounded in size and time and in what all of them hold, JSON read strictly.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{FromRequest, Request};
-use bytes::Bytes;
+use axum::extract::{FromRef, FromRequest, Request};
+use bytes::{Bytes, BytesMut};
 use http::header;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use keyway_core::error::{Error, ErrorKind};
 use keyway_providers::json;
 use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout, timeout_at};
 
+use super::edge::Edge;
 use super::error::ApiError;
+use super::memory::Hold;
+use super::turns::overloaded;
+use crate::app::App;
+use crate::config::ServerLimits;
 
 /// Largest body of a management call.
 pub const MANAGEMENT_BYTES_MAX: usize = 1024 * 1024;
-/// Largest body of an inference call; images travel inside.
-pub const INFERENCE_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// How long a body may take to arrive.
-const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a body is in memory at once: as it came, and as it was understood.
+const COPIES: usize = 2;
+/// How long a body may come as slowly as it likes.
+const RATE_GRACE: Duration = Duration::from_secs(10);
 /// How much of a body that is too large is read away beyond its limit, and for how long.
 const DISCARDED_BYTES_MAX: usize = 8 * 1024 * 1024;
 const DISCARD_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A whole body, and what it holds of the memory for all of them.
+#[derive(Debug)]
+pub struct Held {
+    pub bytes: Bytes,
+    pub(crate) hold: Hold,
+}
+
 /// Reads a whole body of at most `bytes_max`.
-pub async fn read(request: Request, bytes_max: usize) -> Result<Bytes, ApiError> {
-    let too_large = || {
-        let message =
-            format!("Request payload too large: at most {bytes_max} bytes are taken here");
-        ApiError::from(Error::new(ErrorKind::TooLarge, message))
-    };
+///
+/// # Errors
+/// 413 where it is larger, 408 where it comes too slowly, 400 where it breaks off, 503 where there is no
+/// room for it.
+pub async fn read(request: Request, bytes_max: usize, edge: &Edge) -> Result<Held, ApiError> {
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > bytes_max as u64) {
@@ -37,28 +50,71 @@ pub async fn read(request: Request, bytes_max: usize) -> Result<Bytes, ApiError>
         // a broken connection instead of the answer, so its body is read away, within bounds.
         if !request.headers().contains_key(header::EXPECT) {
             let rest = Limited::new(request.into_body(), bytes_max + DISCARDED_BYTES_MAX);
-            let _ = tokio::time::timeout(DISCARD_TIMEOUT, discard(rest)).await;
+            let _ = timeout(DISCARD_TIMEOUT, discard(rest)).await;
         }
-        return Err(too_large());
+        return Err(too_large(bytes_max));
     }
-    let body: Limited<Body> = Limited::new(request.into_body(), bytes_max);
-    match tokio::time::timeout(READ_TIMEOUT, body.collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(error)) => {
-            let message = "The request's body broke off";
-            Err(Error::new(ErrorKind::Invalid, message).with_detail(error.to_string()).into())
+    let mut body = Limited::new(request.into_body(), bytes_max);
+    let mut hold = edge.memory.nothing();
+    let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
+    let began = Instant::now();
+    loop {
+        let patience = patience(first.len() + rest.len(), &edge.limits);
+        let frame = match timeout_at(began + patience, body.frame()).await {
+            Ok(None) => break,
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(error))) if error.is::<LengthLimitError>() => {
+                return Err(too_large(bytes_max));
+            }
+            Ok(Some(Err(error))) => return Err(broken_off(error.to_string())),
+            Err(_) => return Err(too_slow(patience)),
+        };
+        let Ok(data) = frame.into_data() else { continue };
+        if !hold.grow(data.len().saturating_mul(COPIES)) {
+            return Err(overloaded());
         }
-        Err(_) => {
-            let message =
-                format!("The request's body took longer than {} s", READ_TIMEOUT.as_secs());
-            Err(Error::new(ErrorKind::Timeout, message).into())
+        // Most come in one piece, which needs no copy.
+        if first.is_empty() {
+            first = data;
+            continue;
         }
+        rest.extend_from_slice(&data);
     }
+    if rest.is_empty() {
+        return Ok(Held { bytes: first, hold });
+    }
+    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
+    whole.extend_from_slice(&first);
+    whole.extend_from_slice(&rest);
+    Ok(Held { bytes: whole.freeze(), hold })
+}
+
+/// How long a body may take of which `received` bytes are here.
+fn patience(received: usize, limits: &ServerLimits) -> Duration {
+    let earned = received / limits.body_bytes_per_second_min.max(1);
+    let earned = RATE_GRACE + Duration::from_secs(earned as u64);
+    earned.min(limits.body_timeout)
 }
 
 async fn discard(mut body: Limited<Body>) {
     while let Some(Ok(_)) = body.frame().await {}
+}
+
+fn too_large(bytes_max: usize) -> ApiError {
+    let message = format!("Request payload too large: at most {bytes_max} bytes are taken here");
+    Error::new(ErrorKind::TooLarge, message).into()
+}
+
+fn broken_off(detail: String) -> ApiError {
+    Error::new(ErrorKind::Invalid, "The request's body broke off").with_detail(detail).into()
+}
+
+fn too_slow(patience: Duration) -> ApiError {
+    let message = format!(
+        "The request's body comes too slowly: it is not here after {} s",
+        patience.as_secs_f32()
+    );
+    Error::new(ErrorKind::Timeout, message).into()
 }
 
 /// Reads JSON; duplicate keys are an error, since two readers could take either.
@@ -72,11 +128,16 @@ pub fn parse(body: &[u8]) -> Result<Value, ApiError> {
 #[derive(Debug)]
 pub struct OptionalObjectBody(pub Map<String, Value>);
 
-impl<S: Send + Sync> FromRequest<S> for OptionalObjectBody {
+impl<S> FromRequest<S> for OptionalObjectBody
+where
+    Arc<App>: FromRef<S>,
+    S: Send + Sync,
+{
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Self::Rejection> {
-        let bytes = read(request, MANAGEMENT_BYTES_MAX).await?;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
+        let app = Arc::<App>::from_ref(state);
+        let Held { bytes, .. } = read(request, MANAGEMENT_BYTES_MAX, &app.edge).await?;
         if bytes.is_empty() { Ok(Self(Map::new())) } else { object(&bytes).map(Self) }
     }
 }
@@ -96,11 +157,16 @@ pub struct ObjectBody {
     pub bytes: Bytes,
 }
 
-impl<S: Send + Sync> FromRequest<S> for ObjectBody {
+impl<S> FromRequest<S> for ObjectBody
+where
+    Arc<App>: FromRef<S>,
+    S: Send + Sync,
+{
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Self::Rejection> {
-        let bytes = read(request, MANAGEMENT_BYTES_MAX).await?;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
+        let app = Arc::<App>::from_ref(state);
+        let Held { bytes, .. } = read(request, MANAGEMENT_BYTES_MAX, &app.edge).await?;
         Ok(Self { fields: object(&bytes)?, bytes })
     }
 }

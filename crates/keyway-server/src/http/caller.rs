@@ -8,6 +8,7 @@ use http::{HeaderName, header};
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::key::{KeyKind, KeyRecord};
 
+use super::edge::Peer;
 use super::error::ApiError;
 use crate::app::App;
 use crate::keyring::AuthError;
@@ -40,8 +41,34 @@ where
         let app = Arc::<App>::from_ref(state);
         let presented = presented(parts)?;
         app.node.check_confirmed()?;
-        app.keyring.authenticate(presented, app.clock.now()).await.map(Self).map_err(refused_key)
+        let now = app.clock.now();
+        let known = match app.keyring.recall(presented, now) {
+            Some(known) => known,
+            None => look_up(&app, presented, parts).await?,
+        };
+        known.map(Self).map_err(refused_key)
     }
+}
+
+/// Looks for a key that is not in memory, unless too many that do not exist came from where it comes from.
+async fn look_up(
+    app: &App,
+    presented: &str,
+    parts: &Parts,
+) -> Result<Result<Arc<KeyRecord>, AuthError>, ApiError> {
+    let (strangers, now) = (&app.edge.strangers, app.clock.now());
+    let peer = parts.extensions.get::<Peer>();
+    let client = peer.map(|Peer(peer)| app.edge.client(*peer, &parts.headers));
+    if let Some(client) = client {
+        strangers.check(client, now)?;
+    }
+    let found = app.keyring.authenticate(presented, now).await;
+    let is_strange =
+        matches!(found, Err(AuthError::Malformed | AuthError::Mistyped | AuthError::Unknown));
+    if let (true, Some(client)) = (is_strange, client) {
+        strangers.note(client, now);
+    }
+    Ok(found)
 }
 
 impl<S> FromRequestParts<S> for ManagementCaller

@@ -1,10 +1,22 @@
-//! HTTP: the router on one screen, who calls, bodies and queries, errors, the accept loop.
+//! HTTP: the router on one screen, who calls, bodies and queries, errors, the accept loop and what it
+//! bears.
 
+mod accept;
 pub mod body;
 pub mod caller;
+mod crowd;
+pub mod edge;
 pub mod error;
+mod forwarded;
+pub(crate) mod memory;
+mod presence;
 pub mod query;
+mod raw;
 pub(crate) mod redact;
 pub mod router;
 pub mod serve;
+mod socket;
+mod strangers;
+pub(crate) mod turns;
 pub mod usd;
+mod visit;

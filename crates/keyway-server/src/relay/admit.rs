@@ -23,7 +23,7 @@ use super::told;
 use super::{betas, bound, origin};
 use crate::app::App;
 use crate::entropy::random;
-use crate::http::body;
+use crate::http::body::{self, Held};
 use crate::http::caller::refused_key;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
@@ -40,7 +40,11 @@ pub(super) async fn admit(
     let headers = request.headers().clone();
     let wish = Wish::of(&headers, key.on_limit)?;
     let brought = Brought::of(&headers)?;
-    let body = body::parse(&body::read(request, body::INFERENCE_BYTES_MAX).await?)?;
+    let turn = app.edge.turns.take().await?;
+    let Held { bytes, hold } =
+        body::read(request, app.edge.limits.body_bytes_max, &app.edge).await?;
+    let body = body::parse(&bytes)?;
+    drop(bytes);
     let (mut request, voice) = face.read(body).map_err(invalid)?;
     request.betas = betas::of(&headers);
     // What changed since it was authenticated is in force; from here to the job nothing waits.
@@ -87,6 +91,8 @@ pub(super) async fn admit(
         streamed,
         may_roll,
         permit,
+        turn,
+        hold: Some(hold),
     };
     let (head, answered) = Head::new();
     app.tasks.spawn(job.run(request, head));

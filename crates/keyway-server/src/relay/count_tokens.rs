@@ -50,7 +50,8 @@ pub async fn count_tokens(
     InferenceCaller(_): InferenceCaller,
     request: Request,
 ) -> Result<Json<CountedTokens>, ApiError> {
-    let mut body = body::parse(&body::read(request, body::INFERENCE_BYTES_MAX).await?)?;
+    let held = body::read(request, app.edge.limits.body_bytes_max, &app.edge).await?;
+    let mut body = body::parse(&held.bytes)?;
     let fields = body.as_object_mut();
     let fields = fields.ok_or_else(|| Error::invalid("The request's body", "must be an object"))?;
     fields.shift_remove(MAX_TOKENS);

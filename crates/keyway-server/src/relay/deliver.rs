@@ -2,23 +2,20 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderValue, header};
 use keyway_core::id::GenerationId;
 use keyway_core::ledger::Ending;
 use keyway_providers::chat::{Answer, Chunk};
-use tokio::sync::mpsc;
 
 use super::exchange::{Ended, Exchange};
 use super::head::Head;
 use super::meter::Late;
+use super::outlet::{Inlet, outlet};
 use super::pump::Pump;
 use super::upstream::ChunkStream;
 use crate::http::error::ApiError;
 
-/// Events that may wait for the client to read them.
-pub(super) const CLIENT_EVENTS_MAX: usize = 32;
 const GENERATION_ID: &str = "x-generation-id";
 
 /// The whole body waits for the charge.
@@ -54,7 +51,7 @@ pub(super) async fn open_stream(
     rest: ChunkStream,
     head: Head,
 ) {
-    let (events, body) = mpsc::channel::<Bytes>(CLIENT_EVENTS_MAX);
+    let (events, body) = outlet(&exchange.app.edge.memory);
     let id = exchange.metered.id;
     match Pump::open(exchange, events).await {
         Ok(pump) => {
@@ -78,9 +75,9 @@ pub(super) async fn withhold(exchange: &Exchange, ended: Ended) {
     }
 }
 
-pub(super) fn stream_response(id: &GenerationId, events: mpsc::Receiver<Bytes>) -> Response {
+pub(super) fn stream_response(id: &GenerationId, events: Inlet) -> Response {
     let events = stream::unfold(events, |mut events| async {
-        let event = events.recv().await?;
+        let event = events.next().await?;
         Some((Ok::<_, std::convert::Infallible>(event), events))
     });
     let mut response = Body::from_stream(events).into_response();

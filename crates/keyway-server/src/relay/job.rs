@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::FutureExt;
 use keyway_core::catalogue::Endpoint;
 use keyway_core::error::{Error, ErrorKind};
@@ -18,17 +17,17 @@ use keyway_core::pricing::Usage;
 use keyway_core::routing::{Attempt, Plan};
 use keyway_providers::chat::{ChatRequest, Envelope};
 use keyway_providers::face::Voice;
-use tokio::sync::mpsc;
 
 use super::bound::Bound;
 use super::byok::Brought;
 use super::clamp::{self, Wish};
 use super::course;
-use super::deliver::{CLIENT_EVENTS_MAX, give_whole, open_stream, stream_response, withhold};
+use super::deliver::{give_whole, open_stream, stream_response, withhold};
 use super::dispatch::{Dispatched, Reach, dispatch};
 use super::exchange::{Ended, Exchange};
 use super::head::Head;
 use super::meter::{Late, ReserveError, path};
+use super::outlet::{Outlet, outlet};
 use super::pass::Pass;
 use super::pump::{self, Pump};
 use super::rates::Permit;
@@ -39,6 +38,8 @@ use super::upstream::Reply;
 use crate::app::App;
 use crate::http::caller::refused_key;
 use crate::http::error::ApiError;
+use crate::http::memory::Hold;
+use crate::http::turns::Turn;
 
 /// Silence after which a client is told that its stream is still coming. Some give up after five
 /// seconds, and ask again.
@@ -65,6 +66,11 @@ pub(super) struct Job {
     pub(super) may_roll: bool,
     /// Ended once the request is, before the client can know that it is.
     pub(super) permit: Arc<Permit>,
+    /// Over when all of this is.
+    #[expect(dead_code, reason = "held for its destructor")]
+    pub(super) turn: Turn,
+    /// What the request holds of the memory for bodies, until it is dispatched.
+    pub(super) hold: Option<Hold>,
 }
 
 /// Why no endpoint answered a request.
@@ -87,7 +93,7 @@ enum Client {
     /// Nothing: an error can still have a status of its own.
     Waiting(Head),
     /// The head of a stream, and comments; what comes now comes as an event.
-    Streaming(mpsc::Sender<Bytes>),
+    Streaming(Outlet),
 }
 
 impl Client {
@@ -171,6 +177,7 @@ impl Job {
         };
         // It may be large, and the answer long.
         drop(request);
+        self.hold = None;
         match dispatched {
             Ok(dispatched) => self.give(metered, &pass, dispatched, client).await,
             Err(undone) => self.fail(metered, &pass, undone, client).await,
@@ -215,13 +222,13 @@ impl Job {
                     // Whoever opens the stream for its first event learns it too.
                     return Client::Waiting(head);
                 }
-                let (events, body) = mpsc::channel(CLIENT_EVENTS_MAX);
+                let (events, body) = outlet(&self.app.edge.memory);
                 head.answer(Ok(stream_response(&self.id, body)));
                 events
             }
         };
         // A client that does not read needs no comment, and one that left is noticed later.
-        let _ = events.try_send(self.voice.keep_alive());
+        events.try_send(self.voice.keep_alive());
         Client::Streaming(events)
     }
 
@@ -282,7 +289,7 @@ impl Job {
         let ended = Ended::withheld(ending, Some(Usage::default()), 0);
         withhold(&exchange, ended).await;
         let event = exchange.error_event(error.status(), error.message(), error.error_type());
-        let _ = events.try_send(event);
+        events.try_send(event);
     }
 
     fn exchange(

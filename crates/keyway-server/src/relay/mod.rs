@@ -29,6 +29,7 @@ mod job;
 pub mod messages;
 pub mod meter;
 mod origin;
+mod outlet;
 mod pass;
 mod pump;
 mod rate_refusal;

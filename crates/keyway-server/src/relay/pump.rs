@@ -10,7 +10,6 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use keyway_core::ledger::Ending;
 use keyway_providers::chat::{About, Chunk, StreamEvent};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::broken::Break;
@@ -18,6 +17,7 @@ use super::choices::Choices;
 use super::exchange::{Ended, Exchange};
 use super::job::KEEP_ALIVE;
 use super::meter::Late;
+use super::outlet::Outlet;
 use super::pass::Halt;
 use super::tally::Tally;
 use super::upstream::{ChunkStream, Failure};
@@ -25,8 +25,6 @@ use super::upstream::{ChunkStream, Failure};
 /// Completion tokens that are authorised ahead of delivery, each time. After a crash an answer is
 /// charged at most this much beyond what was delivered.
 pub(super) const AUTHORISE_TOKENS: u64 = 1_024;
-/// How long a client may take to read what is there.
-const CLIENT_TIMEOUT: Duration = Duration::from_mins(1);
 /// How long, and over how many bytes of output, usage is waited for when the client has left.
 const DRAIN_TIME_MAX: Duration = Duration::from_mins(2);
 const DRAIN_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -35,7 +33,7 @@ const DRAIN_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub(super) struct Pump<'a> {
     exchange: &'a mut Exchange,
     /// `None` once the client has left.
-    client: Option<mpsc::Sender<Bytes>>,
+    client: Option<Outlet>,
     drain_until: Option<Instant>,
     drained_bytes: u64,
     /// Completion tokens up to which delivery is durably authorised.
@@ -60,10 +58,7 @@ enum Step {
 
 impl<'a> Pump<'a> {
     /// The first-byte gate: durably marks the request as being answered.
-    pub(super) async fn open(
-        exchange: &'a mut Exchange,
-        client: mpsc::Sender<Bytes>,
-    ) -> Result<Self, Halt> {
+    pub(super) async fn open(exchange: &'a mut Exchange, client: Outlet) -> Result<Self, Halt> {
         let mut pump = Self::new(exchange, client, 0);
         // As much is held from the beginning.
         pump.authorise(AUTHORISE_TOKENS).await?;
@@ -71,15 +66,11 @@ impl<'a> Pump<'a> {
     }
 
     /// Goes on where the gate was passed before: up to [`AUTHORISE_TOKENS`] are authorised.
-    pub(super) fn resume(exchange: &'a mut Exchange, client: mpsc::Sender<Bytes>) -> Self {
+    pub(super) fn resume(exchange: &'a mut Exchange, client: Outlet) -> Self {
         Self::new(exchange, client, AUTHORISE_TOKENS)
     }
 
-    fn new(
-        exchange: &'a mut Exchange,
-        client: mpsc::Sender<Bytes>,
-        authorised_tokens: u64,
-    ) -> Self {
+    fn new(exchange: &'a mut Exchange, client: Outlet, authorised_tokens: u64) -> Self {
         Self {
             exchange,
             client: Some(client),
@@ -262,10 +253,11 @@ impl<'a> Pump<'a> {
     async fn give(&mut self, bytes: Bytes) -> Result<bool, Break> {
         let Some(client) = &self.client else { return Ok(false) };
         let cut = self.exchange.app.cut.clone();
+        let patience = self.exchange.app.edge.limits.write_timeout;
         let given = tokio::select! {
             biased;
             halt = self.exchange.pass.revoked() => return Err(halt.into()),
-            given = client.send_timeout(bytes, CLIENT_TIMEOUT) => given.is_ok(),
+            given = client.send(bytes, patience) => given,
             () = cut.cancelled() => false,
         };
         if !given {
@@ -278,9 +270,10 @@ impl<'a> Pump<'a> {
     async fn end(self, bytes: Bytes) {
         let Some(client) = self.client else { return };
         let cut = self.exchange.app.cut.clone();
+        let patience = self.exchange.app.edge.limits.write_timeout;
         tokio::select! {
             biased;
-            _ = client.send_timeout(bytes, CLIENT_TIMEOUT) => {}
+            _ = client.send(bytes, patience) => {}
             _ = self.exchange.pass.revoked() => {}
             () = cut.cancelled() => {}
         }

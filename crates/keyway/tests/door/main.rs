@@ -15,6 +15,7 @@ mod cuts;
 mod dialects;
 mod disk;
 mod dry_run;
+mod edge;
 mod egress;
 mod errands;
 mod faces;

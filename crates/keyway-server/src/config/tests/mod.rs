@@ -201,7 +201,9 @@ fn the_defaults_of_the_description_are_those_in_force() {
         writeln!(text, "[{}]", section.name).expect("a string takes all text");
         for field in fields.fields {
             if let Presence::Default(value) = field.presence {
-                writeln!(text, "{} = \"{value}\"", field.name).expect("a string takes all text");
+                let quote = if matches!(field.kind, Kind::Count(_)) { "" } else { "\"" };
+                writeln!(text, "{} = {quote}{value}{quote}", field.name)
+                    .expect("a string takes all text");
             }
         }
     }

@@ -1,0 +1,184 @@
+//! The accept loop: connections, bounded in number, until it is told to stop.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::rt::Executor;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use keyway_core::error::{Error, ErrorKind};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::edge::Edge;
+use super::presence::Presence;
+use super::raw;
+use super::router::Service;
+use super::socket::{Patience, Socket};
+use super::turns::overloaded;
+use super::visit::Visitor;
+use crate::config::ServerLimits;
+
+/// Pause after an accept that failed, as when descriptors run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Connections that are told at once that there is no room for them; further ones are closed.
+const TURNED_AWAY_MAX: usize = 256;
+/// How long such a one is kept so that it can read why, and how much of what it says is read away.
+const PARTING_TIME_MAX: Duration = Duration::from_secs(1);
+const PARTING_BYTES_MAX: u64 = 64 * 1024;
+/// The least that the protocol's implementation takes for its buffer.
+const HEAD_BYTES_MIN: usize = 8_192;
+/// How many headers it takes where nothing is said.
+const HEADERS_MAX_DEFAULT: usize = 100;
+/// How often an HTTP/2 connection is asked whether the other end is still there, and how long that may
+/// take.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// What a client may send ahead of being read, in one stream and in all of a connection.
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Bytes that wait in a stream for the client's permission to be sent.
+const STREAM_SEND_BYTES_MAX: usize = 64 * 1024;
+/// Streams that a client may reset before they were begun with; more are an attack (rapid reset).
+const PENDING_RESETS_MAX: usize = 20;
+/// Streams that are reset for the client's mistakes; more are an attack.
+const OWN_RESETS_MAX: usize = 128;
+
+/// Takes connections and answers what they ask.
+pub(super) struct Doorman {
+    edge: Arc<Edge>,
+    routes: Service,
+    protocols: auto::Builder<Tracked>,
+    timed_out: Arc<[u8]>,
+    no_room: Arc<[u8]>,
+    turned_away: Arc<Semaphore>,
+    tasks: TaskTracker,
+}
+
+/// Runs the streams of HTTP/2, and a shutdown waits for them.
+#[derive(Clone, Debug)]
+struct Tracked(TaskTracker);
+
+impl<F> Executor<F> for Tracked
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    fn execute(&self, future: F) {
+        self.0.spawn(future);
+    }
+}
+
+impl Doorman {
+    pub(super) async fn new(edge: Arc<Edge>, routes: Service, tasks: TaskTracker) -> Self {
+        let seconds = edge.limits.head_timeout.as_secs_f32();
+        let timed_out = format!("The head of the request took longer than {seconds} s");
+        let timed_out = Error::new(ErrorKind::Timeout, timed_out);
+        Self {
+            protocols: protocols(&edge.limits, &tasks),
+            timed_out: raw::answer(timed_out.into()).await.into(),
+            no_room: raw::answer(overloaded()).await.into(),
+            turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
+            edge,
+            routes,
+            tasks,
+        }
+    }
+
+    pub(super) async fn run(
+        &self,
+        listener: TcpListener,
+        connections: &GracefulShutdown,
+        stop: &CancellationToken,
+    ) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    self.take(stream, peer.ip().to_canonical(), connections);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn take(&self, stream: TcpStream, peer: IpAddr, connections: &GracefulShutdown) {
+        let Some(member) = self.edge.crowd.join(peer, self.edge.is_trusted(peer)) else {
+            return self.turn_away(stream);
+        };
+        // Small events must not wait for more to come.
+        let _ = stream.set_nodelay(true);
+        let presence = Arc::new(Presence::default());
+        let patience = Patience::from(&self.edge.limits);
+        let parting = Arc::clone(&self.timed_out);
+        let socket = Socket::new(stream, Arc::clone(&presence), patience, parting);
+        let visitor = Visitor { routes: self.routes.clone(), peer, presence };
+        let connection = self.protocols.serve_connection(TokioIo::new(socket), visitor);
+        let connection = connections.watch(connection.into_owned());
+        #[expect(clippy::disallowed_methods, reason = "`connections` tracks it")]
+        tokio::spawn(async move {
+            // What goes wrong between two ends of a socket is nobody's fault here.
+            let _ = connection.await;
+            drop(member);
+        });
+    }
+
+    /// Says that there is no room, where not too many are being told so.
+    fn turn_away(&self, stream: TcpStream) {
+        let Ok(permit) = Arc::clone(&self.turned_away).try_acquire_owned() else { return };
+        let parting = tokio::time::timeout(PARTING_TIME_MAX, part(stream, self.no_room.clone()));
+        self.tasks.spawn(async move {
+            let _ = parting.await;
+            drop(permit);
+        });
+    }
+}
+
+/// Answers unasked, and reads away what was asked meanwhile: a socket that is closed with something
+/// unread in it takes back what was answered.
+async fn part(mut stream: TcpStream, words: Arc<[u8]>) -> io::Result<()> {
+    stream.write_all(&words).await?;
+    stream.shutdown().await?;
+    tokio::io::copy(&mut stream.take(PARTING_BYTES_MAX), &mut tokio::io::sink()).await?;
+    Ok(())
+}
+
+/// HTTP/1.1 and HTTP/2. How long anything takes is bounded below both, by the socket: what finds out
+/// which of the two is spoken has no time limit of its own.
+fn protocols(limits: &ServerLimits, tasks: &TaskTracker) -> auto::Builder<Tracked> {
+    let mut builder = auto::Builder::new(Tracked(tasks.clone()));
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_buf_size(limits.head_bytes_max.max(HEAD_BYTES_MIN));
+    // Any other number than its own costs an allocation for each request.
+    if limits.headers_max != HEADERS_MAX_DEFAULT {
+        builder.http1().max_headers(limits.headers_max);
+    }
+    let head_bytes_max = u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_INTERVAL)
+        .max_concurrent_streams(limits.http2_streams_max)
+        .max_header_list_size(head_bytes_max)
+        .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+        .max_local_error_reset_streams(OWN_RESETS_MAX)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(STREAM_SEND_BYTES_MAX);
+    builder
+}

@@ -1,0 +1,214 @@
+//! A client's socket that does not wait for ever.
+//!
+//! Everything that a client can keep waiting passes here, whatever protocol it speaks and also
+//! before that is known: the head of a request that does not come, a connection that nothing is
+//! asked on, an answer that is not read. Bodies have their own time (`body`).
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::presence::Presence;
+use crate::config::ServerLimits;
+
+/// How HTTP/2 begins; no method of HTTP/1 that is served here does.
+const HTTP2: &[u8] = b"PRI";
+
+/// How long each thing may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    pub(super) head: Duration,
+    pub(super) idle: Duration,
+    pub(super) write: Duration,
+}
+
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: TcpStream,
+    presence: Arc<Presence>,
+    patience: Patience,
+    /// What is said before the connection is closed in the middle of a head.
+    parting: Arc<[u8]>,
+    reading: Reading,
+    read_alarm: Alarm,
+    /// Since when the client leaves unread what it was sent.
+    unread_since: Option<Instant>,
+    write_alarm: Alarm,
+}
+
+/// What is waited for while no request runs.
+#[derive(Debug, Default)]
+struct Reading {
+    /// Requests that had begun at the last look.
+    begun: usize,
+    /// Whether something of the next head is here.
+    heard: bool,
+    is_http2: bool,
+    since: Option<Instant>,
+}
+
+/// A timer that is moved only when it goes off, not whenever its deadline does.
+#[derive(Debug, Default)]
+struct Alarm(Option<Pin<Box<Sleep>>>);
+
+impl From<&ServerLimits> for Patience {
+    fn from(limits: &ServerLimits) -> Self {
+        Self { head: limits.head_timeout, idle: limits.idle_timeout, write: limits.write_timeout }
+    }
+}
+
+impl Socket {
+    pub(super) fn new(
+        stream: TcpStream,
+        presence: Arc<Presence>,
+        patience: Patience,
+        parting: Arc<[u8]>,
+    ) -> Self {
+        Self {
+            stream,
+            presence,
+            patience,
+            parting,
+            reading: Reading::default(),
+            read_alarm: Alarm::default(),
+            unread_since: None,
+            write_alarm: Alarm::default(),
+        }
+    }
+
+    fn heard(&mut self, bytes: &[u8]) {
+        if self.presence.is_busy() || bytes.is_empty() {
+            return;
+        }
+        let begun = self.presence.begun();
+        let reading = &mut self.reading;
+        reading.go_on(begun);
+        if begun == 0 && !reading.heard {
+            reading.is_http2 = bytes.starts_with(HTTP2);
+        }
+        // What HTTP/2 says beside requests, as whether the other end is still there, is no head.
+        if !reading.heard && !reading.is_http2 {
+            reading.heard = true;
+            // From the beginning of a connection on, its first head is waited for.
+            if begun > 0 {
+                reading.since = None;
+            }
+        }
+    }
+
+    /// Whether nothing came for too long.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.presence.is_busy() {
+            return Poll::Pending;
+        }
+        let begun = self.presence.begun();
+        let reading = &mut self.reading;
+        reading.go_on(begun);
+        let waits_for_head = reading.heard || begun == 0;
+        let patience = if waits_for_head { self.patience.head } else { self.patience.idle };
+        let since = *reading.since.get_or_insert_with(Instant::now);
+        if self.read_alarm.poll(since + patience, cx).is_pending() {
+            return Poll::Pending;
+        }
+        if self.reading.heard && self.unread_since.is_none() {
+            // Nothing else is on its way to the client: no answer was begun.
+            let _ = self.stream.try_write(&self.parting);
+        }
+        Poll::Ready(io::ErrorKind::TimedOut.into())
+    }
+
+    /// Passes on how writing went, unless the client read nothing for too long.
+    fn written<T>(
+        &mut self,
+        written: Poll<io::Result<T>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.unread_since = None;
+            return written;
+        }
+        let since = *self.unread_since.get_or_insert_with(Instant::now);
+        self.write_alarm
+            .poll(since + self.patience.write, cx)
+            .map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+impl Reading {
+    /// Waits for something else than before, where requests began meanwhile.
+    fn go_on(&mut self, begun: usize) {
+        if self.begun != begun {
+            (self.begun, self.heard, self.since) = (begun, false, None);
+        }
+    }
+}
+
+impl Alarm {
+    fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if deadline < sleep.deadline() {
+            sleep.as_mut().reset(deadline);
+        }
+        while sleep.as_mut().poll(cx).is_ready() {
+            if deadline <= Instant::now() {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.presence.is_read_by(cx.waker());
+        let before = buffer.filled().len();
+        if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buffer) {
+            self.heard(&buffer.filled()[before..]);
+            return Poll::Ready(read);
+        }
+        self.poll_silence(cx).map(Err)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.written(written, cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        self.written(written, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

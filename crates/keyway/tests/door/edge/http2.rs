@@ -1,0 +1,135 @@
+//! HTTP/2 on the same port, known by its first bytes.
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, Version};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use keyway_testkit::Gateway;
+use serde_json::json;
+use tokio::io::AsyncWriteExt;
+
+use super::{connect, gateway, key, others_are_served, until_closed};
+
+type Sender = SendRequest<Full<Bytes>>;
+
+async fn open(gateway: &Gateway) -> Sender {
+    let socket = TokioIo::new(connect(gateway).await);
+    let (sender, connection) = handshake(TokioExecutor::new(), socket).await.expect("HTTP/2");
+    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+    tokio::spawn(connection);
+    sender
+}
+
+fn chat(gateway: &Gateway, key: &str, content: &str, stream: bool) -> Request<Full<Bytes>> {
+    let body = json!({
+        "model": "keyway/echo",
+        "stream": stream,
+        "messages": [{"role": "user", "content": content}],
+    });
+    Request::builder()
+        .method(Method::POST)
+        .uri(format!("{}/api/v1/chat/completions", gateway.url))
+        .header("authorization", format!("Bearer {key}"))
+        .body(Full::new(body.to_string().into()))
+        .expect("a request")
+}
+
+async fn text(response: http::Response<hyper::body::Incoming>) -> String {
+    let body = response.into_body().collect().await.expect("a body").to_bytes();
+    String::from_utf8(body.to_vec()).expect("text")
+}
+
+#[tokio::test]
+async fn plain_answers_and_streams_share_a_connection() {
+    let gateway = gateway("").await;
+    let key = key(&gateway).await;
+    let mut sender = open(&gateway).await;
+    let stream = sender.send_request(chat(&gateway, &key, "#echo tokens=20 each_ms=5\nhi", true));
+    let stream = stream.await.expect("a head");
+    assert_eq!((stream.status(), stream.version()), (StatusCode::OK, Version::HTTP_2));
+    let plain = sender.send_request(chat(&gateway, &key, "hello", false)).await.expect("a head");
+    assert!(text(plain).await.contains("hello"));
+    let stream = text(stream).await;
+    assert!(stream.ends_with("data: [DONE]\n\n"), "{stream}");
+    let wrong =
+        sender.send_request(chat(&gateway, "sk-none", "hello", false)).await.expect("a head");
+    assert_eq!(wrong.status(), StatusCode::UNAUTHORIZED);
+}
+
+/// More than the limit wait inside the client, which was told it.
+#[tokio::test]
+async fn a_connection_has_so_many_streams_and_no_more() {
+    let gateway =
+        gateway("http2_streams_max = 2\nrequests_max = 2\nrequests_waiting_max = 2").await;
+    let key = key(&gateway).await;
+    let mut sender = open(&gateway).await;
+    // From the first answer on it knows the limit.
+    let first = sender.send_request(chat(&gateway, &key, "hello", false)).await.expect("a head");
+    text(first).await;
+    let requests = (0..8).map(|_| {
+        let mut sender = sender.clone();
+        let request = chat(&gateway, &key, "#echo first_ms=20\nhi", false);
+        async move { sender.send_request(request).await.expect("a head").status() }
+    });
+    // Where all of them came at once, some would be refused.
+    let statuses = futures_util::future::join_all(requests).await;
+    assert!(statuses.iter().all(|status| *status == StatusCode::OK), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn connections_that_ask_nothing_are_closed_here_too() {
+    let gateway = gateway("head_timeout = \"300ms\"\nidle_timeout = \"300ms\"").await;
+    let key = key(&gateway).await;
+    let mut silent = connect(&gateway).await;
+    silent.write_all(b"PRI * HTTP/2.0\r\n\r\n").await.expect("it is said");
+    let mut sender = open(&gateway).await;
+    let answered = sender.send_request(chat(&gateway, &key, "hello", false)).await.expect("a head");
+    text(answered).await;
+    others_are_served(&gateway, &key).await;
+    assert_eq!(until_closed(&mut silent).await, "");
+    // It is told that the connection ends, or finds it ended.
+    let ready = tokio::time::timeout(keyway_testkit::PATIENCE, async {
+        while sender.ready().await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    });
+    ready.await.expect("it is closed");
+}
+
+/// Streams that are opened only to be reset cost the gateway more than the client.
+#[tokio::test]
+async fn a_client_that_resets_what_it_opens_is_hung_up_on() {
+    let gateway = gateway("").await;
+    let key = key(&gateway).await;
+    let mut stream = connect(&gateway).await;
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.expect("it is said");
+    stream.write_all(&frame(4, 0, 0, &[])).await.expect("settings");
+    let mut flood = Vec::new();
+    for number in 0..2_000_u32 {
+        let id = number * 2 + 1;
+        // GET / of http, by the static table; the authority is not needed.
+        flood.extend(frame(1, 0x5, id, &[0x82, 0x84, 0x86]));
+        flood.extend(frame(3, 0, id, &8_u32.to_be_bytes()));
+    }
+    // It may be hung up on before all was said.
+    let _ = stream.write_all(&flood).await;
+    until_closed_bytes(&mut stream).await;
+    others_are_served(&gateway, &key).await;
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a short frame");
+    let mut bytes = length.to_be_bytes()[1..].to_vec();
+    bytes.extend([kind, flags]);
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+async fn until_closed_bytes(stream: &mut tokio::net::TcpStream) {
+    let mut nowhere = tokio::io::sink();
+    let closed = tokio::io::copy(stream, &mut nowhere);
+    let closed = tokio::time::timeout(keyway_testkit::PATIENCE, closed).await;
+    let _ = closed.expect("the gateway closes it");
+}
