@@ -43,7 +43,7 @@ fn error(message: &str) -> Value {
 }
 
 /// A message as Amazon frames it.
-fn message(header: &str, kind: &str, payload: &Value) -> Bytes {
+pub(crate) fn message(header: &str, kind: &str, payload: &Value) -> Bytes {
     let message_type = if header == ":event-type" { "event" } else { "exception" };
     let mut headers = BytesMut::new();
     for (name, value) in [(header, kind), (":message-type", message_type)] {

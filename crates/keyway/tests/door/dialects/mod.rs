@@ -2,7 +2,7 @@
 
 mod allowed;
 mod anthropic;
-mod bedrock;
+pub(crate) mod bedrock;
 mod cohere;
 mod errands;
 mod gemini;

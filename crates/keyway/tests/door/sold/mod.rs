@@ -1,5 +1,6 @@
 //! What providers say that they sold, priced by the catalogue, is what the ledger says that was charged:
-//! over random requests with fallbacks, tiers, caches, failures, breaks and clients that leave.
+//! over random requests in every dialect, with fallbacks, tiers, hours, caches, errands, credentials of the
+//! operator's own, failures, breaks and clients that leave.
 
 mod price;
 mod vendor;
@@ -10,34 +11,32 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::{StreamExt, stream};
 use http::{Method, StatusCode};
 use keyway_core::money::Nanos;
-use keyway_testkit::{Client, Gateway, Provider, Random, eventually};
+use keyway_testkit::{Client, Gateway, Provider, Random, Script, eventually};
 use serde_json::{Value, json};
 
-use self::price::Price;
-use self::vendor::{Deed, Dialect};
+use self::price::{Count, Price};
+use self::vendor::{Deed, Dialect, Task};
+use crate::byok::keep;
 use crate::setup;
 
 const SEED: u64 = 4;
 /// How many requests, unless the environment says otherwise.
 const REQUESTS: u64 = 10_000;
 const AT_ONCE: usize = 12;
-/// What clients speak. Only the first has the cost where this looks for it.
-const FACES: [&str; 4] =
-    ["/api/v1/chat/completions", "/api/v1/completions", "/api/v1/messages", "/api/v1/responses"];
-/// Providers, and the price at each; every model is sold by all of them.
-const VENDORS: [(Dialect, Price); 6] = [
-    (
-        Dialect::OpenAi,
-        Price {
-            prompt: 1_000_000_007,
-            completion: 2_000_000_011,
-            tier: None,
-            cache_read: None,
-            cache_write: None,
-            reasoning: None,
-            request: 0,
-        },
-    ),
+/// What clients speak. Only the first, and the two for errands, have the cost where this looks for it.
+const FACES: [&str; 6] = [
+    "/api/v1/chat/completions",
+    "/api/v1/completions",
+    "/api/v1/messages",
+    "/api/v1/responses",
+    EMBEDDINGS,
+    RERANK,
+];
+const EMBEDDINGS: &str = "/api/v1/embeddings";
+const RERANK: &str = "/api/v1/rerank";
+/// Providers, and the price at each; every model of conversations is sold by all of them.
+const VENDORS: [(Dialect, Price); 9] = [
+    (Dialect::OpenAi, Price { prompt: 1_000_000_007, completion: 2_000_000_011, ..Price::FREE }),
     (
         Dialect::OpenAi,
         Price {
@@ -47,7 +46,7 @@ const VENDORS: [(Dialect, Price); 6] = [
             cache_read: Some(90_000_001),
             cache_write: Some(1_125_000_007),
             reasoning: Some(5_000_000_001),
-            request: 0,
+            ..Price::FREE
         },
     ),
     (
@@ -58,22 +57,12 @@ const VENDORS: [(Dialect, Price); 6] = [
             tier: Some((1_000, 3_000_000_000, 4_000_000_000)),
             cache_read: Some(150_000_000),
             cache_write: Some(1_875_000_000),
-            reasoning: None,
+            cache_write_1h: Some(3_000_000_001),
             request: 333_333_333,
+            ..Price::FREE
         },
     ),
-    (
-        Dialect::OpenAi,
-        Price {
-            prompt: 0,
-            completion: 0,
-            tier: None,
-            cache_read: None,
-            cache_write: None,
-            reasoning: None,
-            request: 1_000_000_000_001,
-        },
-    ),
+    (Dialect::OpenAi, Price { request: 1_000_000_000_001, ..Price::FREE }),
     (
         Dialect::Gemini,
         Price {
@@ -81,31 +70,80 @@ const VENDORS: [(Dialect, Price); 6] = [
             completion: 2_500_000_000,
             tier: Some((700, 2_500_000_000, 3_750_000_000)),
             cache_read: Some(312_500_000),
-            cache_write: None,
             reasoning: Some(3_500_000_000),
-            request: 0,
+            ..Price::FREE
         },
     ),
     (
-        Dialect::OpenAi,
+        Dialect::Cohere,
         Price {
-            prompt: 500_000_000,
-            completion: 500_000_000,
-            tier: None,
-            cache_read: None,
-            cache_write: None,
-            reasoning: None,
-            request: 0,
+            prompt: 1_100_000_003,
+            completion: 4_400_000_009,
+            cache_read: Some(550_000_001),
+            request: 2_000_000_000_003,
+            ..Price::FREE
         },
     ),
+    (
+        Dialect::Bedrock,
+        Price {
+            // Never asked: it is always some hour.
+            prompt: 9_000_000_000,
+            completion: 9_000_000_000,
+            hours: Some((1_300_000_001, 3_900_000_007)),
+            tier: Some((900, 2_600_000_003, 5_200_000_001)),
+            cache_read: Some(130_000_001),
+            cache_write: Some(1_625_000_003),
+            ..Price::FREE
+        },
+    ),
+    (
+        Dialect::Vertex,
+        Price {
+            prompt: 1_250_000_001,
+            completion: 2_500_000_003,
+            hours: Some((625_000_003, 1_250_000_007)),
+            cache_read: Some(125_000_003),
+            ..Price::FREE
+        },
+    ),
+    (Dialect::OpenAi, Price { prompt: 500_000_000, completion: 500_000_000, ..Price::FREE }),
 ];
 /// The last of them sells nothing: it stalls, and is not waited for.
 const STALLS: usize = VENDORS.len() - 1;
 const MODELS: [&str; 2] = ["acme/one", "acme/two"];
+/// The model of vectors and rankings, and who sells it.
+const ERRANDS: (&str, [usize; 2]) = ("acme/vectors", [0, OWN]);
+/// Where the operator has a credential of their own, which one of the two keys may use. There it is the only one: who
+/// presents one, presents that.
+const OWN: usize = 5;
+const OWN_CREDENTIAL: &str = "sk-own-0123456789abcdef";
+/// What is charged where it pays, in thousandths of the list price.
+const FEE_THOUSANDTHS: i64 = 55;
+const FEE_PERCENT: &str = "5.5";
 const MAX_TOKENS: u64 = 200;
 
-/// Which provider did what with which request, in the order in which it did.
-type Log = Arc<Mutex<HashMap<u64, Vec<(usize, Deed)>>>>;
+/// What a provider did with a request.
+#[derive(Clone, Copy, Debug)]
+struct Done {
+    vendor: usize,
+    deed: Deed,
+    /// The operator's own credential paid.
+    is_own: bool,
+}
+
+impl Done {
+    /// What is owed, and the list price where another credential paid that.
+    fn owed(self) -> Option<(Count, i64, i64)> {
+        let Deed::Sold(count) = self.deed else { return None };
+        let list = VENDORS[self.vendor].1.of(count);
+        let fee = (list * FEE_THOUSANDTHS + 999) / 1_000;
+        Some(if self.is_own { (count, fee, list) } else { (count, list, 0) })
+    }
+}
+
+/// What was done with which request, in this order.
+type Log = Arc<Mutex<HashMap<u64, Vec<Done>>>>;
 
 /// What a client heard.
 #[derive(Debug)]
@@ -122,31 +160,38 @@ enum Heard {
     Left,
 }
 
-fn configuration(vendors: &[Provider]) -> String {
+fn configuration(vendors: &[Provider], tokens: &Provider) -> String {
     let providers = vendors.iter().zip(VENDORS).enumerate().map(|(number, (vendor, (dialect, _)))| {
-        let dialect = dialect.as_str();
-        let url = &vendor.base_url;
-        let timeouts = if number == STALLS {
-            "timeouts = { first_byte = \"50ms\", idle = \"50ms\" }"
-        } else {
-            ""
+        let more = match dialect {
+            _ if number == STALLS => {
+                "timeouts = { first_byte = \"50ms\", idle = \"50ms\" }".to_owned()
+            }
+            Dialect::Vertex => {
+                format!("api_key = \"env:ACCOUNT\"\ntoken_url = \"{}/token\"", tokens.base_url)
+            }
+            Dialect::Bedrock => "api_key = \"env:BEDROCK\"".to_owned(),
+            _ => String::new(),
         };
+        let (dialect, url) = (dialect.as_str(), &vendor.base_url);
         format!(
-            "[[providers]]\nslug = \"v{number}\"\ndialect = \"{dialect}\"\nbase_url = \"{url}\"\n{timeouts}\n\n"
+            "[[providers]]\nslug = \"v{number}\"\ndialect = \"{dialect}\"\nbase_url = \"{url}\"\n{more}\n\n"
         )
     });
-    let models = MODELS.iter().map(|model| {
-        let endpoints = VENDORS.iter().enumerate().map(|(number, (_, price))| {
-            let pricing = price.toml();
+    let (errands, sellers) = ERRANDS;
+    let all: Vec<usize> = (0..VENDORS.len()).collect();
+    let offers = MODELS.iter().map(|id| (*id, all.as_slice())).chain([(errands, &sellers[..])]);
+    let models = offers.map(|(id, sellers)| {
+        let endpoints = sellers.iter().map(|number| {
+            let pricing = VENDORS[*number].1.toml();
             format!(
-                "[[models.endpoints]]\nprovider = \"v{number}\"\nupstream_model = \"{model}\"\n\
-                 {pricing}\n\n"
+                "[[models.endpoints]]\nprovider = \"v{number}\"\nupstream_model = \"{id}\"\n{pricing}\n\n"
             )
         });
         let endpoints: String = endpoints.collect();
-        format!("[[models]]\nid = \"{model}\"\ncontext_length = 100000\n\n{endpoints}")
+        format!("[[models]]\nid = \"{id}\"\ncontext_length = 100000\n\n{endpoints}")
     });
-    providers.chain(models).collect()
+    let fee = format!("[byok]\nfee_percent = \"{FEE_PERCENT}\"\n\n");
+    [fee].into_iter().chain(providers).chain(models).collect()
 }
 
 /// A provider that decides by the request's number, by itself and by the model.
@@ -157,25 +202,20 @@ async fn vendor(number: usize, log: &Log) -> Provider {
         let body = received.body.to_string();
         let ticket = body.split("ticket ").nth(1).and_then(|rest| rest.split(' ').next());
         let ticket: u64 = ticket.and_then(|text| text.parse().ok()).expect("a ticket");
-        // Gemini has the model and the way of the answer in the path.
+        // Some have the model in the path.
         let second = received.body["model"] == MODELS[1] || received.path.contains("two");
         let second = u64::from(second);
-        let fork = (ticket * 2 + second) * 8 + number as u64;
+        let fork = (ticket * 2 + second) * VENDORS.len() as u64 + number as u64;
         let mut random = Random::new(SEED).fork(fork);
-        let streamed = received.body["stream"] == true || received.path.contains(":stream");
+        let task = Task::of(received);
         let padding = body.matches('x').count();
         let prompt_most = u64::try_from(padding).expect("a length").max(1);
         let deed = vendor::decide(&mut random, prompt_most, MAX_TOKENS);
-        let mut deed = dialect.says(deed);
-        if number == STALLS {
-            deed = Deed::Stalled;
-        }
-        if deed == Deed::BrokeOff && !streamed {
-            deed = Deed::Failed;
-        }
-        let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
-        log.entry(ticket).or_default().push((number, deed));
-        vendor::perform(deed, dialect, streamed, &mut random)
+        let deed = if number == STALLS { Deed::Stalled } else { dialect.says(deed, task) };
+        let is_own = number == OWN && received.headers.contains_key("authorization");
+        let done = Done { vendor: number, deed, is_own };
+        log.lock().unwrap_or_else(PoisonError::into_inner).entry(ticket).or_default().push(done);
+        vendor::perform(deed, dialect, task, &mut random)
     });
     provider
 }
@@ -185,7 +225,15 @@ fn body(face: &str, ticket: u64, random: &mut Random) -> Value {
     let padding = usize::try_from(random.between(1, 1_500)).expect("a length");
     let content = format!("ticket {ticket} {}", "x".repeat(padding));
     let mut body = json!({"model": MODELS[random.index(2)], "stream": random.once_in(2)});
-    let messages = json!([{"role": "user", "content": content}]);
+    if [EMBEDDINGS, RERANK].contains(&face) {
+        return errand(face, &content, random);
+    }
+    let mut text = json!({"type": "text", "text": content});
+    if random.once_in(2) {
+        text["cache_control"] =
+            json!({"type": "ephemeral", "ttl": if random.once_in(2) { "1h" } else { "5m" }});
+    }
+    let messages = json!([{"role": "user", "content": [text]}]);
     let (prompt, bound) = match face {
         "/api/v1/completions" => (("prompt", json!(content)), "max_tokens"),
         "/api/v1/responses" => (("input", json!(content)), "max_output_tokens"),
@@ -199,7 +247,7 @@ fn body(face: &str, ticket: u64, random: &mut Random) -> Value {
     body["provider"] = match random.below(6) {
         0 => json!({"order": ["v2", "v1"]}),
         1 => json!({"sort": "price"}),
-        2 => json!({"only": ["v0", "v1", "v2", "v4"]}),
+        2 => json!({"only": ["v0", "v1", "v2", "v4", "v6", "v7"]}),
         3 => json!({"allow_fallbacks": false}),
         4 if random.once_in(3) => json!({"order": [format!("v{STALLS}"), "v4"]}),
         _ => Value::Null,
@@ -207,12 +255,26 @@ fn body(face: &str, ticket: u64, random: &mut Random) -> Value {
     body
 }
 
+/// Texts to be found, or documents to be ranked: few, or more than one search pays for.
+fn errand(face: &str, content: &str, random: &mut Random) -> Value {
+    let mut body = json!({"model": ERRANDS.0});
+    if face == EMBEDDINGS {
+        body["input"] = json!(content);
+        return body;
+    }
+    let documents = if random.once_in(2) { 3 } else { 150 };
+    body["query"] = json!(content);
+    body["documents"] = (0..documents).map(|number| json!(format!("document {number}"))).collect();
+    body
+}
+
 async fn ask(client: &Client, ticket: u64) -> Heard {
     let mut random = Random::new(SEED ^ 0xA5).fork(ticket);
     let face = FACES[random.index(FACES.len())];
     let body = body(face, ticket, &mut random);
-    let all = |cost: &Value| if face == FACES[0] { Heard::All(nanos(cost)) } else { Heard::Said };
-    if body["stream"] == false {
+    let has_cost = [FACES[0], EMBEDDINGS, RERANK].contains(&face);
+    let all = |cost: &Value| if has_cost { Heard::All(nanos(cost)) } else { Heard::Said };
+    if body["stream"] != true {
         let reply = client.post(face, &body).await;
         if reply.status == StatusCode::OK {
             return all(&reply.json()["usage"]["cost"]);
@@ -262,6 +324,8 @@ struct Row {
     prompt_tokens: u64,
     completion_tokens: u64,
     charge: i64,
+    /// At list price, where the operator's own credential paid.
+    list: i64,
 }
 
 /// Rows of answers as they were counted, the sum of the estimated ones, and the sum of overruns.
@@ -270,7 +334,8 @@ fn ledger(gateway: &Gateway) -> (Vec<Row>, i64, i64) {
     let mut statement = store
         .prepare(
             "SELECT provider, prompt_tokens, completion_tokens, charge_nanos, estimated, \
-             overrun_nanos FROM generation WHERE charge_nanos > 0 OR overrun_nanos > 0",
+             overrun_nanos, byok_nanos FROM generation \
+             WHERE charge_nanos > 0 OR overrun_nanos > 0",
         )
         .expect("a query");
     let (mut rows, mut estimated, mut overrun) = (Vec::new(), 0, 0);
@@ -287,10 +352,27 @@ fn ledger(gateway: &Gateway) -> (Vec<Row>, i64, i64) {
             prompt_tokens: tokens(1).expect("a count"),
             completion_tokens: tokens(2).expect("a count"),
             charge: row.get(3).expect("an amount"),
+            list: row.get(6).expect("an amount"),
         });
     }
     rows.sort_unstable();
     (rows, estimated, overrun)
+}
+
+/// Two keys, of which the second may use the operator's own credential: their hashes and clients.
+async fn two_keys(gateway: &Gateway) -> (Vec<String>, Vec<Client>) {
+    let manager = gateway.manager();
+    let (mut hashes, mut clients) = (Vec::new(), Vec::new());
+    for name in ["a", "b"] {
+        let (key, string) = manager.create_key(&json!({"name": name, "limit": 1000})).await;
+        hashes.push(key["hash"].as_str().expect("a hash").to_owned());
+        clients.push(gateway.client(&string));
+    }
+    let own = json!({
+        "provider": format!("v{OWN}"), "key": OWN_CREDENTIAL, "allowed_api_key_hashes": [hashes[1]],
+    });
+    keep(&manager, &own).await;
+    (hashes, clients)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -302,47 +384,55 @@ async fn what_is_sold_is_what_is_charged() {
     for number in 0..VENDORS.len() {
         vendors.push(vendor(number, &log).await);
     }
-    let gateway = setup().config(&configuration(&vendors)).start().await;
-    let (key, string) = gateway.manager().create_key(&json!({"name": "a", "limit": 1000})).await;
-    let hash = key["hash"].as_str().expect("a hash");
-    let client = gateway.client(&string);
+    let tokens = Provider::start().await;
+    tokens.always(Script::json(200, &json!({"access_token": "ya29.one", "expires_in": 3599})));
+    let gateway = setup()
+        .config(&configuration(&vendors, &tokens))
+        .variable(
+            "ACCOUNT",
+            include_str!("../../../../keyway-testkit/fixtures/service-account.json"),
+        )
+        .variable("BEDROCK", "bedrock-api-key-0123456789")
+        .start()
+        .await;
+    let (hashes, clients) = two_keys(&gateway).await;
     let heard: Vec<(u64, Heard)> = stream::iter(0..requests)
         .map(|ticket| {
-            let client = client.clone();
+            let client = clients[usize::from(ticket % 4 == 0)].clone();
             async move { (ticket, ask(&client, ticket).await) }
         })
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
-    let shown = eventually("everything is settled", async || {
-        let shown = gateway.manager().key(hash).await;
-        (shown["held"] == 0).then_some(shown)
-    })
-    .await;
+    let mut spent = 0;
+    for hash in &hashes {
+        let shown = eventually("everything is settled", async || {
+            let shown = gateway.manager().key(hash).await;
+            (shown["held"] == 0).then_some(shown)
+        })
+        .await;
+        spent += nanos(&shown["usage"]);
+    }
 
     let log = log.lock().unwrap_or_else(PoisonError::into_inner);
     let (mut expected, mut uncounted, mut fallbacks) = (Vec::new(), 0_i64, 0);
-    let (mut refused, mut broken, mut left, mut free) = (0, 0, 0, 0);
+    let (mut refused, mut broken, mut left, mut free, mut own) = (0, 0, 0, 0, 0);
+    let (mut cached_1h, mut searches) = (0, 0);
     for (ticket, heard) in &heard {
         let deeds = log.get(ticket).map_or(&[][..], Vec::as_slice);
         fallbacks += u32::from(deeds.len() > 1);
         let (last, before) = deeds.split_last().expect("every request reaches a provider");
         // What breaks off may do so before the first of it is read.
-        let failed = |(_, deed): &(usize, Deed)| {
-            !matches!(deed, Deed::Sold(_) | Deed::Uncounted | Deed::Silent(_))
-        };
+        let failed =
+            |done: &Done| !matches!(done.deed, Deed::Sold(_) | Deed::Uncounted | Deed::Silent(_));
         assert!(before.iter().all(failed), "{ticket}: nobody is asked after an answer: {deeds:?}");
-        let (vendor, deed) = *last;
-        let owed = match deed {
-            Deed::Sold(count) => Some((count, VENDORS[vendor].1.of(count))),
-            _ => None,
-        };
-        match (heard, deed) {
+        let owed = last.owed();
+        match (heard, last.deed) {
             (Heard::Refused, Deed::Failed | Deed::Stalled | Deed::BrokeOff) => refused += 1,
             // A client that waits for long has its head before anybody answered.
             (Heard::Broken, Deed::Failed | Deed::Stalled | Deed::BrokeOff) => broken += 1,
             (Heard::All(cost), Deed::Sold(_)) => {
-                assert_eq!(Some(*cost), owed.map(|(_, cost)| cost), "{ticket}: {deeds:?}");
+                assert_eq!(Some(*cost), owed.map(|(_, cost, _)| cost), "{ticket}: {deeds:?}");
             }
             (Heard::All(cost), Deed::Uncounted) => uncounted += cost,
             (Heard::Said, Deed::Sold(_) | Deed::Uncounted | Deed::Silent(_)) => {}
@@ -353,14 +443,18 @@ async fn what_is_sold_is_what_is_charged() {
             (Heard::Left, _) => left += 1,
             other => panic!("{ticket}: {other:?} after {deeds:?}"),
         }
-        if let Some((count, charge)) = owed
+        own += u32::from(last.is_own);
+        if let Some((count, charge, list)) = owed
             && charge > 0
         {
+            cached_1h += count.written_1h;
+            searches += u32::from(count.units > 1);
             expected.push(Row {
-                provider: format!("v{vendor}"),
+                provider: format!("v{}", last.vendor),
                 prompt_tokens: count.prompt,
                 completion_tokens: count.completion,
                 charge,
+                list,
             });
         }
     }
@@ -368,17 +462,19 @@ async fn what_is_sold_is_what_is_charged() {
         let slug = format!("v{vendor}");
         assert!(expected.iter().any(|row| row.provider == slug), "{slug} sells something");
     }
+    assert!(own > 0 && cached_1h > 0 && searches > 0, "every kind of price is met");
     expected.sort_unstable();
     let (rows, estimated, overrun) = ledger(&gateway);
     let sold: i64 = expected.iter().map(|row| row.charge).sum();
     assert_eq!(rows.len(), expected.len(), "answers that are charged as they were counted");
     assert_eq!(rows, expected);
-    assert_eq!(nanos(&shown["usage"]), sold + estimated, "the key's own sum");
+    assert_eq!(spent, sold + estimated, "the keys' own sums");
     assert!(estimated >= uncounted, "what nobody counted is estimated, and marked so");
     assert_eq!(overrun, 0, "no price shape costs more than its bound");
     println!(
         "{requests} requests: {} charged as counted, ${} to the nano-dollar; {fallbacks} fell back, \
-         {refused} refused, {broken} broke off, {left} clients left, {free} said nothing",
+         {refused} refused, {broken} broke off, {left} clients left, {free} said nothing, {own} paid by \
+         the operator's own credential",
         rows.len(),
         Nanos::new(sold)
     );
