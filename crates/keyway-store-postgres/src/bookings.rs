@@ -78,12 +78,19 @@ impl Bookings {
         if self.days.is_empty() {
             return Ok(());
         }
+        self.write_days(tx).await?;
+        self.write_windows(tx).await
+    }
+
+    async fn write_days(&self, tx: &Transaction<'_>) -> Result<(), Failure> {
         let statement = tx
             .prepare_cached(
                 "INSERT INTO usage_day (account_id, day, model, provider, requests, prompt_tokens,
                                         completion_tokens, spent_nanos, byok_nanos,
                                         cached_tokens, reasoning_tokens)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                 SELECT * FROM unnest($1::BIGINT[], $2::BIGINT[], $3::TEXT[], $4::TEXT[],
+                                      $5::BIGINT[], $6::BIGINT[], $7::BIGINT[], $8::BIGINT[],
+                                      $9::BIGINT[], $10::BIGINT[], $11::BIGINT[])
                  ON CONFLICT (account_id, day, model, provider) DO UPDATE SET
                    requests = usage_day.requests + excluded.requests,
                    prompt_tokens = usage_day.prompt_tokens + excluded.prompt_tokens,
@@ -94,28 +101,25 @@ impl Bookings {
                    byok_nanos = usage_day.byok_nanos + excluded.byok_nanos",
             )
             .await?;
-        // The installation's rows, which every node writes, come last.
-        for ((account, at, model, provider), day) in self.days.iter().rev() {
-            let (spent, byok) = (day.spend.spent.get(), day.spend.byok.get());
-            tx.execute(
-                &statement,
-                &[
-                    &account.0,
-                    at,
-                    model,
-                    provider,
-                    &day.requests,
-                    &day.prompt_tokens,
-                    &day.completion_tokens,
-                    &spent,
-                    &byok,
-                    &day.cached_tokens,
-                    &day.reasoning_tokens,
-                ],
-            )
-            .await?;
-        }
-        self.write_windows(tx).await
+        let days = || self.days.iter().rev();
+        tx.execute(
+            &statement,
+            &[
+                &column(days(), |((account, ..), _)| account.0),
+                &column(days(), |((_, at, ..), _)| *at),
+                &column(days(), |((_, _, model, _), _)| model.as_str()),
+                &column(days(), |((.., provider), _)| provider.as_str()),
+                &column(days(), |(_, day)| day.requests),
+                &column(days(), |(_, day)| day.prompt_tokens),
+                &column(days(), |(_, day)| day.completion_tokens),
+                &column(days(), |(_, day)| day.spend.spent.get()),
+                &column(days(), |(_, day)| day.spend.byok.get()),
+                &column(days(), |(_, day)| day.cached_tokens),
+                &column(days(), |(_, day)| day.reasoning_tokens),
+            ],
+        )
+        .await?;
+        Ok(())
     }
 
     async fn write_windows(&self, tx: &Transaction<'_>) -> Result<(), Failure> {
@@ -123,18 +127,33 @@ impl Bookings {
             .prepare_cached(
                 "INSERT INTO account_window (account_id, kind, starts_at, spent_nanos, byok_nanos,
                                              last_at)
-                 VALUES ($1, $2, $3, $4, $5, $6)
+                 SELECT * FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[],
+                                      $5::BIGINT[], $6::BIGINT[])
                  ON CONFLICT (account_id, kind, starts_at) DO UPDATE SET
                    spent_nanos = account_window.spent_nanos + excluded.spent_nanos,
                    byok_nanos = account_window.byok_nanos + excluded.byok_nanos,
                    last_at = greatest(account_window.last_at, excluded.last_at)",
             )
             .await?;
-        for ((account, kind, starts_at), window) in self.windows.iter().rev() {
-            let (spent, byok) = (window.spend.spent.get(), window.spend.byok.get());
-            tx.execute(&statement, &[&account.0, kind, starts_at, &spent, &byok, &window.last_at])
-                .await?;
-        }
+        let windows = || self.windows.iter().rev();
+        tx.execute(
+            &statement,
+            &[
+                &column(windows(), |((account, ..), _)| account.0),
+                &column(windows(), |((_, kind, _), _)| *kind),
+                &column(windows(), |((.., starts_at), _)| *starts_at),
+                &column(windows(), |(_, window)| window.spend.spent.get()),
+                &column(windows(), |(_, window)| window.spend.byok.get()),
+                &column(windows(), |(_, window)| window.last_at),
+            ],
+        )
+        .await?;
         Ok(())
     }
+}
+
+/// One figure of each row. Rows are written, and locked, in this order: that of the map backwards, so
+/// that the installation's, which every node writes, come last.
+fn column<Row, Figure>(rows: impl Iterator<Item = Row>, of: impl Fn(Row) -> Figure) -> Vec<Figure> {
+    rows.map(of).collect()
 }
