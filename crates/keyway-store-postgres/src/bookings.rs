@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 
 use deadpool_postgres::Transaction;
 use keyway_core::budget::WindowKind;
-use keyway_core::id::AccountId;
+use keyway_core::id::{AccountId, Epoch};
 use keyway_core::key::WindowSpend;
-use keyway_core::ledger::Settlement;
+use keyway_core::ledger::{Draw, Settlement};
+use keyway_core::money::Nanos;
 
-use crate::error::Failure;
+use crate::error::{Failure, broken};
 use crate::ledger::tokens;
 use crate::rows::window_number;
 
@@ -23,6 +24,8 @@ pub(crate) struct Bookings {
     windows: BTreeMap<(AccountId, i64, i64), Window>,
     /// By account, day, model and provider.
     days: BTreeMap<(AccountId, i64, String, String), Day>,
+    /// What is taken out of leases: by account, kind of window, its beginning, and the run that has it.
+    draws: BTreeMap<(AccountId, i64, i64, Epoch), Nanos>,
 }
 
 #[derive(Debug, Default)]
@@ -47,9 +50,18 @@ fn add(sum: &mut WindowSpend, settlement: &Settlement) {
 }
 
 impl Bookings {
-    /// Adds a charge to the windows of its admission, and to what was used on its day.
+    /// Adds a charge to the windows of its admission, and to what was used on its day, and takes it out
+    /// of its node's leases.
     pub(crate) fn book(&mut self, settlement: &Settlement) {
         let request = &settlement.request;
+        for Draw { slice, amount } in
+            settlement.draws.iter().filter(|draw| draw.amount > Nanos::ZERO)
+        {
+            let (kind, starts_at) = (window_number(slice.kind), slice.starts_at.as_micros());
+            let drawn =
+                self.draws.entry((slice.account, kind, starts_at, request.epoch)).or_default();
+            *drawn = drawn.saturating_add(*amount);
+        }
         let starts_at = |kind| request.windows.start_of(kind).as_micros();
         for account in &request.accounts {
             for kind in WindowKind::ALL {
@@ -78,8 +90,46 @@ impl Bookings {
         if self.days.is_empty() {
             return Ok(());
         }
+        self.write_draws(tx).await?;
         self.write_days(tx).await?;
         self.write_windows(tx).await
+    }
+
+    /// A recall by another node marks rows of several runs: they are locked in one order by everybody.
+    async fn write_draws(&self, tx: &Transaction<'_>) -> Result<(), Failure> {
+        if self.draws.is_empty() {
+            return Ok(());
+        }
+        let statement = tx
+            .prepare_cached(
+                "UPDATE lease SET outstanding_nanos = lease.outstanding_nanos - drawn.amount
+                 FROM (SELECT l.account_id, l.kind, l.starts_at, l.epoch, d.amount
+                       FROM unnest($1::BIGINT[], $2::BIGINT[], $3::BIGINT[], $4::BIGINT[],
+                                   $5::BIGINT[]) AS d (account_id, kind, starts_at, epoch, amount)
+                       JOIN lease AS l USING (account_id, kind, starts_at, epoch)
+                       ORDER BY l.account_id, l.kind, l.starts_at, l.epoch
+                       FOR UPDATE OF l) AS drawn
+                 WHERE lease.account_id = drawn.account_id AND lease.kind = drawn.kind
+                   AND lease.starts_at = drawn.starts_at AND lease.epoch = drawn.epoch",
+            )
+            .await?;
+        let draws = || self.draws.iter();
+        let taken = tx
+            .execute(
+                &statement,
+                &[
+                    &column(draws(), |((account, ..), _)| account.0),
+                    &column(draws(), |((_, kind, ..), _)| *kind),
+                    &column(draws(), |((_, _, starts_at, _), _)| *starts_at),
+                    &column(draws(), |((.., epoch), _)| epoch.0),
+                    &column(draws(), |(_, amount)| amount.get()),
+                ],
+            )
+            .await?;
+        if taken < self.draws.len() as u64 {
+            return Err(broken("lease: there is none"));
+        }
+        Ok(())
     }
 
     async fn write_days(&self, tx: &Transaction<'_>) -> Result<(), Failure> {
@@ -152,8 +202,8 @@ impl Bookings {
     }
 }
 
-/// One figure of each row. Rows are written, and locked, in this order: that of the map backwards, so
-/// that the installation's, which every node writes, come last.
+/// One figure of each row. Sums are written, and locked, in the order of the map backwards, so that the
+/// installation's, which every node writes, come last.
 fn column<Row, Figure>(rows: impl Iterator<Item = Row>, of: impl Fn(Row) -> Figure) -> Vec<Figure> {
     rows.map(of).collect()
 }

@@ -119,18 +119,6 @@ async fn figures(
     Ok(Figures { state, spent, leased: nanos(&row, 6), mine: nanos(&row, 7), now })
 }
 
-/// Takes a settlement's charge out of its node's leases.
-pub(crate) async fn draw(
-    tx: &Transaction<'_>,
-    epoch: Epoch,
-    draws: &[Draw],
-) -> Result<(), Failure> {
-    for draw in draws {
-        take(tx, epoch, draw).await?;
-    }
-    Ok(())
-}
-
 async fn take(tx: &Transaction<'_>, epoch: Epoch, draw: &Draw) -> Result<(), Failure> {
     let statement = tx
         .prepare_cached(

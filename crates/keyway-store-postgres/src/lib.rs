@@ -9,6 +9,7 @@ mod clock;
 mod course;
 mod credentials;
 mod credits;
+mod entries;
 mod error;
 mod history;
 mod keys;

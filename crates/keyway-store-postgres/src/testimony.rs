@@ -12,6 +12,7 @@ use keyway_core::money::Nanos;
 use keyway_core::store::{Change, Testified, Testimony};
 
 use crate::bookings::Bookings;
+use crate::entries;
 use crate::error::Failure;
 use crate::ledger::tokens;
 use crate::rows::{bytes, nanos, window_number};
@@ -164,7 +165,7 @@ async fn correct(tx: &Transaction<'_>, charge: &Settlement) -> Result<(), Failur
     let (provider, model) = (row.get(4), row.get(7));
     let request = Metered { model, provider, ..charge.request.as_ref().clone() };
     let charge = Settlement { request: Arc::new(request), ..charge.clone() };
-    ledger::overwrite(tx, &charge).await?;
+    entries::overwrite(tx, &charge).await?;
     let more = charge.charge.get().saturating_sub(before(0));
     let more_byok = charge.byok.get().saturating_sub(before(1));
     let more_prompt = tokens(charge.usage.prompt_tokens).saturating_sub(before(2));

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use deadpool_postgres::{Pool, Transaction};
+use futures_util::future::try_join_all;
 use keyway_core::id::Epoch;
 use keyway_core::ledger::{AnswerMark, Metered, Settlement};
 use keyway_core::store::{Settled, StoreError};
@@ -13,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::bookings::Bookings;
+use crate::entries::{Entries, Written};
 use crate::error::{Failure, closed};
 use crate::history::History;
 use crate::transact::{TRY, Tries};
@@ -50,10 +52,10 @@ impl Work {
         }
     }
 
-    async fn run(&self, tx: &Transaction<'_>, bookings: &mut Bookings) -> Result<Settled, Failure> {
+    async fn write(&self, tx: &Transaction<'_>, entries: &Entries) -> Result<Written, Failure> {
         match self {
-            Self::Mark(mark) => ledger::mark(tx, mark).await.map(|()| Settled::Applied),
-            Self::Settle(settlement) => ledger::settle(tx, settlement, bookings).await,
+            Self::Mark(mark) => entries.mark(tx, mark).await,
+            Self::Settle(settlement) => entries.settle(tx, settlement).await,
         }
     }
 }
@@ -138,24 +140,23 @@ async fn attempt(
     let mut client = pool.get().await?;
     let mut transaction = client.transaction().await?;
     let mut live = BTreeMap::<Epoch, bool>::new();
-    let mut bookings = Bookings::default();
-    let mut answers = Vec::with_capacity(batch.len());
     for call in batch {
         let epoch = call.work.request().epoch;
         if let Entry::Vacant(unknown) = live.entry(epoch) {
             unknown.insert(is_live(&transaction, history, epoch).await?);
         }
-        if !live[&epoch] {
-            answers.push(Err(StoreError::Fenced));
-        } else if careful {
-            answers.push(run_apart(&mut transaction, &call.work).await?);
-        } else {
-            answers.push(Ok(call.work.run(&transaction, &mut bookings).await?));
-        }
     }
-    bookings.write(&transaction).await?;
+    let is_live = |call: &&Call| live[&call.work.request().epoch];
+    let works: Vec<&Work> = batch.iter().filter(is_live).map(|call| &call.work).collect();
+    let written = if careful {
+        run_each(&mut transaction, &works).await?
+    } else {
+        run_all(&transaction, &works).await?.into_iter().map(Ok).collect()
+    };
     transaction.commit().await?;
-    Ok(answers)
+    let mut written = written.into_iter();
+    let answer = |call| if is_live(&call) { written.next() } else { None };
+    Ok(batch.iter().map(answer).map(|answer| answer.unwrap_or(Err(StoreError::Fenced))).collect())
 }
 
 async fn is_live(tx: &Transaction<'_>, history: History, epoch: Epoch) -> Result<bool, Failure> {
@@ -166,26 +167,40 @@ async fn is_live(tx: &Transaction<'_>, history: History, epoch: Epoch) -> Result
     }
 }
 
-/// Undoes the call alone where it fails by its own fault.
-async fn run_apart(
-    transaction: &mut Transaction<'_>,
-    work: &Work,
-) -> Result<Result<Settled, StoreError>, Failure> {
-    let savepoint = transaction.savepoint("call").await?;
+/// Writes the rows of all in one trip to the database.
+async fn run_all(tx: &Transaction<'_>, works: &[&Work]) -> Result<Vec<Settled>, Failure> {
+    let entries = Entries::prepare(tx).await?;
+    let written = try_join_all(works.iter().map(|work| work.write(tx, &entries))).await?;
     let mut bookings = Bookings::default();
-    let ran = match work.run(&savepoint, &mut bookings).await {
-        Ok(settled) => bookings.write(&savepoint).await.map(|()| settled),
-        Err(error) => Err(error),
-    };
-    match ran {
-        Ok(settled) => {
-            savepoint.commit().await?;
-            Ok(Ok(settled))
-        }
-        Err(Failure::Store(error)) => {
-            savepoint.rollback().await?;
-            Ok(Err(error))
-        }
-        Err(passing) => Err(passing),
+    let mut settled = Vec::with_capacity(works.len());
+    for (work, written) in works.iter().zip(written) {
+        settled.push(match work {
+            Work::Mark(_) => Settled::Applied,
+            Work::Settle(settlement) => {
+                ledger::settled(tx, settlement, written, &mut bookings).await?
+            }
+        });
     }
+    bookings.write(tx).await?;
+    Ok(settled)
+}
+
+/// Writes one after the other, and undoes one alone where it fails by its own fault.
+async fn run_each(transaction: &mut Transaction<'_>, works: &[&Work]) -> Result<Answers, Failure> {
+    let mut answers = Vec::with_capacity(works.len());
+    for work in works {
+        let savepoint = transaction.savepoint("call").await?;
+        match run_all(&savepoint, &[work]).await {
+            Ok(settled) => {
+                savepoint.commit().await?;
+                answers.extend(settled.into_iter().map(Ok));
+            }
+            Err(Failure::Store(error)) => {
+                savepoint.rollback().await?;
+                answers.push(Err(error));
+            }
+            Err(passing) => return Err(passing),
+        }
+    }
+    Ok(answers)
 }
