@@ -1,4 +1,4 @@
-"""A scripted provider that speaks OpenAI's API over a real socket. What it is asked for, it does.
+"""A scripted provider that speaks each dialect over a real socket. What it is asked for, it does.
 
 A last message of `#fail STATUS` is refused so, `#break` streams two words and breaks off, `#long` takes its time. Where tools are offered and none was called yet it calls the first, where a schema is asked for it answers
 with JSON, and pictures are told from text.
@@ -11,6 +11,8 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from dialects import DIALECTS, Asked, Dialect, Said, dialect_of
 
 SAID = ["Hello", " from", " the", " provider"]
 THOUGHT = "It wants a greeting."
@@ -41,6 +43,25 @@ max_completion_tokens = 1000
   pricing = {{ prompt = "0.000001", completion = "0.000002" }}
 """
 
+# The same provider in another dialect, with a model of its own.
+OTHER = """
+[[providers]]
+slug = "scripted-{dialect}"
+name = "{name}"
+dialect = "{dialect}"
+base_url = "{base_url}"
+api_key = "env:SCRIPTED_KEY"
+
+[[models]]
+id = "scripted/{dialect}"
+context_length = 100000
+max_completion_tokens = 1000
+  [[models.endpoints]]
+  provider = "scripted-{dialect}"
+  upstream_model = "model"
+  pricing = {{ prompt = "0.000001", completion = "0.000002" }}
+"""
+
 
 class Provider:
     """Listens on a port of its own."""
@@ -54,7 +75,12 @@ class Provider:
     @property
     def config(self) -> str:
         """The configuration of a gateway before it."""
-        return CONFIG.format(base_url=f"http://127.0.0.1:{self._server.server_address[1]}/v1")
+        origin = f"http://127.0.0.1:{self._server.server_address[1]}"
+        others = (
+            OTHER.format(dialect=word, name=dialect.name, base_url=f"{origin}{dialect.path}")
+            for word, dialect in DIALECTS.items()
+        )
+        return CONFIG.format(base_url=f"{origin}/v1") + "".join(others)
 
     @property
     def received(self) -> list[dict[str, Any]]:
@@ -72,6 +98,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.server.received.append(request)
+        if dialect := dialect_of(self.path):
+            return self._other(dialect, request)
         text = _asked(request)
         if text.startswith("#fail"):
             return self._whole(int(text.split()[1]), {"error": {"message": "told to fail", "code": "scripted"}})
@@ -83,6 +111,20 @@ class _Handler(BaseHTTPRequestHandler):
             return self._stream(request, text)
         return self._whole(200, _answer(request))
 
+    def _other(self, dialect: Dialect, request: dict[str, Any]) -> None:
+        asked = Asked(request)
+        if asked.text.startswith("#fail"):
+            return self._whole(int(asked.text.split()[1]), {"error": {"message": "told to fail"}, "message": "told to fail"})
+        said = _said(asked)
+        if not (request.get("stream") or ":stream" in self.path or self.path.endswith("-stream")):
+            return self._whole(200, dialect.whole(said))
+        events = dialect.stream(said)
+        kind = "application/vnd.amazon.eventstream" if dialect is DIALECTS["bedrock"] else "text/event-stream"
+        self._begin(kind)
+        for event in events[:3] if asked.text == "#break" else events:
+            self.wfile.write(event)
+            self.wfile.flush()
+
     def _whole(self, status: int, body: Any) -> None:
         data = json.dumps(body).encode()
         self.send_response(status)
@@ -92,11 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def _stream(self, request: dict[str, Any], text: str) -> None:
-        self.send_response(200)
-        self.send_header("content-type", "text/event-stream")
-        self.send_header("connection", "close")
-        self.end_headers()
-        self.close_connection = True
+        self._begin("text/event-stream")
         if text == "#break":
             for word in SAID[:2]:
                 self._event(_chunk({"content": word}))
@@ -108,6 +146,13 @@ class _Handler(BaseHTTPRequestHandler):
         for chunk in _chunks(request):
             self._event(chunk)
         self.wfile.write(b"data: [DONE]\n\n")
+
+    def _begin(self, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("content-type", kind)
+        self.send_header("connection", "close")
+        self.end_headers()
+        self.close_connection = True
 
     def _event(self, chunk: dict[str, Any]) -> None:
         self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
@@ -152,6 +197,18 @@ def _message(request: dict[str, Any]) -> tuple[dict[str, Any], str]:
     if request.get("reasoning") or request.get("reasoning_effort"):
         message["reasoning"] = THOUGHT
     return message, "stop"
+
+
+def _said(asked: Asked) -> Said:
+    """The same in other dialects."""
+    call = (asked.tool, ARGUMENTS) if asked.tool else None
+    thought = THOUGHT if asked.thinks and not call else None
+    pieces = SAID
+    if asked.wants_json:
+        pieces = [json.dumps(OBJECT)]
+    elif asked.has_image:
+        pieces = ["A picture."]
+    return Said(pieces, thought, call, USAGE["prompt_tokens"], USAGE["completion_tokens"])
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
