@@ -65,21 +65,19 @@ pub(crate) fn update(
         },
     }
     patch.apply(&mut record);
-    rows::replace(connection, &record)?;
+    wiping(connection, || rows::replace(connection, &record))?;
     nodes::changed(connection, AccountId::WORKSPACE, now)?;
     Ok(CredentialWritten::Written(record))
 }
 
-/// Overwrites the material before its row goes: what a file keeps of a row that went is not it.
+/// Wipes the material, and takes its row away.
 pub(crate) fn delete(
     connection: &Connection,
     id: CredentialId,
     now: Timestamp,
 ) -> Result<bool, Error> {
-    let sql = "UPDATE credential SET data_key = zeroblob(length(data_key)),
-                                     material = zeroblob(length(material)) WHERE id = ?1";
-    connection.execute(sql, [id.as_bytes()])?;
-    let deleted = connection.execute("DELETE FROM credential WHERE id = ?1", [id.as_bytes()])?;
+    let sql = "DELETE FROM credential WHERE id = ?1";
+    let deleted = wiping(connection, || connection.execute(sql, [id.as_bytes()]))?;
     if deleted > 0 {
         nodes::changed(connection, AccountId::WORKSPACE, now)?;
     }
@@ -96,7 +94,16 @@ pub(crate) fn rewrap(
                WHERE id = ?1 AND kek_version = ?2
                  AND ?3 = (SELECT max(version) FROM key_encryption_key)";
     let parameters = params![id.as_bytes(), from.0, wrapped.version.0, wrapped.text];
-    Ok(connection.execute(sql, parameters)? > 0)
+    Ok(wiping(connection, || connection.execute(sql, parameters))? > 0)
+}
+
+/// What `work` takes away is overwritten with zeros in the database's pages, which a file keeps else.
+/// Everything else is not: a settlement has nothing to hide, and would pay for it.
+fn wiping<T>(connection: &Connection, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    connection.pragma_update(None, "secure_delete", true)?;
+    let done = work();
+    connection.pragma_update(None, "secure_delete", false)?;
+    done
 }
 
 fn is_under_newest(connection: &Connection, sealed: &Sealed) -> Result<bool, Error> {

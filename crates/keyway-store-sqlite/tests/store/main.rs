@@ -9,3 +9,4 @@ mod random;
 mod source;
 mod support;
 mod upgrade;
+mod wiped;
