@@ -73,6 +73,14 @@ impl GenerationId {
         Self(by_time(now, &random))
     }
 
+    /// Less than every id of a request that is admitted at `moment` or later, and more than those of
+    /// earlier milliseconds.
+    pub fn first_at(moment: Timestamp) -> Self {
+        let mut bytes = *by_time(moment, &[0; 10]).as_bytes();
+        bytes[6..].fill(0);
+        Self::from_bytes(bytes)
+    }
+
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
@@ -210,6 +218,16 @@ mod tests {
         assert_eq!(text.to_uppercase().parse::<KeyHash>(), Err(ParseIdError));
         assert_eq!("ba78".parse::<KeyHash>(), Err(ParseIdError));
         assert_eq!("é".repeat(32).parse::<KeyHash>(), Err(ParseIdError));
+    }
+
+    #[test]
+    fn ids_of_requests_are_told_apart_by_their_moment() {
+        let at = |micros: i64| Timestamp::from_micros(1_780_000_000_000_000 + micros);
+        let first = GenerationId::first_at(at(0));
+        for random in [0, 255] {
+            assert!(GenerationId::new(at(-1_000), [random; 10]) < first);
+            assert!(GenerationId::new(at(0), [random; 10]) > first);
+        }
     }
 
     #[test]

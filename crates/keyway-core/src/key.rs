@@ -108,6 +108,8 @@ pub struct NewKey {
     pub terms: Terms,
     pub rates: RateLimits,
     pub on_limit: OnLimit,
+    /// Whether what is said with it is kept.
+    pub log_content: bool,
     pub expires_at: Option<Timestamp>,
     pub creator_user_id: Option<String>,
     pub external_user: Option<String>,
@@ -123,6 +125,7 @@ impl NewKey {
             terms: Terms::default(),
             rates: RateLimits::default(),
             on_limit: OnLimit::default(),
+            log_content: false,
             expires_at: None,
             creator_user_id: None,
             external_user: None,
@@ -149,6 +152,7 @@ impl NewKey {
             terms: self.terms,
             rates: self.rates,
             on_limit: self.on_limit,
+            log_content: self.log_content,
             creator_user_id: self.creator_user_id.clone(),
             external_user: self.external_user.clone(),
             created_at: now,
@@ -213,6 +217,7 @@ pub struct KeyPatch {
     pub include_byok_in_limit: Option<bool>,
     pub rates: RateLimitsPatch,
     pub on_limit: Option<OnLimit>,
+    pub log_content: Option<bool>,
 }
 
 /// What was spent in one window, in nano-dollars.
@@ -249,6 +254,8 @@ pub struct KeyRecord {
     pub terms: Terms,
     pub rates: RateLimits,
     pub on_limit: OnLimit,
+    /// Whether what is said with it is kept.
+    pub log_content: bool,
     pub creator_user_id: Option<String>,
     pub external_user: Option<String>,
     pub created_at: Timestamp,

@@ -8,6 +8,7 @@ pub mod address;
 pub mod budget;
 pub mod catalogue;
 pub mod clock;
+pub mod content;
 pub mod credential;
 pub mod error;
 pub mod id;

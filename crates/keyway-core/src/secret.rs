@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::content::ContentKey;
 use crate::credential::envelope::KeyEncryptionKey;
 use crate::id::KeyHash;
 
@@ -162,6 +163,7 @@ pub struct InstallationSecret {
     tags: Zeroizing<[u8; 32]>,
     creations: Zeroizing<[u8; 32]>,
     credentials: Zeroizing<[u8; 32]>,
+    contents: Zeroizing<[u8; 32]>,
     fingerprint: [u8; 32],
 }
 
@@ -177,6 +179,7 @@ impl InstallationSecret {
             tags: derive("client key tag"),
             creations: derive("idempotent creation"),
             credentials: derive("key-encryption key"),
+            contents: derive("contents"),
             fingerprint: Sha256::digest(derive("fingerprint").as_ref()).into(),
         }
     }
@@ -197,6 +200,11 @@ impl InstallationSecret {
     /// What credentials are sealed under where nobody gave a key for that.
     pub fn key_encryption_key(&self) -> KeyEncryptionKey {
         KeyEncryptionKey::new(&self.credentials)
+    }
+
+    /// What contents of requests are sealed under.
+    pub fn content_key(&self) -> ContentKey {
+        ContentKey::new(self.contents.clone())
     }
 
     /// The key string of an idempotent creation, the same for the same salt.

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::contents::Contents;
 use crate::http::edge::Edge;
 use crate::kek::{KekError, KekSource};
 use crate::keyring::Keyring;
@@ -39,6 +40,8 @@ pub struct App {
     pub byok_fee: Fee,
     pub meter: Arc<Meter>,
     pub rates: Arc<Rates>,
+    /// What is said in requests of keys that keep it.
+    pub contents: Arc<Contents>,
     pub node: Arc<Node>,
     catalogue: ArcSwap<Catalogue>,
     /// Whether the configuration says what all keys together may spend; if not, credits may.
@@ -126,6 +129,7 @@ impl App {
                 "an earlier run ended in the middle of answers; each is charged what was authorised"
             );
         }
+        let content_key = secrets.installation.content_key();
         let prefix = config.keys.prefix.clone();
         let keyring =
             Arc::new(Keyring::new(Arc::clone(&store), secrets.installation, prefix).await?);
@@ -144,6 +148,10 @@ impl App {
             vault: Arc::clone(&vault),
         };
         let (leave, companions) = (CancellationToken::new(), TaskTracker::new());
+        let (contents, said) =
+            Contents::new(Arc::clone(&store), content_key, config.content.clone());
+        let contents = Arc::new(contents);
+        companions.spawn(Arc::clone(&contents).write(said, leave.clone()));
         let node = Arc::new(Node::new(
             name,
             Arc::clone(&store),
@@ -153,7 +161,8 @@ impl App {
             joined,
         ));
         companions.spawn(Arc::clone(&node).run(leave.clone()));
-        companions.spawn(Arc::clone(&node).prune(leave.clone()));
+        let kept_days = config.content.retention_days;
+        companions.spawn(Arc::clone(&node).prune(kept_days, leave.clone()));
         companions.spawn(Arc::clone(&node).beat(leave.clone()));
         if store.is_shared() {
             // How many nodes share a key's limits is known from the first poll on; before that every
@@ -169,6 +178,7 @@ impl App {
             byok_fee: config.byok.fee,
             meter,
             rates,
+            contents,
             node,
             leave,
             companions,

@@ -7,6 +7,7 @@ pub mod app;
 pub mod catalogue;
 pub mod clock;
 pub mod config;
+pub mod contents;
 pub mod egress;
 pub mod entropy;
 pub mod http;

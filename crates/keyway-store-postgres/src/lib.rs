@@ -6,6 +6,7 @@
 mod accounts;
 mod bookings;
 mod clock;
+mod contents;
 mod course;
 mod credentials;
 mod credits;

@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 use deadpool_postgres::Pool;
 use keyway_core::clock::Timestamp;
+use keyway_core::content::Content;
 use keyway_core::credential::envelope::{KekVersion, WrappedKey};
 use keyway_core::credential::{CredentialPatch, CredentialRecord, NewCredential};
 use keyway_core::id::{
-    AccountId, CredentialId, CreditId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId,
+    AccountId, CredentialId, CreditId, Epoch, GenerationId, KeyHash, KeyId, Timeline, WorkspaceId,
 };
 use keyway_core::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
 use keyway_core::ledger::{
@@ -26,7 +27,9 @@ use crate::history::{self, History};
 use crate::open::{self, OpenError, Opened, PostgresOptions};
 use crate::transact::{change, transact};
 use crate::writer::Writer;
-use crate::{accounts, credentials, credits, keys, leases, ledger, nodes, prune, spend, testimony};
+use crate::{
+    accounts, contents, credentials, credits, keys, leases, ledger, nodes, prune, spend, testimony,
+};
 
 /// An open installation, which other nodes may have open too.
 #[derive(Debug)]
@@ -332,6 +335,22 @@ impl Store for PostgresStore {
         wrapped: WrappedKey,
     ) -> Result<bool, StoreError> {
         transact!(self.pool, |tx, again| credentials::rewrap(tx, id, from, &wrapped, again))
+    }
+
+    async fn content_keep(&self, contents: Vec<Content>) -> Result<(), StoreError> {
+        transact!(self.pool, |tx, _again| contents::keep(tx, &contents))
+    }
+
+    async fn content_get(&self, id: GenerationId) -> Result<Option<Content>, StoreError> {
+        transact!(self.pool, |tx, _again| contents::get(tx, id))
+    }
+
+    async fn content_forget(&self, key: KeyId) -> Result<u64, StoreError> {
+        transact!(self.pool, |tx, _again| contents::forget(tx, key))
+    }
+
+    async fn content_prune(&self, until: Timestamp) -> Result<u64, StoreError> {
+        transact!(self.pool, |tx, _again| contents::prune(tx, until))
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

@@ -2,6 +2,7 @@
 
 mod accounts;
 mod checkpoint;
+mod contents;
 mod course;
 mod credentials;
 mod credits;

@@ -19,7 +19,7 @@ use uuid::Uuid;
 pub(crate) const KEY_COLUMNS: &str = "k.id, k.account_id, k.kind, k.workspace, k.hash, k.label, k.name, \
      k.disabled, a.limit_nanos, a.reset, a.include_byok_in_limit, k.creator_user_id, \
      k.external_user, k.created_at, k.updated_at, k.expires_at, k.requests_per_minute, \
-     k.tokens_per_minute, k.max_concurrent_requests, k.on_limit";
+     k.tokens_per_minute, k.max_concurrent_requests, k.on_limit, k.log_content";
 
 /// Keys with their accounts.
 pub(crate) const KEY: &str = "api_key AS k JOIN account AS a ON a.id = k.account_id";
@@ -71,6 +71,7 @@ pub(crate) fn key(row: &Row<'_>) -> Result<KeyRecord, Error> {
         terms: terms(row, [8, 9, 10])?,
         rates: rates(row, [16, 17, 18])?,
         on_limit: OnLimit::parse(&on_limit).ok_or_else(|| broken(19, "on_limit"))?,
+        log_content: row.get(20)?,
         creator_user_id: row.get(11)?,
         external_user: row.get(12)?,
         created_at: moment(row, 13)?,

@@ -5,10 +5,11 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use keyway_core::clock::Timestamp;
+use keyway_core::content::Content;
 use keyway_core::credential::envelope::{KekVersion, WrappedKey};
 use keyway_core::credential::{CredentialPatch, CredentialRecord, NewCredential};
 use keyway_core::id::{
-    AccountId, CredentialId, CreditId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId,
+    AccountId, CredentialId, CreditId, Epoch, GenerationId, KeyHash, KeyId, Timeline, WorkspaceId,
 };
 use keyway_core::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
 use keyway_core::ledger::{
@@ -26,7 +27,9 @@ use crate::health::Health;
 use crate::open::{self, OpenError, Opened, SqliteOptions};
 use crate::readers::Readers;
 use crate::writer::Writer;
-use crate::{accounts, credentials, credits, integrity, keys, leases, ledger, nodes, prune, rows};
+use crate::{
+    accounts, contents, credentials, credits, integrity, keys, leases, ledger, nodes, prune, rows,
+};
 
 /// An open installation. Close it with [`SqliteStore::close`]; one that is dropped instead is checked
 /// at the next start.
@@ -329,6 +332,22 @@ impl Store for SqliteStore {
         wrapped: WrappedKey,
     ) -> Result<bool, StoreError> {
         self.writer.write(move |db| credentials::rewrap(db, id, from, &wrapped)).await
+    }
+
+    async fn content_keep(&self, contents: Vec<Content>) -> Result<(), StoreError> {
+        self.writer.write(move |db| contents::keep(db, &contents)).await
+    }
+
+    async fn content_get(&self, id: GenerationId) -> Result<Option<Content>, StoreError> {
+        self.readers.read(move |db| contents::get(db, id)).await
+    }
+
+    async fn content_forget(&self, key: KeyId) -> Result<u64, StoreError> {
+        self.writer.write(move |db| contents::forget(db, key)).await
+    }
+
+    async fn content_prune(&self, until: Timestamp) -> Result<u64, StoreError> {
+        self.writer.write(move |db| contents::prune(db, until)).await
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

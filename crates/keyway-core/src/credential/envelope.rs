@@ -20,7 +20,7 @@ use crate::secret::KeySecret;
 /// Bytes of a key-encryption key.
 pub const KEK_BYTES: usize = 32;
 const DATA_KEY_BYTES: usize = 32;
-const NONCE_BYTES: usize = 24;
+pub(crate) const NONCE_BYTES: usize = 24;
 const TAG_BYTES: usize = 16;
 /// Bytes of a wrapped data key: a nonce, the key, what authenticates it.
 pub const WRAPPED_BYTES: usize = NONCE_BYTES + DATA_KEY_BYTES + TAG_BYTES;
@@ -151,7 +151,7 @@ impl fmt::Debug for Sealed {
 /// It was sealed under another key, for another place, or was changed since. Which of them, nobody can
 /// tell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it was sealed under another key or for another credential, or was changed since")]
+#[error("it was sealed under another key or for another place, or was changed since")]
 pub struct NotOpened;
 
 fn data_key_place(id: CredentialId, version: KekVersion) -> String {
@@ -164,14 +164,24 @@ fn material_place(id: CredentialId) -> String {
 }
 
 /// The nonce, and behind it the text.
-fn encrypt(key: &[u8; 32], nonce: &[u8; NONCE_BYTES], text: &[u8], place: &str) -> Vec<u8> {
+pub(crate) fn encrypt(
+    key: &[u8; 32],
+    nonce: &[u8; NONCE_BYTES],
+    text: &[u8],
+    place: &str,
+) -> Vec<u8> {
     let cipher = XChaCha20Poly1305::new(&Key::from(*key));
     let payload = Payload { msg: text, aad: place.as_bytes() };
-    let text = cipher.encrypt(&XNonce::from(*nonce), payload).expect("a text of a few kilobytes");
+    let text =
+        cipher.encrypt(&XNonce::from(*nonce), payload).expect("a text that fits into memory");
     [nonce.as_slice(), &text].concat()
 }
 
-fn decrypt(key: &[u8; 32], text: &[u8], place: &str) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
+pub(crate) fn decrypt(
+    key: &[u8; 32],
+    text: &[u8],
+    place: &str,
+) -> Result<Zeroizing<Vec<u8>>, NotOpened> {
     let (nonce, text) = text.split_first_chunk::<NONCE_BYTES>().ok_or(NotOpened)?;
     let cipher = XChaCha20Poly1305::new(&Key::from(*key));
     let payload = Payload { msg: text, aad: place.as_bytes() };

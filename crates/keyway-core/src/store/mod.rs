@@ -26,6 +26,7 @@ pub use listing::{KeyPage, KeyQuery, KeySort, PageStart};
 pub use runs::{Change, Joined, NodeEnd, Poll, Testified, Testimony};
 
 use crate::clock::Timestamp;
+use crate::content::Content;
 use crate::credential::envelope::{KekVersion, WrappedKey};
 use crate::credential::{CredentialPatch, CredentialRecord, NewCredential};
 use crate::id::{
@@ -260,6 +261,19 @@ pub trait Store: Send + Sync + 'static {
         from: KekVersion,
         wrapped: WrappedKey,
     ) -> Result<bool, StoreError>;
+
+    /// Keeps what was said in requests, each once, of keys that are not deleted.
+    async fn content_keep(&self, contents: Vec<Content>) -> Result<(), StoreError>;
+
+    /// What was said in a request; `None` where it is not kept, or its key was deleted.
+    async fn content_get(&self, id: GenerationId) -> Result<Option<Content>, StoreError>;
+
+    /// Takes away what was said with a key: of [`PRUNED_MAX`] requests at most, the oldest first. Answers
+    /// of how many.
+    async fn content_forget(&self, key: KeyId) -> Result<u64, StoreError>;
+
+    /// The same of requests that were admitted before `until`.
+    async fn content_prune(&self, until: Timestamp) -> Result<u64, StoreError>;
 
     /// Whether the store can be written now: writes something that changes nothing.
     async fn probe(&self) -> Result<(), StoreError>;

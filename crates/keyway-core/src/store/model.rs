@@ -1,5 +1,6 @@
 //! A store in memory, simple enough to be right at sight; what the real ones are compared with.
 
+mod contents;
 mod credentials;
 mod credits;
 #[cfg(test)]
@@ -24,10 +25,11 @@ use super::{
 };
 use crate::budget::WindowKind;
 use crate::clock::Timestamp;
+use crate::content::Content;
 use crate::credential::envelope::{KekVersion, WrappedKey};
 use crate::credential::{CredentialPatch, CredentialRecord, NewCredential};
 use crate::id::{
-    AccountId, CredentialId, CreditId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId,
+    AccountId, CredentialId, CreditId, Epoch, GenerationId, KeyHash, KeyId, Timeline, WorkspaceId,
 };
 use crate::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
 use crate::ledger::{
@@ -173,6 +175,7 @@ impl Store for MemoryStore {
             patch.include_byok_in_limit.unwrap_or(record.terms.include_byok_in_limit);
         record.rates = patch.rates.apply(record.rates);
         record.on_limit = patch.on_limit.unwrap_or(record.on_limit);
+        record.log_content = patch.log_content.unwrap_or(record.log_content);
         record.updated_at = Some(now);
         state.key_changed(at, now);
         Ok(Some(state.shown(&state.keys[at], now)))
@@ -440,6 +443,24 @@ impl Store for MemoryStore {
         wrapped: WrappedKey,
     ) -> Result<bool, StoreError> {
         Ok(self.state().rewrap(id, from, wrapped))
+    }
+
+    async fn content_keep(&self, contents: Vec<Content>) -> Result<(), StoreError> {
+        self.state().keep_contents(contents);
+        Ok(())
+    }
+
+    async fn content_get(&self, id: GenerationId) -> Result<Option<Content>, StoreError> {
+        Ok(self.state().content(id))
+    }
+
+    async fn content_forget(&self, key: KeyId) -> Result<u64, StoreError> {
+        Ok(self.state().drop_contents(|content| content.key == key))
+    }
+
+    async fn content_prune(&self, until: Timestamp) -> Result<u64, StoreError> {
+        let first = GenerationId::first_at(until);
+        Ok(self.state().drop_contents(|content| content.generation < first))
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

@@ -10,10 +10,11 @@ use super::{
     Testified, Testimony, UsageDay,
 };
 use crate::clock::Timestamp;
+use crate::content::Content;
 use crate::credential::envelope::{KekVersion, WrappedKey};
 use crate::credential::{CredentialPatch, CredentialRecord, NewCredential};
 use crate::id::{
-    AccountId, CredentialId, CreditId, Epoch, GenerationId, KeyHash, Timeline, WorkspaceId,
+    AccountId, CredentialId, CreditId, Epoch, GenerationId, KeyHash, KeyId, Timeline, WorkspaceId,
 };
 use crate::key::{KeyKind, KeyPatch, KeyRecord, SecretRecord, Terms};
 use crate::ledger::{AccountState, AnswerMark, GenerationRecord, LeaseCall, Leased, Settlement};
@@ -311,6 +312,26 @@ impl<W: Watch> Store for Watched<W> {
     ) -> Result<bool, StoreError> {
         self.watch.before("credential_rewrap").await;
         self.inner.credential_rewrap(id, from, wrapped).await
+    }
+
+    async fn content_keep(&self, contents: Vec<Content>) -> Result<(), StoreError> {
+        self.watch.before("content_keep").await;
+        self.inner.content_keep(contents).await
+    }
+
+    async fn content_get(&self, id: GenerationId) -> Result<Option<Content>, StoreError> {
+        self.watch.before("content_get").await;
+        self.inner.content_get(id).await
+    }
+
+    async fn content_forget(&self, key: KeyId) -> Result<u64, StoreError> {
+        self.watch.before("content_forget").await;
+        self.inner.content_forget(key).await
+    }
+
+    async fn content_prune(&self, until: Timestamp) -> Result<u64, StoreError> {
+        self.watch.before("content_prune").await;
+        self.inner.content_prune(until).await
     }
 
     async fn probe(&self) -> Result<(), StoreError> {

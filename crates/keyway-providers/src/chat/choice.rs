@@ -40,6 +40,15 @@ pub(super) fn finish(body: &Map<String, Value>) -> Option<Finish> {
     })
 }
 
+/// What each choice says, with its number.
+pub(super) fn said(body: &Map<String, Value>, form: Form) -> impl Iterator<Item = (u64, &Value)> {
+    let numbered = (0..).zip(choices(body));
+    numbered.filter_map(move |(position, choice)| {
+        let number = choice.get("index").and_then(Value::as_u64).unwrap_or(position);
+        Some((number, choice.get(form.field())?))
+    })
+}
+
 /// Images that the choices hold.
 pub(super) fn images(body: &Map<String, Value>, form: Form) -> u64 {
     let said = choices(body).filter_map(|choice| choice.get(form.field())?.get("images"));

@@ -26,6 +26,7 @@ mod search;
 mod tool;
 mod turns;
 mod unpriced;
+mod words;
 
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -47,6 +48,7 @@ pub(crate) use scrub::message_of;
 pub use scrub::{error_message, scrub};
 pub(crate) use tool::{Tool, ToolCall, ToolChoice, tool_calls};
 pub(crate) use turns::Turns;
+pub use words::Words;
 
 /// What every answer and chunk says about itself, whoever produced it.
 #[derive(Clone, Debug, PartialEq, Eq)]

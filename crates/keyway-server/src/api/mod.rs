@@ -5,6 +5,7 @@ pub mod byok;
 pub mod credits;
 pub mod fields;
 pub mod generation;
+pub mod generation_content;
 pub mod key;
 pub mod keys;
 pub mod management_keys;

@@ -22,9 +22,10 @@ use super::server::server;
 use super::traits::traits;
 use super::view::View;
 use super::{
-    ByokConfig, Config, CreditsConfig, Durability, KeysConfig, ProviderConfig, StoreConfig,
-    pricing, rules, secret, timeouts,
+    ByokConfig, Config, ContentConfig, CreditsConfig, Durability, KeysConfig, ProviderConfig,
+    StoreConfig, pricing, rules, secret, timeouts,
 };
+use crate::contents::Redaction;
 
 /// Of a secret that is written out.
 const ADVICE: &str =
@@ -54,6 +55,7 @@ pub(super) fn config(
         budget: budget(root)?,
         byok: byok(root)?,
         credits: credits(root),
+        content: content(root)?,
         keys: keys(root)?,
         limits: limits(root),
         providers: providers.into_iter().collect::<Option<_>>()?,
@@ -127,6 +129,21 @@ fn byok(root: View<'_>) -> Option<ByokConfig> {
 fn credits(root: View<'_>) -> CreditsConfig {
     let flag = root.section("credits").and_then(|section| section.flag("inference_keys"));
     CreditsConfig { inference_keys: flag.unwrap_or(false) }
+}
+
+fn content(root: View<'_>) -> Option<ContentConfig> {
+    let Some(section) = root.section("content") else { return Some(ContentConfig::default()) };
+    let default = ContentConfig::default();
+    let patterns = section.texts("redact").unwrap_or_default();
+    let patterns = patterns.iter().map(|text| rules::pattern(text).ok());
+    let days = section.count("retention_days").and_then(|days| u32::try_from(days).ok());
+    let bytes = section.count("max_bytes").and_then(|bytes| usize::try_from(bytes).ok());
+    Some(ContentConfig {
+        allowed: section.flag("allowed").unwrap_or(default.allowed),
+        retention_days: days.unwrap_or(default.retention_days),
+        bytes_max: bytes.unwrap_or(default.bytes_max),
+        redaction: Redaction::with(patterns.collect::<Option<_>>()?),
+    })
 }
 
 fn keys(root: View<'_>) -> Option<KeysConfig> {

@@ -59,6 +59,10 @@ pub(super) const DIALECTS: &[&str] =
     &["openai", "anthropic", "gemini", "vertex", "bedrock", "cohere"];
 /// Tokens beyond this are a typing error.
 pub(crate) const TOKENS_MAX: u64 = 1_000_000_000;
+/// Ten years.
+const RETENTION_DAYS_MAX: u64 = 3_650;
+/// More is an archive.
+const CONTENT_BYTES_MAX: u64 = 1024 * 1024;
 const FIGURE_MAX: u64 = Figure::MAX as u64;
 
 pub(super) static ROOT: Section = Section {
@@ -93,6 +97,12 @@ pub(super) static ROOT: Section = Section {
             doc: "What `keyway credits add` added for all keys together.",
             presence: Presence::Optional,
             kind: Kind::Section(&CREDITS),
+        },
+        Field {
+            name: "content",
+            doc: "What is said in requests of keys with `log_content`.",
+            presence: Presence::Optional,
+            kind: Kind::Section(&CONTENT),
         },
         Field {
             name: "keys",
@@ -175,6 +185,36 @@ static CREDITS: Section = Section {
         presence: Presence::Optional,
         kind: Kind::Flag,
     }],
+};
+
+static CONTENT: Section = Section {
+    doc: "What is said in requests of keys with `log_content`. Of other keys nothing is ever kept.",
+    fields: &[
+        Field {
+            name: "allowed",
+            doc: "Whether keys may keep what is said with them; true where absent. False keeps nothing, whatever keys say.",
+            presence: Presence::Optional,
+            kind: Kind::Flag,
+        },
+        Field {
+            name: "retention_days",
+            doc: "Days after which it is deleted; 30 where absent.",
+            presence: Presence::Optional,
+            kind: Kind::Count(RETENTION_DAYS_MAX),
+        },
+        Field {
+            name: "max_bytes",
+            doc: "Bytes of text that are kept of each prompt, and of each answer; 65536 where absent.",
+            presence: Presence::Optional,
+            kind: Kind::Count(CONTENT_BYTES_MAX),
+        },
+        Field {
+            name: "redact",
+            doc: "What is masked beside e-mail addresses and what looks like a key.",
+            presence: Presence::Optional,
+            kind: Kind::Texts(&rules::PATTERN),
+        },
+    ],
 };
 
 static KEYS: Section = Section {

@@ -41,9 +41,14 @@ pub use self::rules::base_url;
 pub use self::schema::schema;
 pub use self::server::{ServerConfig, ServerLimits};
 pub use self::timeouts::Timeouts;
+use crate::contents::Redaction;
 
 /// Largest configuration that is read.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
+/// How long what was said is kept, and how much of it.
+const CONTENT_DAYS_DEFAULT: u32 = 30;
+const CONTENT_BYTES_DEFAULT: usize = 64 * 1024;
 
 /// What an operator decided, checked.
 #[derive(Clone, Debug)]
@@ -54,6 +59,7 @@ pub struct Config {
     pub budget: Terms,
     pub byok: ByokConfig,
     pub credits: CreditsConfig,
+    pub content: ContentConfig,
     pub keys: KeysConfig,
     /// For keys that have no rate limits of their own.
     pub limits: RateLimits,
@@ -93,6 +99,28 @@ pub struct ByokConfig {
 pub struct CreditsConfig {
     /// Whether inference keys may see the installation's credits.
     pub inference_keys: bool,
+}
+
+/// What becomes of what is said in requests of keys that want it kept.
+#[derive(Clone, Debug)]
+pub struct ContentConfig {
+    /// Whether keys may keep it.
+    pub allowed: bool,
+    pub retention_days: u32,
+    /// Bytes of text of each prompt, and of each answer.
+    pub bytes_max: usize,
+    pub redaction: Redaction,
+}
+
+impl Default for ContentConfig {
+    fn default() -> Self {
+        Self {
+            allowed: true,
+            retention_days: CONTENT_DAYS_DEFAULT,
+            bytes_max: CONTENT_BYTES_DEFAULT,
+            redaction: Redaction::default(),
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -142,6 +170,7 @@ impl Default for Config {
             budget: Terms::default(),
             byok: ByokConfig::default(),
             credits: CreditsConfig::default(),
+            content: ContentConfig::default(),
             keys: KeysConfig::default(),
             limits: RateLimits::default(),
             providers: Vec::new(),

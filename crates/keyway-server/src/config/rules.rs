@@ -8,6 +8,7 @@ use keyway_core::credential::Fee;
 use keyway_core::money::{Discount, MoneyError, Nanos, Rate};
 use keyway_core::network::Network;
 use keyway_core::secret::KeyPrefix;
+use regex_lite::Regex;
 
 /// What a text has to look like.
 #[derive(Debug)]
@@ -85,6 +86,12 @@ pub(super) static AMOUNT: TextRule = TextRule {
     allowed: "a decimal string in USD, such as \"500\" or \"0.25\"",
     pattern: "[0-9]+(\\.[0-9]+)?([eE][+-]?[0-9]+)?",
     check: amount,
+};
+
+pub(super) static PATTERN: TextRule = TextRule {
+    allowed: "a regular expression of 1 to 512 bytes, without look-around and back references, that matches something",
+    pattern: "[\\s\\S]{1,512}",
+    check: |text| self::pattern(text).map(drop),
 };
 
 pub(super) static PERCENT: TextRule = TextRule {
@@ -224,6 +231,21 @@ pub(super) fn clock(text: &str) -> Option<u16> {
 
 fn amount(text: &str) -> Result<(), String> {
     Nanos::parse_limit(text).map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// Bytes of a pattern of what is masked.
+const PATTERN_BYTES_MAX: usize = 512;
+
+/// One that matches the empty text would put a mask between all characters.
+pub(super) fn pattern(text: &str) -> Result<Regex, String> {
+    if !(1..=PATTERN_BYTES_MAX).contains(&text.len()) {
+        return Err("is empty, or too long".to_owned());
+    }
+    match Regex::new(text) {
+        Ok(regex) if !regex.is_match("") => Ok(regex),
+        Ok(_) => Err("matches nothing at all".to_owned()),
+        Err(_) => Err("is not a regular expression".to_owned()),
+    }
 }
 
 fn percent(text: &str) -> Result<(), String> {

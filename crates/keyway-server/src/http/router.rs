@@ -17,7 +17,8 @@ use utoipa_axum::routes;
 use super::error::{ApiError, in_anthropics_words};
 use crate::api::openapi::Description;
 use crate::api::{
-    activity, byok, credits, generation, key, keys, management_keys, models, openapi, providers,
+    activity, byok, credits, generation, generation_content, key, keys, management_keys, models,
+    openapi, providers,
 };
 use crate::app::App;
 use crate::relay::{chat, completions, count_tokens, embeddings, messages, rerank, responses};
@@ -61,6 +62,7 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(credits::get::get_credits, credits::add::add_credits))
         .routes(routes!(activity::get_activity))
         .routes(routes!(generation::get_generation))
+        .routes(routes!(generation_content::get_generation_content))
         .routes(routes!(chat::chat_completion))
         .routes(routes!(completions::create_completion))
         .routes(routes!(responses::create_response))

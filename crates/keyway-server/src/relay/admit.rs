@@ -16,6 +16,7 @@ use super::dry_run;
 use super::head::Head;
 use super::job::Job;
 use super::rate_refusal::rate_refusal;
+use super::recording::Recording;
 use super::rolling;
 use super::route::{Asker, route};
 use super::sticky::Conversation;
@@ -75,6 +76,7 @@ pub(super) async fn admit(
         .map_err(|error| rate_refusal(error, bound.tokens(), app.clock.now()))
         .map(Arc::new)?;
     let may_roll = rolling::may_roll(&app, &request, &plan, &wish);
+    let recording = Recording::begin(&app, &key, face, &request);
     let job = Job {
         app: Arc::clone(&app),
         key,
@@ -93,6 +95,7 @@ pub(super) async fn admit(
         permit,
         turn,
         hold: Some(hold),
+        recording,
     };
     let (head, answered) = Head::new();
     app.tasks.spawn(job.run(request, head));

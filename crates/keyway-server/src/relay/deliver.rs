@@ -19,12 +19,16 @@ use crate::http::error::ApiError;
 const GENERATION_ID: &str = "x-generation-id";
 
 /// The whole body waits for the charge.
-pub(super) async fn give_whole(exchange: &Exchange, whole: Answer) -> Result<Response, ApiError> {
+pub(super) async fn give_whole(
+    exchange: &mut Exchange,
+    whole: Answer,
+) -> Result<Response, ApiError> {
     if let Err(halt) = exchange.pass.check().await {
         let ended = Ended::withheld(halt.ending(), whole.usage(), whole.output_bytes());
         withhold(exchange, Ended { about: whole.about(), ..ended }).await;
         return Err(halt.into());
     }
+    exchange.recording.iter_mut().for_each(|it| it.hear_answer(&whole));
     let ended = Ended {
         ending: Ending::Completed,
         usage: whole.usage(),
@@ -69,7 +73,7 @@ pub(super) async fn open_stream(
 }
 
 /// Settles what nobody was given.
-pub(super) async fn withhold(exchange: &Exchange, ended: Ended) {
+pub(super) async fn withhold(exchange: &mut Exchange, ended: Ended) {
     if let Err(error) = exchange.settle(ended, Late::Waive).await {
         tracing::debug!(%error, "a request that was not answered is settled later");
     }

@@ -18,6 +18,7 @@ use super::course;
 use super::meter::Late;
 use super::pass::Pass;
 use super::rates::Permit;
+use super::recording::Recording;
 use super::refusal;
 use super::sticky::Conversation;
 use super::tally::SoFar;
@@ -46,6 +47,8 @@ pub(super) struct Exchange {
     pub(super) conversation: Conversation,
     /// How it came to be answered.
     pub(super) course: Course,
+    /// What is said, where the key keeps it.
+    pub(super) recording: Option<Recording>,
 }
 
 /// How an answer ended and what it used.
@@ -77,7 +80,7 @@ impl Ended {
 
 impl Exchange {
     /// Charges what an answer used; durable when it returns.
-    pub(super) async fn settle(&self, ended: Ended, late: Late) -> Result<Receipt, StoreError> {
+    pub(super) async fn settle(&mut self, ended: Ended, late: Late) -> Result<Receipt, StoreError> {
         let usage = self.used(&ended);
         let mut cost = self.cost(Usage { images: self.bound.usage.images, ..usage });
         if let (true, Some(total)) = (self.trusts_cost, ended.provider_cost) {
@@ -108,6 +111,9 @@ impl Exchange {
         // What is left to do is to hand over the last bytes: a client that has them may ask again.
         self.app.rates.end(&self.permit, usage.total());
         let settlement = settlement?;
+        if let Some(recording) = self.recording.take() {
+            self.app.contents.offer(recording.said(&self.metered));
+        }
         log(&settlement);
         let cost = if free { Cost::default() } else { cost };
         let byok = byok.map(|byok| if free { Nanos::ZERO } else { byok });
@@ -139,6 +145,13 @@ impl Exchange {
     fn cost(&self, usage: Usage) -> Cost {
         let cost = |pricing: &Pricing| pricing.cost(usage, self.metered.admitted_at);
         self.pricing.as_ref().map(cost).unwrap_or_default()
+    }
+
+    /// Its provider failed, in these words.
+    pub(super) fn record_failure(&mut self, status: u16, message: &str) {
+        if let Some(recording) = &mut self.recording {
+            recording.fail(status, message, &self.envelope.provider);
+        }
     }
 
     /// What was used and charged, and the end of a stream.

@@ -31,6 +31,7 @@ use super::outlet::{Outlet, outlet};
 use super::pass::Pass;
 use super::pump::{self, Pump};
 use super::rates::Permit;
+use super::recording::Recording;
 use super::refusal::refusal;
 use super::sticky::Conversation;
 use super::told;
@@ -71,6 +72,8 @@ pub(super) struct Job {
     pub(super) turn: Turn,
     /// What the request holds of the memory for bodies, until it is dispatched.
     pub(super) hold: Option<Hold>,
+    /// What is said, where the key keeps it.
+    pub(super) recording: Option<Recording>,
 }
 
 /// Why no endpoint answered a request.
@@ -175,12 +178,13 @@ impl Job {
                 }
             }
         };
+        let recording = self.recording.take();
         // It may be large, and the answer long.
         drop(request);
         self.hold = None;
         match dispatched {
-            Ok(dispatched) => self.give(metered, &pass, dispatched, client).await,
-            Err(undone) => self.fail(metered, &pass, undone, client).await,
+            Ok(dispatched) => self.give(metered, &pass, dispatched, client, recording).await,
+            Err(undone) => self.fail(metered, &pass, undone, client, recording).await,
         }
     }
 
@@ -238,10 +242,12 @@ impl Job {
         pass: &Arc<Pass>,
         dispatched: Dispatched<'_>,
         client: Client,
+        recording: Option<Recording>,
     ) {
         let Dispatched { attempt, upstream, reply, watch, failed } = dispatched;
         let mut exchange = self.exchange(metered, pass, attempt, &upstream.name);
         exchange.watch = Some(watch);
+        exchange.recording = recording;
         let now = self.app.clock.now();
         exchange.course = course::begun(metered, Some(attempt), failed, now);
         if let Some(requested) = &self.told_routing {
@@ -251,7 +257,7 @@ impl Job {
         }
         match (reply, client) {
             (Reply::Whole(whole), Client::Waiting(head)) => {
-                head.answer(give_whole(&exchange, whole).await);
+                head.answer(give_whole(&mut exchange, whole).await);
             }
             (Reply::Stream(first, rest), Client::Waiting(head)) => {
                 open_stream(&mut exchange, first, rest, head).await;
@@ -272,6 +278,7 @@ impl Job {
         pass: &Arc<Pass>,
         Undone { ending, error, tried }: Undone,
         client: Client,
+        recording: Option<Recording>,
     ) {
         let Client::Streaming(events) = &client else {
             end_unanswered(&self.app, metered, ending).await;
@@ -286,8 +293,12 @@ impl Job {
         let name = upstream.map(|upstream| upstream.name.as_str());
         let mut exchange = self.exchange(metered, pass, attempt, name.unwrap_or_default());
         exchange.course = course::begun(metered, None, tried, self.app.clock.now());
+        exchange.recording = recording;
+        if ending == Ending::ProviderFailed {
+            exchange.record_failure(error.status().as_u16(), error.message());
+        }
         let ended = Ended::withheld(ending, Some(Usage::default()), 0);
-        withhold(&exchange, ended).await;
+        withhold(&mut exchange, ended).await;
         let event = exchange.error_event(error.status(), error.message(), error.error_type());
         events.try_send(event);
     }
@@ -328,6 +339,7 @@ impl Job {
             watch: None,
             conversation: self.conversation.clone(),
             course: Course::default(),
+            recording: None,
         }
     }
 }

@@ -34,6 +34,7 @@ mod pass;
 mod pump;
 mod rate_refusal;
 pub mod rates;
+mod recording;
 mod refusal;
 pub mod rerank;
 pub mod responses;

@@ -95,6 +95,9 @@ impl<'a> Pump<'a> {
             Ok(()) => Ending::Completed,
             Err(broken) => broken.ending(),
         };
+        if let Err(Break::Failed { ending: Ending::ProviderFailed, status, message, .. }) = &flow {
+            self.exchange.record_failure(status.as_u16(), message);
+        }
         let ended = self.ended(ending);
         self.hold_what_was_used(&ended).await;
         let last = match (self.exchange.settle(ended, Late::Charge).await, flow) {
@@ -196,6 +199,7 @@ impl<'a> Pump<'a> {
     /// Passes one chunk on, once it is authorised. What it says of usage stays here.
     async fn pass(&mut self, chunk: Chunk) -> Result<(), Break> {
         chunk.tell(&mut self.about);
+        self.exchange.recording.iter_mut().for_each(|it| it.hear_chunk(&chunk));
         let bytes = chunk.output_bytes();
         self.received_bytes = self.received_bytes.saturating_add(bytes);
         self.choices.learn(&chunk);

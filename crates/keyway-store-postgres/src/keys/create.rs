@@ -89,8 +89,8 @@ async fn insert(
     tx.execute(
         "INSERT INTO api_key (id, account_id, kind, workspace, hash, label, name, creator_user_id,
                               external_user, created_at, expires_at, requests_per_minute,
-                              tokens_per_minute, max_concurrent_requests, on_limit)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+                              tokens_per_minute, max_concurrent_requests, on_limit, log_content)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
         &[
             &id.0,
             &account.0,
@@ -107,6 +107,7 @@ async fn insert(
             &figure(key.rates.tokens_per_minute),
             &figure(key.rates.max_concurrent_requests),
             &key.on_limit.as_str(),
+            &key.log_content,
         ],
     )
     .await?;

@@ -46,7 +46,8 @@ async fn update_key(
                  CASE WHEN $7::BOOLEAN THEN $8::BIGINT ELSE tokens_per_minute END,
                max_concurrent_requests =
                  CASE WHEN $9::BOOLEAN THEN $10::BIGINT ELSE max_concurrent_requests END,
-               on_limit = coalesce($11, on_limit)
+               on_limit = coalesce($11, on_limit),
+               log_content = coalesce($12, log_content)
              WHERE id = $1",
         )
         .await?;
@@ -64,6 +65,7 @@ async fn update_key(
             &patch.rates.max_concurrent_requests.is_some(),
             &figure(patch.rates.max_concurrent_requests.flatten()),
             &patch.on_limit.map(OnLimit::as_str),
+            &patch.log_content,
         ],
     )
     .await?;

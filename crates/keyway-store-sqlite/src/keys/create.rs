@@ -70,8 +70,8 @@ fn insert(
     let mut statement = connection.prepare_cached(
         "INSERT INTO api_key (account_id, kind, workspace, hash, label, name, creator_user_id,
                               external_user, created_at, expires_at, requests_per_minute,
-                              tokens_per_minute, max_concurrent_requests, on_limit)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                              tokens_per_minute, max_concurrent_requests, on_limit, log_content)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     )?;
     statement.execute(params![
         account.0,
@@ -88,6 +88,7 @@ fn insert(
         figure(key.rates.tokens_per_minute),
         figure(key.rates.max_concurrent_requests),
         key.on_limit.as_str(),
+        key.log_content,
     ])?;
     let id = KeyId(connection.last_insert_rowid());
     insert_secret(connection, id, secret)?;

@@ -39,7 +39,8 @@ fn update_key(
            requests_per_minute = CASE WHEN ?5 THEN ?6 ELSE requests_per_minute END,
            tokens_per_minute = CASE WHEN ?7 THEN ?8 ELSE tokens_per_minute END,
            max_concurrent_requests = CASE WHEN ?9 THEN ?10 ELSE max_concurrent_requests END,
-           on_limit = coalesce(?11, on_limit)
+           on_limit = coalesce(?11, on_limit),
+           log_content = coalesce(?12, log_content)
          WHERE id = ?1",
     )?;
     statement.execute(params![
@@ -54,6 +55,7 @@ fn update_key(
         patch.rates.max_concurrent_requests.is_some(),
         figure(patch.rates.max_concurrent_requests.flatten()),
         patch.on_limit.map(OnLimit::as_str),
+        patch.log_content,
     ])?;
     Ok(())
 }

@@ -10,6 +10,7 @@ mod byok_relay;
 mod catalogue;
 mod command_line;
 mod completions;
+mod contents;
 mod credits;
 mod cuts;
 mod dialects;

@@ -20,7 +20,7 @@ enum Takes {
 use Takes::{Anyone, Either, Inference, Management};
 
 /// `{hash}` stands for that of a key that is there, `{author}/{slug}` for a model.
-const ROUTES: [(&str, &str, Takes); 35] = [
+const ROUTES: [(&str, &str, Takes); 36] = [
     ("GET", "/api/v1/keys", Management),
     ("POST", "/api/v1/keys", Management),
     ("GET", "/api/v1/keys/{hash}", Management),
@@ -49,6 +49,7 @@ const ROUTES: [(&str, &str, Takes); 35] = [
     ("POST", "/api/v1/credits", Management),
     ("GET", "/api/v1/activity", Management),
     ("GET", "/api/v1/generation", Either),
+    ("GET", "/api/v1/generation/content", Either),
     ("POST", "/api/v1/chat/completions", Inference),
     ("POST", "/api/v1/completions", Inference),
     ("POST", "/api/v1/responses", Inference),

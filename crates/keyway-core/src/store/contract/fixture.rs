@@ -52,6 +52,7 @@ pub fn inference(store: &dyn Store, name: &str) -> KeyCreation {
         terms: Terms::default(),
         rates: RateLimits::default(),
         on_limit: OnLimit::default(),
+        log_content: false,
         expires_at: None,
         creator_user_id: None,
         external_user: None,

@@ -22,6 +22,7 @@ pub(super) async fn a_new_key_is_answered_found_and_listed_alike(store: &dyn Sto
         max_concurrent_requests: Figure::new(3),
     };
     creation.key.on_limit = OnLimit::Clamp;
+    creation.key.log_content = true;
     creation.key.expires_at = Some(now().plus_seconds(60));
     creation.key.creator_user_id = Some("user_1".to_owned());
     creation.key.external_user = Some("customer".to_owned());
@@ -38,6 +39,7 @@ pub(super) async fn a_new_key_is_answered_found_and_listed_alike(store: &dyn Sto
         terms: creation.key.terms,
         rates: creation.key.rates,
         on_limit: creation.key.on_limit,
+        log_content: true,
         creator_user_id: creation.key.creator_user_id,
         external_user: creation.key.external_user,
         created_at: now(),
@@ -104,7 +106,7 @@ pub(super) async fn a_patch_changes_what_it_names(store: &dyn Store) {
     let mut expected = create(store, creation).await;
     let nothing = KeyPatch::default();
     let renamed = KeyName::new("renamed").expect("a good name");
-    let steps: [(KeyPatch, Change); 14] = [
+    let steps: [(KeyPatch, Change); 16] = [
         (nothing.clone(), |_| {}),
         (KeyPatch { disabled: Some(true), ..nothing.clone() }, |key| key.disabled = true),
         (KeyPatch { limit: Some(None), ..nothing.clone() }, |key| key.terms.limit = None),
@@ -126,6 +128,12 @@ pub(super) async fn a_patch_changes_what_it_names(store: &dyn Store) {
         }),
         (KeyPatch { on_limit: Some(OnLimit::Refuse), ..nothing.clone() }, |key| {
             key.on_limit = OnLimit::Refuse;
+        }),
+        (KeyPatch { log_content: Some(true), ..nothing.clone() }, |key| {
+            key.log_content = true;
+        }),
+        (KeyPatch { log_content: Some(false), ..nothing.clone() }, |key| {
+            key.log_content = false;
         }),
         (of_rates(|rates| rates.requests_per_minute = Some(Figure::new(1))), |key| {
             key.rates.requests_per_minute = Figure::new(1);

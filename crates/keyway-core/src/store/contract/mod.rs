@@ -13,6 +13,7 @@
 //! [`random`] goes on from there, with sequences that nobody thought of.
 
 mod accounts;
+mod contents;
 mod credentials;
 pub mod failovers;
 pub mod fixture;
@@ -105,6 +106,10 @@ macro_rules! store_behaviours {
             prune::a_lease_that_was_spent_goes_and_one_that_was_not_stays
             prune::creations_are_forgotten_after_their_day
             prune::what_accounts_are_now_is_told
+            contents::contents_are_kept_once
+            contents::contents_of_a_deleted_key_are_not_told_nor_kept
+            contents::contents_are_kept_for_a_time
+            contents::contents_go_a_few_at_a_time
             credentials::a_credential_is_listed_as_it_was_made
             credentials::credentials_stand_in_the_order_in_which_they_are_tried
             credentials::a_patch_of_a_credential_changes_what_it_names

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::budget::WindowKind;
 use crate::clock::Timestamp;
+use crate::content::Content;
 use crate::credential::CredentialRecord;
 use crate::id::{AccountId, CreditId, Epoch, GenerationId, KeyHash, KeyId, Timeline};
 use crate::key::{KeyKind, KeyRecord, KeySpend, NewKey, SecretRecord, Terms, WindowSpend};
@@ -43,6 +44,7 @@ pub(super) struct State {
     /// In the order of their creation.
     pub(super) credentials: Vec<CredentialRecord>,
     pub(super) credits: BTreeMap<CreditId, Nanos>,
+    pub(super) contents: BTreeMap<GenerationId, Content>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]

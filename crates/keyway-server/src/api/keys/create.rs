@@ -49,6 +49,8 @@ pub struct CreateKeyBody {
     max_concurrent_requests: Option<u32>,
     /// `refuse` (the default), or `clamp`: what becomes of a request that may cost more than is left.
     on_limit: Option<String>,
+    /// Whether prompts and answers are kept, masked; false where absent. A field of this gateway's own.
+    log_content: Option<bool>,
     /// RFC 3339 in UTC, in the future.
     #[schema(format = DateTime)]
     expires_at: Option<String>,
@@ -203,6 +205,7 @@ fn parse(body: &Map<String, Value>, app: &App) -> Result<NewKey, Error> {
             max_concurrent_requests: fields.figure("max_concurrent_requests")?.value(),
         },
         on_limit: fields.on_limit("on_limit")?.value().unwrap_or_default(),
+        log_content: log_content(fields, app)?.unwrap_or(false),
         expires_at: fields.moment("expires_at")?.value(),
         creator_user_id: fields.text("creator_user_id")?.value(),
         external_user: external_user(fields)?,
@@ -218,6 +221,17 @@ pub(in crate::api) fn workspace(fields: Fields<'_>, app: &App) -> Result<Workspa
         }
         _ => Ok(default),
     }
+}
+
+/// Only where the configuration allows it.
+pub(super) fn log_content(fields: Fields<'_>, app: &App) -> Result<Option<bool>, Error> {
+    let wanted = fields.boolean("log_content")?.value();
+    if wanted == Some(true) && !app.contents.is_allowed() {
+        let why = "must be false: the configuration of this gateway allows no key to keep what is said \
+                   (content.allowed)";
+        return Err(Error::invalid("log_content", why));
+    }
+    Ok(wanted)
 }
 
 fn external_user(fields: Fields<'_>) -> Result<Option<String>, Error> {

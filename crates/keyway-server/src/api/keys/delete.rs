@@ -31,7 +31,7 @@ impl DeletedKey {
     pub const DONE: Self = Self { deleted: true, data: Success { success: true } };
 }
 
-/// Ends a key and all its hashes; in force when it is answered.
+/// Ends a key and all its hashes, and takes away what was said with it; in force when it is answered.
 #[utoipa::path(
     delete,
     path = "/keys/{hash}",
@@ -53,8 +53,10 @@ pub async fn delete_key(
     HashPath(hash): HashPath,
 ) -> Result<Json<DeletedKey>, ApiError> {
     match app.store.key_delete(KeyKind::Inference, hash, app.clock.now()).await? {
-        KeyDeleted::Deleted(..) => {
+        KeyDeleted::Deleted(key, _) => {
             app.node.in_force().await?;
+            // Nobody can read it from here on; what is left after a crash goes when it is old.
+            while app.store.content_forget(key).await? > 0 {}
             Ok(Json(DeletedKey::DONE))
         }
         KeyDeleted::NotFound | KeyDeleted::LastManagementKey => Err(Error::not_found().into()),

@@ -39,6 +39,8 @@ pub struct KeyObject {
     /// What becomes of a request that may cost more than is left, unless it says so itself:
     /// `refuse`, or `clamp`, which lowers its `max_tokens` to what can be paid.
     pub on_limit: &'static str,
+    /// Whether what is said with it is kept. A field of this gateway's own.
+    pub log_content: bool,
     /// Charged to the key, of all time.
     #[schema(value_type = f64)]
     pub usage: Usd,
@@ -100,6 +102,7 @@ impl From<&KeyRecord> for KeyObject {
             tokens_per_minute: key.rates.tokens_per_minute.map(Figure::get),
             max_concurrent_requests: key.rates.max_concurrent_requests.map(Figure::get),
             on_limit: key.on_limit.as_str(),
+            log_content: key.log_content,
             usage: spent(WindowKind::Total),
             held: Usd(Nanos::ZERO),
             usage_daily: spent(WindowKind::Day),

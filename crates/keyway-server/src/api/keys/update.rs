@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use super::HashPath;
-use super::create::workspace;
+use super::create::{log_content, workspace};
 use super::object::KeyAnswer;
 use crate::api::fields::Fields;
 use crate::app::App;
@@ -39,6 +39,8 @@ pub struct UpdateKeyBody {
     max_concurrent_requests: Option<u32>,
     /// `refuse` or `clamp`.
     on_limit: Option<String>,
+    /// Whether prompts and answers are kept, masked. What was kept before stays until it is old.
+    log_content: Option<bool>,
     #[schema(format = Uuid)]
     workspace_id: Option<String>,
 }
@@ -92,5 +94,6 @@ fn parse(body: &Map<String, Value>, app: &App) -> Result<KeyPatch, Error> {
             max_concurrent_requests: fields.figure("max_concurrent_requests")?.change(),
         },
         on_limit: fields.on_limit("on_limit")?.value(),
+        log_content: log_content(fields, app)?,
     })
 }

@@ -69,6 +69,9 @@ fn verb() -> impl Strategy<Value = Verb> {
         2 => Just(Verb::Prune),
         1 => Just(Verb::States),
         6 => credential_call().prop_map(Verb::Credential),
+        2 => vec(0..REQUESTS, 0..3).prop_map(|requests| Verb::Keep { requests }),
+        1 => (1..=KEYS).prop_map(|key| Verb::Forget { key }),
+        1 => (0..3_i64).prop_map(|days| Verb::PruneContents { days }),
     ]
 }
 
@@ -97,16 +100,17 @@ fn credential_call() -> impl Strategy<Value = CredentialCall> {
 fn create() -> impl Strategy<Value = Create> {
     let lives = option::weighted(0.3, select(vec![-1, 0, 10, 86_400]));
     let idempotency = option::weighted(0.4, (1..=KEYS, 0..2_u8));
-    let bounds = (terms(), rates(), on_limit());
+    let bounds = (terms(), rates(), on_limit(), any::<bool>());
     (kind(), 0..SECRETS, any::<bool>(), name(), bounds, lives, idempotency).prop_map(
-        |(kind, secret, minted, name, (terms, rates, on_limit), lives, idempotency)| Create {
+        |(kind, secret, minted, name, bounds, lives, idempotency)| Create {
             kind,
             secret,
             minted,
             name,
-            terms,
-            rates,
-            on_limit,
+            terms: bounds.0,
+            rates: bounds.1,
+            on_limit: bounds.2,
+            log_content: bounds.3,
             lives,
             idempotency,
         },
@@ -135,16 +139,17 @@ fn patch() -> impl Strategy<Value = KeyPatch> {
     let limit = option::weighted(0.3, option::of(nanos()));
     let reset = option::weighted(0.3, option::of(reset()));
     let flag = || option::weighted(0.3, any::<bool>());
-    let on_limit = option::weighted(0.3, on_limit());
-    (option::weighted(0.3, name()), flag(), limit, reset, flag(), rates_patch(), on_limit).prop_map(
-        |(name, disabled, limit, reset, include_byok_in_limit, rates, on_limit)| KeyPatch {
+    let conduct = (option::weighted(0.3, on_limit()), flag());
+    (option::weighted(0.3, name()), flag(), limit, reset, flag(), rates_patch(), conduct).prop_map(
+        |(name, disabled, limit, reset, include_byok_in_limit, rates, conduct)| KeyPatch {
             name,
             disabled,
             limit,
             reset,
             include_byok_in_limit,
             rates,
-            on_limit,
+            on_limit: conduct.0,
+            log_content: conduct.1,
         },
     )
 }

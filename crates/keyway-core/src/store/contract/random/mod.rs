@@ -11,6 +11,7 @@ pub use self::generate::operations;
 use super::fixture::{EPOCH, begin, everything, inference, secret};
 use crate::budget::{WindowKind, Windows};
 use crate::clock::Timestamp;
+use crate::content::Content;
 use crate::id::{AccountId, CreditId, Epoch, GenerationId, KeyHash, KeyId};
 use crate::key::{KeyKind, KeyName, KeyPatch, OnLimit, Terms};
 use crate::ledger::{
@@ -57,6 +58,9 @@ enum Verb {
     Prune,
     States,
     Credential(CredentialCall),
+    Keep { requests: Vec<u8> },
+    Forget { key: i64 },
+    PruneContents { days: i64 },
 }
 
 #[derive(Clone, Debug)]
@@ -68,6 +72,7 @@ struct Create {
     terms: Terms,
     rates: RateLimits,
     on_limit: OnLimit,
+    log_content: bool,
     lives: Option<i64>,
     idempotency: Option<(i64, u8)>,
 }
@@ -184,6 +189,15 @@ async fn ask(store: &dyn Store, verb: &Verb, epoch: Epoch, now: Timestamp) -> St
             told(states)
         }
         Verb::Credential(call) => credentials::ask(store, call, now).await,
+        Verb::Keep { requests } => {
+            let contents = requests.into_iter().map(|number| content(number, epoch)).collect();
+            told(store.content_keep(contents).await)
+        }
+        Verb::Forget { key } => told(store.content_forget(KeyId(key)).await),
+        Verb::PruneContents { days } => {
+            let until = BEGIN.plus_seconds(days * 86_400);
+            told(store.content_prune(until).await)
+        }
         Verb::Join => unreachable!("`compare` does it, to learn of the new run"),
     }
 }
@@ -203,7 +217,9 @@ async fn look(store: &dyn Store, now: Timestamp) -> Vec<String> {
         told_all.push(told(store.activity(account, from, until).await));
     }
     for request in 0..REQUESTS {
-        told_all.push(told(store.generation(metered(request, EPOCH, false).id).await));
+        let id = metered(request, EPOCH, false).id;
+        told_all.push(told(store.generation(id).await));
+        told_all.push(told(store.content_get(id).await));
     }
     for kind in [KeyKind::Inference, KeyKind::Management] {
         for sort in KeySort::ALL {
@@ -239,6 +255,7 @@ impl Create {
         creation.key.terms = self.terms;
         creation.key.rates = self.rates;
         creation.key.on_limit = self.on_limit;
+        creation.key.log_content = self.log_content;
         creation.key.expires_at = self.lives.map(|seconds| now.plus_seconds(seconds));
         creation.idempotency = self.idempotency.map(|(actor, body)| Idempotency {
             actor: KeyId(actor),
@@ -267,6 +284,12 @@ impl List {
             ..everything(store)
         }
     }
+}
+
+/// What was said in a request; whether that is known does not matter.
+fn content(number: u8, epoch: Epoch) -> Content {
+    let request = metered(number, epoch, false);
+    Content { generation: request.id, key: request.key, sealed: vec![number; 3] }
 }
 
 /// The same request whenever it is named. Some are admitted before midnight and some after it.
