@@ -32,7 +32,6 @@ class NpmPackage:
         return self._call(key, method, request | {"stream": True}, {"after": after})
 
     def abort(self, key: str, method: str, after: int, /, **request: Any) -> int:
-        """The same by a signal, as browsers do it."""
         return self._call(key, method, request | {"stream": True}, {"after": after, "abort": True})
 
     def offers(self) -> set[str]:

@@ -45,5 +45,8 @@ class Package(Protocol):
     def leave(self, key: str, method: str, after: int, /, **request: Any) -> int:
         """Streams, and leaves after so many chunks; answers how many there were."""
 
+    def abort(self, key: str, method: str, after: int, /, **request: Any) -> int:
+        """The same by what interrupts a program: a signal in npm's packages, a cancelled task in PyPI's."""
+
     def offers(self) -> set[str]:
         """Every method that it has."""

@@ -29,7 +29,8 @@ def opened(name: str, node: Node, base_url: str) -> Package:
         case ["PyPI", "openrouter"]:
             return PyPiOpenRouter(name, base_url)
         case ["PyPI", "openai"]:
-            return PyPiPackage(name, openai.OpenAI, openai.APIError, base_url)
+            return PyPiPackage(name, openai.OpenAI, openai.AsyncOpenAI, openai.APIError, base_url)
         case ["PyPI", "anthropic"]:
-            return PyPiPackage(name, anthropic.Anthropic, anthropic.APIError, base_url.removesuffix("/v1"))
+            origin = base_url.removesuffix("/v1")
+            return PyPiPackage(name, anthropic.Anthropic, anthropic.AsyncAnthropic, anthropic.APIError, origin)
     raise ValueError(f"no such package: {name}")

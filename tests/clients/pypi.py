@@ -1,5 +1,7 @@
 """The packages of PyPI, which run here."""
 
+import asyncio
+import contextlib
 import inspect
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -15,9 +17,10 @@ from package import FINAL, Refused
 class PyPiPackage:
     """One that runs here."""
 
-    def __init__(self, name: str, open: Any, failure: type[Exception], base_url: str):
+    def __init__(self, name: str, open: Any, open_async: Any, failure: type[Exception], base_url: str):
         self.name = name
         self._opener = open
+        self._async_opener = open_async
         self._failure = failure
         self._base_url = base_url
 
@@ -48,17 +51,39 @@ class PyPiPackage:
 
         return self._do(key, method, request | {"stream": True}, some)
 
+    def abort(self, key: str, method: str, after: int, /, **request: Any) -> int:
+        """The same where the package does not block: the task that reads is cancelled."""
+        seen = 0
+
+        async def read() -> None:
+            nonlocal seen
+            async with self._open(key, self._async_opener) as client:
+                called = _reached(client, self._async_name(method))
+                async with await called(**self._arguments(called, request | {"stream": True})) as events:
+                    async for _ in events:
+                        seen += 1
+                        if seen == after:
+                            asyncio.current_task().cancel()
+
+        async def cancelled() -> None:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.create_task(read())
+
+        asyncio.run(cancelled())
+        return seen
+
     def offers(self) -> set[str]:
         return set(_methods(self._open("none"), ""))
 
-    def _open(self, key: str) -> Any:
-        return self._opener(api_key=key, base_url=self._base_url, max_retries=0)
+    def _async_name(self, method: str) -> str:
+        return method
+
+    def _open(self, key: str, opener: Any = None) -> Any:
+        return (opener or self._opener)(api_key=key, base_url=self._base_url, max_retries=0)
 
     def _do(self, key: str, method: str, request: dict[str, Any], use: Any) -> Any:
         with self._open(key) as client:
-            called = client
-            for name in method.split("."):
-                called = getattr(called, name)
+            called = _reached(client, method)
             try:
                 return use(called(**self._arguments(called, request)))
             except self._failure as error:
@@ -75,7 +100,8 @@ class PyPiOpenRouter(PyPiPackage):
     """PyPI `openrouter`, whose schemas are the strictest."""
 
     def __init__(self, name: str, base_url: str):
-        super().__init__(name, openrouter.OpenRouter, openrouter.errors.OpenRouterError, base_url)
+        sdk = openrouter.OpenRouter
+        super().__init__(name, sdk, sdk, openrouter.errors.OpenRouterError, base_url)
 
     def items(self, key: str, method: str, /, **request: Any) -> list[Any]:
         def items_of(page: Any) -> list[Any]:
@@ -92,11 +118,20 @@ class PyPiOpenRouter(PyPiPackage):
         found = {name for part in sdk._sub_sdk_map for name in _methods(getattr(sdk, part), f"{part}.")}
         return {name for name in found if not name.endswith(("do_request", "_async"))}
 
-    def _open(self, key: str) -> Any:
-        return openrouter.OpenRouter(api_key=key, server_url=self._base_url, retry_config=None)
+    def _async_name(self, method: str) -> str:
+        return f"{method}_async"
+
+    def _open(self, key: str, opener: Any = None) -> Any:
+        return (opener or self._opener)(api_key=key, server_url=self._base_url, retry_config=None)
 
     def _arguments(self, called: Any, request: dict[str, Any]) -> dict[str, Any]:
         return request
+
+
+def _reached(client: Any, method: str) -> Any:
+    for name in method.split("."):
+        client = getattr(client, name)
+    return client
 
 
 def _methods(home: Any, path: str) -> Iterator[str]:

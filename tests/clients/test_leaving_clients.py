@@ -12,7 +12,6 @@ import provider
 from administration import Administration, Key
 from gateway import Gateway
 from node import Node
-from npm import NpmPackage
 from packages import opened
 
 CHARGE_SECONDS_MAX = 30
@@ -57,10 +56,9 @@ def test_who_leaves_is_charged_what_the_provider_bills(
     left = opened(f"{package} {client}", node, f"{gateway.url}/api/v1")
     assert left.leave(key.string, method, AFTER, **request_) == AFTER
     assert charged(administration, key) == provider.COST
-    if isinstance(left, NpmPackage):
-        aborted = administration.create("aborted", limit=1)
-        assert left.abort(aborted.string, method, AFTER, **request_) >= AFTER
-        assert charged(administration, aborted) == provider.COST
+    aborted = administration.create("aborted", limit=1)
+    assert left.abort(aborted.string, method, AFTER, **request_) >= AFTER
+    assert charged(administration, aborted) == provider.COST
 
 
 def test_who_leaves_by_the_ai_sdk_is_charged_too(

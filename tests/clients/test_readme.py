@@ -1,7 +1,8 @@
-"""What the README shows of clients, run as it stands: only the address and the key are this gateway's."""
+"""What the README shows, run as it stands: only the address, the keys and the binary are this gateway's."""
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ import pytest
 
 import provider
 from administration import Administration
+from conftest import BINARY
 from gateway import Gateway
 from node import FOLDER, executable
 from recorder import Recorder
@@ -36,6 +38,26 @@ def run(command: list[str], code: str, **more) -> str:
     done = subprocess.run(command, input=code, capture_output=True, text=True, timeout=SECONDS_MAX, **more)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def commands() -> str:
+    """What is typed on the first screen: lines behind a prompt, and those that go on with them."""
+    first = README.read_text().split("\n## ")[0]
+    [console] = re.findall(r"^```console\n(.*?)^```", first, re.DOTALL | re.MULTILINE)
+    assert ORIGIN in console
+    return "\n".join(re.findall(r"^\$ ((?:.*\\\n)*.*)$", console, re.MULTILINE)) + "\n"
+
+
+def test_the_first_screen(gateway: Gateway, recorder: Recorder) -> None:
+    if not shutil.which("curl"):
+        pytest.skip("curl is not on the path")
+    code = commands().replace(ORIGIN, recorder.origin).replace("target/release/keyway", str(BINARY))
+    code = code.replace("sk-or-v1-...", gateway.management_key)
+    own = {"PATH": os.environ["PATH"], "KEYWAY_URL": recorder.origin}
+    said = run(["sh", "-eu"], code, env=own)
+    assert '"content":"Hello"' in said and '"cost":0.000006,' in said
+    shown = r"^[0-9a-f]{12}  first  sk-or-v1-\w{3}\.\.\.\w{3}\s+\$0\.01\s+\$0\.000006\s+\$0\.009994\s+░{10}\s+active"
+    assert re.search(shown, said, re.MULTILINE), said
 
 
 def test_openais_sdk(recorder: Recorder, administration: Administration) -> None:
