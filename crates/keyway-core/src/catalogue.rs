@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::pricing::Pricing;
 
@@ -96,6 +97,18 @@ pub struct Endpoint {
     /// `None` where nobody knows it: then no key with a limit may use the endpoint.
     pub pricing: Option<Pricing>,
     pub traits: Traits,
+    pub patience: Patience,
+}
+
+/// How long an endpoint may take, where that is otherwise than at its provider; `None` is as there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Patience {
+    /// To find its address and connect; never longer than at its provider.
+    pub connect: Option<Duration>,
+    /// To begin an answer; to give the whole of one that does not stream.
+    pub first_byte: Option<Duration>,
+    /// Between two pieces of a stream.
+    pub idle: Option<Duration>,
 }
 
 /// What an endpoint is like, as far as a request may choose by it.

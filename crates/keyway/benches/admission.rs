@@ -15,7 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use keyway_core::catalogue::{About, Endpoint, Model, Traits};
+use keyway_core::catalogue::{About, Endpoint, Model, Patience, Traits};
 use keyway_core::clock::{Clock, Timestamp};
 use keyway_core::id::{AccountId, Epoch, GenerationId, WorkspaceId};
 use keyway_core::key::{KeyKind, KeyName, NewKey, SecretRecord, Terms};
@@ -242,6 +242,7 @@ fn plan() -> Plan {
         upstream_model: "model".to_owned(),
         pricing: Some(pricing.clone()),
         traits: Traits::default(),
+        patience: Patience::default(),
     };
     let model = Model {
         id: "bench/model".to_owned(),

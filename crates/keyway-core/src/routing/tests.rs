@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::catalogue::{About, DataCollection, Endpoint, Model, Quantization, Traits};
+use crate::catalogue::{About, DataCollection, Endpoint, Model, Patience, Quantization, Traits};
 use crate::money::Rate;
 use crate::pricing::{Kind, Override, Pricing, Rates};
 
@@ -19,6 +19,7 @@ fn endpoint(provider: &str, dollars: i128, traits: Traits) -> Endpoint {
         upstream_model: "theirs".to_owned(),
         pricing: Some(Pricing::per_token(rate, rate)),
         traits,
+        patience: Patience::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use keyway_core::catalogue::{About, Endpoint, Modality, Model, Traits};
+use keyway_core::catalogue::{About, Endpoint, Modality, Model, Patience, Traits};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -70,8 +70,9 @@ struct EndpointLine {
 pub(super) fn head(text: &str) -> Result<Head, LineError> {
     let wrong = |problem| LineError { line: 1, problem };
     let head: Head = parse(text.lines().next().unwrap_or_default()).map_err(wrong)?;
-    if head.sources.is_empty() || !is_day(&head.day) {
-        return Err(wrong("has no source, or a version that is no day (YYYY-MM-DD)".to_owned()));
+    hold(&rules::DAY, "version", &head.day).map_err(wrong)?;
+    if head.sources.is_empty() {
+        return Err(wrong("has no source".to_owned()));
     }
     Ok(head)
 }
@@ -98,8 +99,8 @@ fn model(text: &str) -> Result<Model, String> {
     let line: ModelLine = parse(text)?;
     hold(&rules::MODEL_ID, "id", &line.id)?;
     hold(&rules::NAME, "name", &line.name)?;
-    if line.expiration_date.as_deref().is_some_and(|day| !is_day(day)) {
-        return Err("expiration_date is no day (YYYY-MM-DD)".to_owned());
+    if let Some(day) = &line.expiration_date {
+        hold(&rules::DAY, "expiration_date", day)?;
     }
     let endpoints: Vec<Endpoint> =
         line.endpoints.into_iter().map(endpoint).collect::<Result<_, _>>()?;
@@ -130,15 +131,6 @@ fn hold(rule: &TextRule, field: &str, text: &str) -> Result<(), String> {
     (rule.check)(text).map_err(|problem| format!("{field} {problem}; allowed: {}", rule.allowed))
 }
 
-/// `YYYY-MM-DD`, by its form.
-fn is_day(text: &str) -> bool {
-    text.len() == 10
-        && text.bytes().enumerate().all(|(place, byte)| match place {
-            4 | 7 => byte == b'-',
-            _ => byte.is_ascii_digit(),
-        })
-}
-
 fn modalities(words: &[String]) -> Result<Vec<Modality>, String> {
     let known = |word: &String| Modality::parse(word).ok_or(format!("{word} is no modality"));
     words.iter().map(known).collect()
@@ -167,5 +159,6 @@ fn endpoint(line: EndpointLine) -> Result<Endpoint, String> {
             max_completion_tokens: Some(line.max_completion_tokens),
             ..Traits::default()
         },
+        patience: Patience::default(),
     })
 }

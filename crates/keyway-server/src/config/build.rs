@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use keyway_core::budget::ResetInterval;
-use keyway_core::catalogue::{About, Endpoint, Model};
+use keyway_core::catalogue::{About, Endpoint, Modality, Model};
 use keyway_core::credential::Fee;
 use keyway_core::key::Terms;
 use keyway_core::money::Nanos;
@@ -261,8 +261,21 @@ fn model(
         context_length: context_length?,
         max_completion_tokens: max_completion_tokens?,
         distillable: view.flag("distillable").unwrap_or(false),
-        about: About::default(),
+        about: about(view)?,
         endpoints: endpoints.into_iter().collect::<Option<_>>()?,
+    })
+}
+
+/// Words that are none were reported.
+fn about(view: View<'_>) -> Option<About> {
+    let modalities = |name| match view.texts(name) {
+        Some(words) => words.iter().map(|word| Modality::parse(word)).collect(),
+        None => Some(vec![Modality::Text]),
+    };
+    Some(About {
+        input_modalities: modalities("input_modalities")?,
+        output_modalities: modalities("output_modalities")?,
+        expiration_date: view.text("expiration_date").map(str::to_owned),
     })
 }
 
@@ -273,7 +286,8 @@ fn endpoint(
     report: &mut Report<'_>,
 ) -> Option<Endpoint> {
     let provider = view.text("provider")?;
-    let serving = providers.iter().find(|(view, _)| view.text("slug") == Some(provider));
+    let serving = providers.iter().map(|(view, _)| *view);
+    let serving = { serving }.find(|view| view.text("slug") == Some(provider));
     if serving.is_none() {
         let slugs = providers.iter().filter_map(|(view, _)| view.text("slug"));
         let known: BTreeSet<_> = slugs.filter(|slug| (rules::SLUG.check)(slug).is_ok()).collect();
@@ -295,7 +309,8 @@ fn endpoint(
             Some(built) => Some(built?),
             None => None,
         },
-        traits: traits(view, place, serving.map(|(view, _)| *view), report)?,
+        traits: traits(view, place, serving, report)?,
+        patience: timeouts::patience(view, place, serving, report),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Compares a document with the description: unknown and missing fields, types, single values.
 
-use toml::de::DeValue;
+use toml::de::{DeArray, DeValue};
 
 use super::description::{Field, Kind, Least, Presence, Section};
 use super::mistake::{Place, Report};
@@ -58,26 +58,35 @@ fn check(kind: &Kind, value: &DeValue<'_>, place: &Place, report: &mut Report<'_
             (!known).then(|| "is none of the words that may stand here".to_owned())
         }
         (Kind::Texts(rule), DeValue::Array(entries)) => {
-            for (index, value) in entries.iter().enumerate() {
-                let place = place.entry(index, value.span().start);
-                check(&Kind::Text(rule), value.get_ref(), &place, report);
-            }
+            each(&Kind::Text(rule), entries, place, report);
             None
+        }
+        (Kind::Choices(words), DeValue::Array(entries)) => {
+            each(&Kind::Choice(words), entries, place, report);
+            entries.is_empty().then(|| "is empty".to_owned())
+        }
+        (Kind::Counts(most), DeValue::Array(entries)) => {
+            each(&Kind::Count(*most), entries, place, report);
+            entries.is_empty().then(|| "is empty".to_owned())
         }
         (Kind::Section(inner), DeValue::Table(table)) => {
             return section(inner, View::root(table), place, report);
         }
         (Kind::List(entry, least), DeValue::Array(entries)) => {
-            for (index, value) in entries.iter().enumerate() {
-                let place = place.entry(index, value.span().start);
-                check(&Kind::Section(entry), value.get_ref(), &place, report);
-            }
+            each(&Kind::Section(entry), entries, place, report);
             (entries.is_empty() && matches!(least, Least::One)).then(|| "is empty".to_owned())
         }
         _ => Some(wrong_type(kind, value)),
     };
     if let Some(problem) = wrong {
         report.wrong(place, &problem, &allowed(kind));
+    }
+}
+
+fn each(kind: &Kind, entries: &DeArray<'_>, place: &Place, report: &mut Report<'_>) {
+    for (index, value) in entries.iter().enumerate() {
+        let place = place.entry(index, value.span().start);
+        check(kind, value.get_ref(), &place, report);
     }
 }
 
@@ -110,6 +119,8 @@ fn allowed(kind: &Kind) -> String {
             words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ")
         }
         Kind::Texts(rule) => format!("a list of texts, each {}", rule.allowed),
+        Kind::Choices(words) => format!("a list of {}", allowed(&Kind::Choice(words))),
+        Kind::Counts(most) => format!("a list of integers from 1 to {most}"),
         Kind::Section(section) => format!("a table with {}", names(section.fields)),
         Kind::List(section, Least::None) => format!("tables with {}", names(section.fields)),
         Kind::List(section, Least::One) => {

@@ -41,6 +41,10 @@ pub(super) enum Kind {
     Choice(&'static [&'static str]),
     /// A list of texts, each of this form.
     Texts(&'static TextRule),
+    /// At least one of these words.
+    Choices(&'static [&'static str]),
+    /// At least one integer, each from 1 to this.
+    Counts(u64),
     Section(&'static Section),
     List(&'static Section, Least),
 }

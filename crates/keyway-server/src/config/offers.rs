@@ -1,12 +1,12 @@
 //! What a configuration may say of providers, models and endpoints.
 
-use keyway_core::catalogue::{DataCollection, Quantization};
+use keyway_core::catalogue::{DataCollection, Modality, Quantization};
 use keyway_providers::openai::Quirks;
 
 use super::description::{
     DIALECTS, Field, Kind, Least, Presence, SERVICE_TIERS, Section, TOKENS_MAX,
 };
-use super::timeouts::TIMEOUTS;
+use super::timeouts::{PATIENCE, TIMEOUTS};
 use super::{pricing, rules};
 
 pub(super) static PROVIDER: Section = Section {
@@ -127,6 +127,24 @@ pub(super) static MODEL: Section = Section {
             kind: Kind::Flag,
         },
         Field {
+            name: "input_modalities",
+            doc: "What it reads; text where absent.",
+            presence: Presence::Optional,
+            kind: Kind::Choices(Modality::WORDS),
+        },
+        Field {
+            name: "output_modalities",
+            doc: "What it answers with; text where absent.",
+            presence: Presence::Optional,
+            kind: Kind::Choices(Modality::WORDS),
+        },
+        Field {
+            name: "expiration_date",
+            doc: "The day on which its provider withdraws it.",
+            presence: Presence::Optional,
+            kind: Kind::Text(&rules::DAY),
+        },
+        Field {
             name: "endpoints",
             doc: "The providers that serve it. A request is sent to the healthy ones by the inverse square of their prices, unless it says otherwise, and to another where one fails.",
             presence: Presence::Required,
@@ -203,6 +221,12 @@ static ENDPOINT: Section = Section {
             doc: "Most tokens of one completion, where they are fewer than the model's. Requests for more are not sent to it.",
             presence: Presence::Optional,
             kind: Kind::Count(TOKENS_MAX),
+        },
+        Field {
+            name: "timeouts",
+            doc: "How long it may take, where that is otherwise than at its provider.",
+            presence: Presence::Optional,
+            kind: Kind::Section(&PATIENCE),
         },
     ],
 };

@@ -1,7 +1,7 @@
 //! Prices in a configuration: what may be said, and what it means.
 
 use keyway_core::money::{Discount, Rate};
-use keyway_core::pricing::{Hours, Kind as TokenKind, Override, Pricing, Rates};
+use keyway_core::pricing::{Days, Hours, Kind as TokenKind, Override, Pricing, Rates};
 
 use super::description::{Field, Kind, Least, Presence, Section, TOKENS_MAX};
 use super::mistake::{Place, Report};
@@ -9,7 +9,8 @@ use super::rules;
 use super::view::View;
 
 const HOURS_ALLOWED: &str = "utc_start and utc_end, two different times of day";
-const CONDITION_ALLOWED: &str = "min_prompt_tokens, or utc_start and utc_end, or all three";
+const CONDITION_ALLOWED: &str =
+    "min_prompt_tokens, utc_start and utc_end, utc_days, or several of them";
 
 pub(super) static PRICING: Section = Section {
     doc: "What a provider charges, in USD per token where nothing else is said.",
@@ -123,6 +124,12 @@ static OVERRIDE: Section = Section {
             kind: Kind::Text(&rules::CLOCK),
         },
         Field {
+            name: "utc_days",
+            doc: "It applies to requests on these days of the week, in UTC, from Monday, which is 1, to Sunday, which is 7.",
+            presence: Presence::Optional,
+            kind: Kind::Counts(7),
+        },
+        Field {
             name: "prompt",
             doc: "For a token of the prompt.",
             presence: Presence::Optional,
@@ -207,7 +214,8 @@ pub(super) fn build(view: View<'_>, place: &Place, report: &mut Report<'_>) -> O
 fn build_override(view: View<'_>, place: &Place, report: &mut Report<'_>) -> Option<Override> {
     let min_prompt_tokens = view.count("min_prompt_tokens");
     let (start, end) = (view.text("utc_start"), view.text("utc_end"));
-    if view.value("min_prompt_tokens").is_none() && start.is_none() && end.is_none() {
+    let has = |name| view.value(name).is_some();
+    if !["min_prompt_tokens", "utc_start", "utc_end", "utc_days"].into_iter().any(has) {
         report.wrong(place, "has no condition", CONDITION_ALLOWED);
     }
     let hours = match (start, end) {
@@ -225,10 +233,18 @@ fn build_override(view: View<'_>, place: &Place, report: &mut Report<'_>) -> Opt
             return None;
         }
     };
+    // One that is no day was reported.
+    let numbers = view
+        .counts("utc_days")
+        .map(|days| days.into_iter().map(|day| u8::try_from(day).ok()).collect::<Option<Vec<_>>>());
+    let days = match numbers {
+        Some(numbers) => Some(Days::from_numbers(&numbers?)?),
+        None => None,
+    };
     Some(Override {
         min_prompt_tokens,
         hours,
-        days: None,
+        days,
         prompt: rate(view, TokenKind::Prompt.as_str()),
         completion: rate(view, TokenKind::Completion.as_str()),
         kinds: rates(view),

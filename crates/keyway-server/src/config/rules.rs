@@ -82,6 +82,12 @@ pub(super) static CLOCK: TextRule = TextRule {
     check: clock_time,
 };
 
+pub(crate) static DAY: TextRule = TextRule {
+    allowed: "a day, such as \"2026-11-25\"",
+    pattern: "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])",
+    check: day,
+};
+
 pub(super) static AMOUNT: TextRule = TextRule {
     allowed: "a decimal string in USD, such as \"500\" or \"0.25\"",
     pattern: "[0-9]+(\\.[0-9]+)?([eE][+-]?[0-9]+)?",
@@ -217,6 +223,21 @@ fn discount(text: &str) -> Result<(), String> {
 
 fn clock_time(text: &str) -> Result<(), String> {
     clock(text).map(|_| ()).ok_or_else(|| "is not a time of day".to_owned())
+}
+
+/// By its form: nothing is reckoned with it.
+fn day(text: &str) -> Result<(), String> {
+    let bytes = text.as_bytes();
+    let dashed = bytes.len() == 10 && bytes[4] == b'-' && bytes[7] == b'-';
+    let number = |part: Option<&str>, most: u32| {
+        let digits = part.filter(|it| it.bytes().all(|byte| byte.is_ascii_digit()));
+        digits.and_then(|it| it.parse().ok()).is_some_and(|it| (1..=most).contains(&it))
+    };
+    let year = text.get(..4).is_some_and(|it| it.bytes().all(|byte| byte.is_ascii_digit()));
+    if dashed && year && number(text.get(5..7), 12) && number(text.get(8..), 31) {
+        return Ok(());
+    }
+    Err("is not a day".to_owned())
 }
 
 /// Reads `16:30` as 1630.

@@ -56,6 +56,12 @@ fn of_kind(kind: &Kind) -> Map<String, Value> {
         Kind::Texts(rule) => {
             json!({"type": "array", "items": {"type": "string", "pattern": whole(rule.pattern)}})
         }
+        Kind::Choices(words) => {
+            json!({"type": "array", "minItems": 1, "items": {"type": "string", "enum": words}})
+        }
+        Kind::Counts(most) => json!({"type": "array", "minItems": 1, "items": {
+            "type": "integer", "minimum": 1, "maximum": most
+        }}),
         Kind::Section(section) => return of_section(section),
         Kind::List(entry, Least::None) => json!({"type": "array", "items": of_section(entry)}),
         Kind::List(entry, Least::One) => {

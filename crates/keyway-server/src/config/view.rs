@@ -44,6 +44,11 @@ impl<'a> View<'a> {
         entries.iter().map(|entry| entry.get_ref().as_str().map(str::to_owned)).collect()
     }
 
+    pub(super) fn counts(self, name: &str) -> Option<Vec<u64>> {
+        let entries = self.value(name)?.get_ref().as_array()?;
+        entries.iter().map(|entry| integer(entry.get_ref().as_integer()?)).collect()
+    }
+
     pub(super) fn count(self, name: &str) -> Option<u64> {
         integer(self.value(name)?.get_ref().as_integer()?)
     }

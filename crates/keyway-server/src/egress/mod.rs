@@ -19,6 +19,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::capture_connection;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use thiserror::Error;
 
@@ -38,6 +39,8 @@ pub struct Egress {
 pub enum EgressError {
     #[error("cannot connect")]
     Connect(#[source] hyper_util::client::legacy::Error),
+    #[error("no connection was there in time")]
+    Late,
     #[error("the connection broke before an answer came")]
     Broken(#[source] hyper_util::client::legacy::Error),
 }
@@ -85,5 +88,25 @@ impl Egress {
                 EgressError::Broken(error)
             }
         })
+    }
+
+    /// The same, with `connect` to get a connection in, where that is less than the place allows.
+    pub async fn send_within(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        connect: Duration,
+    ) -> Result<Response<Incoming>, EgressError> {
+        let mut connection = capture_connection(&mut request);
+        let late = async {
+            let connected = connection.wait_for_connection_metadata();
+            if tokio::time::timeout(connect, connected).await.is_ok() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = self.send(request) => answer,
+            () = late => Err(EgressError::Late),
+        }
     }
 }

@@ -258,6 +258,30 @@ async fn a_name_may_lead_into_a_private_network_where_that_is_allowed() {
     assert!(send(&egress, &url).await.is_err(), "not even then");
 }
 
+/// Never answers.
+#[derive(Debug)]
+struct Silent;
+
+#[async_trait]
+impl Resolver for Silent {
+    async fn resolve(&self, _: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_may_wait_for_a_connection_for_less_than_its_place_does() {
+    let began = tokio::time::Instant::now();
+    let request = |url: &str| Request::get(url).body(Full::<Bytes>::default()).expect("a request");
+    let url = "http://provider.example/";
+    let egress = Egress::with_resolver([place(url, false)], Arc::new(Silent));
+    let late = egress.send_within(request(url), Duration::from_secs(1)).await;
+    assert!(matches!(late, Err(EgressError::Late)), "{late:?}");
+    assert_eq!(began.elapsed(), Duration::from_secs(1));
+    let late = egress.send_within(request(url), Duration::from_mins(1)).await;
+    assert!(matches!(late, Err(EgressError::Connect(_))), "{late:?}");
+}
+
 #[test]
 fn public_addresses_are_public() {
     for address in [

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyway_core::catalogue::{About, Catalogue, DataCollection, Endpoint, Model, Traits};
+use keyway_core::catalogue::{About, Catalogue, DataCollection, Endpoint, Model, Patience, Traits};
 use keyway_providers::echo;
 
 use crate::catalogue::version;
@@ -28,6 +28,7 @@ pub(super) fn echo_model() -> Model {
         pricing: Some(echo::pricing()),
         // What it is sent never leaves this process.
         traits: Traits { data_collection: DataCollection::Deny, zdr: true, ..Traits::default() },
+        patience: Patience::default(),
     };
     Model {
         id: echo::MODEL_ID.to_owned(),

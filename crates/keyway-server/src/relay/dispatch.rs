@@ -129,7 +129,8 @@ async fn send(
     loop {
         request.max_tokens = tells.then_some(tokens);
         let target = Target { model: &endpoint.upstream_model, completion_tokens_max: tokens };
-        match (upstream.send(request, &target, credential).await, again.take()) {
+        let sent = upstream.send(request, &target, credential, endpoint.patience).await;
+        match (sent, again.take()) {
             (Err(failure), Some(fewer)) if failure.is_requests() && failure.untold.is_none() => {
                 tokens = fewer;
             }

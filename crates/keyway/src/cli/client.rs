@@ -180,7 +180,7 @@ impl Gateway {
             source = inner.source();
         }
         CliError::failed(match error {
-            EgressError::Connect(_) => format!(
+            EgressError::Connect(_) | EgressError::Late => format!(
                 "cannot reach a gateway at {}: {cause}\n\
                  Start one with `keyway serve`, or say where it runs with --url or KEYWAY_URL.",
                 self.url

@@ -10,12 +10,16 @@ use crate::setup;
 
 /// A gateway before a provider at `base_url`, with `more` in its section.
 async fn gateway(base_url: &str, more: &str) -> Gateway {
-    let toml = format!(
+    setup().config(&toml(base_url, more)).start().await
+}
+
+/// Its configuration; what is added to it is said of its one endpoint.
+fn toml(base_url: &str, more: &str) -> String {
+    format!(
         "[[providers]]\nslug = \"p\"\ndialect = \"openai\"\nbase_url = \"{base_url}\"\n{more}\n\
          [[models]]\nid = \"acme/fast\"\ncontext_length = 8000\n[[models.endpoints]]\n\
          provider = \"p\"\nupstream_model = \"m\"\npricing = {{ prompt = \"0\", completion = \"0\" }}\n"
-    );
-    setup().config(&toml).start().await
+    )
 }
 
 async fn key(gateway: &Gateway) -> String {
@@ -160,9 +164,15 @@ async fn a_provider_that_does_not_begin_in_time_is_given_up() {
     let provider = Provider::start().await;
     let late = vec![(Duration::from_mins(1), String::new())];
     provider.always(Script::Stream { pieces: late, breaks: false });
-    let gateway = gateway(&provider.base_url, "timeouts = { first_byte = \"300ms\" }").await;
-    let string = key(&gateway).await;
-    let reply = gateway.client(&string).chat("acme/fast", "hi").await;
-    assert_eq!(reply.status, StatusCode::GATEWAY_TIMEOUT, "{reply:?}");
-    reply.error();
+    let little = "timeouts = { first_byte = \"300ms\" }";
+    for (of_provider, of_endpoint) in
+        [(little, ""), ("", little), ("timeouts = { idle = 1 }", little)]
+    {
+        let toml = toml(&provider.base_url, of_provider) + of_endpoint;
+        let gateway = setup().config(&toml).start().await;
+        let string = key(&gateway).await;
+        let reply = gateway.client(&string).chat("acme/fast", "hi").await;
+        assert_eq!(reply.status, StatusCode::GATEWAY_TIMEOUT, "{reply:?}");
+        reply.error();
+    }
 }

@@ -20,9 +20,9 @@ const PROVIDER_FIELDS: &str = "slug, name, dialect, base_url, api_key, quirks, t
      abort_stops_billing, trust_provider_cost, data_collection, zdr";
 const ENDPOINT_FIELDS: &str = "provider, upstream_model, pricing, variant, service_tier, \
      quantization, data_collection, zdr, supported_parameters, context_length, \
-     max_completion_tokens";
-const MODEL_FIELDS: &str =
-    "id, name, context_length, max_completion_tokens, distillable, endpoints";
+     max_completion_tokens, timeouts";
+const MODEL_FIELDS: &str = "id, name, context_length, max_completion_tokens, distillable, \
+     input_modalities, output_modalities, expiration_date, endpoints";
 const PRICING_FIELDS: &str = "prompt, completion, input_cache_read, input_cache_write, \
                               input_cache_write_1h, image_token, audio, internal_reasoning, \
                               image_output, audio_output, request, image, discount, overrides";
@@ -171,7 +171,7 @@ fn prices_under_a_condition_have_one_that_can_hold() {
     check_override(
         "prompt = \"0\"",
         &format!("32:67: {place}: has no condition"),
-        "min_prompt_tokens, or utc_start and utc_end, or all three",
+        "min_prompt_tokens, utc_start and utc_end, utc_days, or several of them",
     );
     check_override(
         "utc_start = \"08:00\"",
@@ -194,6 +194,17 @@ fn prices_under_a_condition_have_one_that_can_hold() {
         "min_prompt_tokens = 0, prompt = \"0\"",
         &format!("32:89: {place}.min_prompt_tokens: is out of range"),
         TOKENS,
+    );
+    let days = format!("{place}.utc_days");
+    check_override(
+        "utc_days = [8]",
+        &format!("32:81: {days}[0]: is out of range"),
+        "an integer from 1 to 7",
+    );
+    check_override(
+        "utc_days = []",
+        &format!("32:80: {days}: is empty"),
+        "a list of integers from 1 to 7",
     );
     let discount = "a decimal string between \"0\" and \"1\" with six decimals at most, such as \
                     \"0.25\" for a quarter off";

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use keyway_core::money::Rate;
-use keyway_core::pricing::{Hours, Kind as TokenKind};
+use keyway_core::pricing::{Days, Hours, Kind as TokenKind};
 use keyway_core::rate::{Figure, RateLimits};
 use keyway_core::secret::KeySecret;
 
@@ -94,6 +94,7 @@ fn a_price_of_every_kind_is_read() {
     let said = r#"pricing = { prompt = "0.000001", completion = "0.000002", input_cache_read = "0.0000001", input_cache_write = "0.00000125", input_cache_write_1h = "0.000003", image_token = "0.000004", audio = "0.000005", internal_reasoning = "0.000006", image_output = "0.000007", audio_output = "0.000008", request = "0.01", image = "0.02", discount = "0.5", overrides = [
       { min_prompt_tokens = 200_000, prompt = "0.00001", audio = "0.00005" },
       { utc_start = "16:30", utc_end = "00:30", completion = "0" },
+      { utc_days = [6, 7], prompt = "0" },
     ] }"#;
     let text = WHOLE.replace(r#"pricing = { prompt = "0.000001", completion = "0.000002" }"#, said);
     let config = parse(&text).expect("it is valid");
@@ -115,11 +116,12 @@ fn a_price_of_every_kind_is_read() {
         ("0.01".into(), "0.02".into())
     );
     assert_eq!(pricing.discount.to_string(), "0.5");
-    let [long, night] = &pricing.overrides[..] else { panic!("{:?}", pricing.overrides) };
+    let [long, night, weekend] = &pricing.overrides[..] else { panic!("{:?}", pricing.overrides) };
     assert_eq!((long.min_prompt_tokens, long.hours), (Some(200_000), None));
     assert_eq!(long.prompt, Some(Rate::from_femtos(10_000_000_000)));
     assert_eq!(long.kinds.get(TokenKind::Audio), Some(Rate::from_femtos(50_000_000_000)));
     assert_eq!((night.hours, night.completion), (Hours::from_clock(1630, 30), Some(Rate::ZERO)));
+    assert_eq!((weekend.days, weekend.prompt), (Days::from_numbers(&[6, 7]), Some(Rate::ZERO)));
 
     let unpriced = WHOLE.replacen("pricing = ", "# ", 1);
     let config = parse(&unpriced).expect("it is valid");

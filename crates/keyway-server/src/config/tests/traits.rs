@@ -1,6 +1,8 @@
 //! What an endpoint is like, by its own words and by its provider's.
 
-use keyway_core::catalogue::{DataCollection, Quantization, Traits};
+use std::time::Duration;
+
+use keyway_core::catalogue::{About, DataCollection, Modality, Patience, Quantization, Traits};
 
 use super::{WHOLE, parse};
 
@@ -66,5 +68,48 @@ fn words_that_no_endpoint_has_are_refused() {
     ] {
         let message = parse(&with("", endpoint)).expect_err(endpoint).to_string();
         assert!(message.contains(wrong), "{endpoint}: {message}");
+    }
+}
+
+#[test]
+fn an_endpoint_may_be_given_other_time_than_its_provider() {
+    let patience = |provider, endpoint| {
+        let config = parse(&with(provider, endpoint)).expect("it is valid");
+        config.models[0].endpoints[0].patience
+    };
+    assert_eq!(patience("timeouts = { idle = 3 }", ""), Patience::default());
+    let said = "timeouts = { connect = \"1s\", first_byte = \"20m\", idle = 5 }";
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    let expected = Patience { connect: seconds(1), first_byte: seconds(1_200), idle: seconds(5) };
+    assert_eq!(patience("", said), expected);
+    let late = parse(&with("timeouts = { connect = \"900ms\" }", said)).expect_err("longer");
+    let late = late.to_string();
+    let wrong =
+        "endpoints[0].timeouts.connect: is longer than at its provider; allowed: 900ms at most";
+    assert!(late.contains(wrong), "{late}");
+}
+
+#[test]
+fn a_model_reads_and_writes_what_it_says() {
+    let about = |said: &str| {
+        let text = WHOLE.replacen("name = \"Fast\"", said, 1);
+        parse(&text).map(|config| config.models[0].about.clone()).map_err(|error| error.to_string())
+    };
+    assert_eq!(about(""), Ok(About::default()));
+    let said = "input_modalities = [\"text\", \"image\"]\noutput_modalities = [\"embeddings\"]\n\
+                expiration_date = \"2027-01-31\"";
+    let expected = About {
+        input_modalities: vec![Modality::Text, Modality::Image],
+        output_modalities: vec![Modality::Embeddings],
+        expiration_date: Some("2027-01-31".to_owned()),
+    };
+    assert_eq!(about(said), Ok(expected));
+    for (said, wrong) in [
+        ("input_modalities = []", "models[0].input_modalities: is empty"),
+        ("output_modalities = [\"smell\"]", "models[0].output_modalities[0]: is none of the words"),
+        ("expiration_date = \"2027-13-01\"", "models[0].expiration_date: is not a day"),
+    ] {
+        let message = about(said).expect_err(said);
+        assert!(message.contains(wrong), "{message}");
     }
 }

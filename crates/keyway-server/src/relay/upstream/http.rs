@@ -9,6 +9,7 @@ use http::header::{self, HeaderName};
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use keyway_core::catalogue::Patience;
 use keyway_core::clock::Clock;
 use keyway_core::secret::KeySecret;
 use keyway_providers::chat::{self, Answer, ChatRequest, StreamEvent};
@@ -72,16 +73,17 @@ impl HttpProvider {
         request: &ChatRequest,
         target: &Target<'_>,
         credential: Option<&KeySecret>,
+        patience: Patience,
     ) -> Result<Answer, Failure> {
         let key = self.presented(credential).await?;
         let key = key.as_ref();
         let answered = async {
-            let response = self.send(request, target, key).await?;
+            let response = self.send(request, target, key, patience).await?;
             let counted = response.headers().get(COUNTED_HEADER);
             let counted = counted.and_then(|value| value.to_str().ok()?.parse().ok());
             Ok((read(response.into_body(), ANSWER_BYTES_MAX).await?, counted))
         };
-        let (body, counted) = tokio::time::timeout(self.timeouts.first_byte, answered)
+        let (body, counted) = tokio::time::timeout(self.timeouts.at(patience).first_byte, answered)
             .await
             .map_err(|_| timed_out())??;
         let answer = self.dialect.answer_to(request, target, &body, counted);
@@ -93,11 +95,13 @@ impl HttpProvider {
         request: &ChatRequest,
         target: &Target<'_>,
         credential: Option<&KeySecret>,
+        patience: Patience,
     ) -> Result<HttpStream, Failure> {
         let key = self.presented(credential).await?;
         let key = key.as_ref();
-        let sent =
-            tokio::time::timeout(self.timeouts.first_byte, self.send(request, target, key)).await;
+        let timeouts = self.timeouts.at(patience);
+        let sent = self.send(request, target, key, patience);
+        let sent = tokio::time::timeout(timeouts.first_byte, sent).await;
         let response = sent.map_err(|_| timed_out())??;
         if !is_of_type(&response, self.dialect.stream_type()) {
             return Err(Failure::new("The provider answered with something else than a stream"));
@@ -107,7 +111,7 @@ impl HttpProvider {
             body: response.into_body(),
             reader,
             ended: false,
-            idle: self.timeouts.idle,
+            idle: timeouts.idle,
             api_key,
         })
     }
@@ -129,10 +133,17 @@ impl HttpProvider {
         request: &ChatRequest,
         target: &Target<'_>,
         key: Option<&KeySecret>,
+        patience: Patience,
     ) -> Result<Response<Incoming>, Failure> {
-        let response = self.egress.send(self.call(request, target, key)?).await;
+        let call = self.call(request, target, key)?;
+        let response = match patience.connect {
+            Some(connect) => self.egress.send_within(call, connect).await,
+            None => self.egress.send(call).await,
+        };
         let response = response.map_err(|error| match error {
-            EgressError::Connect(_) => Failure::new("The provider cannot be reached"),
+            EgressError::Connect(_) | EgressError::Late => {
+                Failure::new("The provider cannot be reached")
+            }
             EgressError::Broken(_) => Failure::new("The provider broke the connection"),
         })?;
         // Nothing encoded is asked for, so that no answer bursts where it is decoded.
@@ -144,7 +155,7 @@ impl HttpProvider {
         if response.status().is_success() {
             Ok(response)
         } else {
-            Err(failure(response, key, self.timeouts.idle).await)
+            Err(failure(response, key, self.timeouts.at(patience).idle).await)
         }
     }
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::StatusCode;
+use keyway_core::catalogue::Patience;
 use keyway_core::clock::Clock;
 use keyway_core::secret::KeySecret;
 use keyway_providers::chat::{Answer, ChatRequest, Chunk, RequestError, StreamEvent};
@@ -154,18 +155,22 @@ impl Upstream {
         request: &ChatRequest,
         target: &Target<'_>,
         credential: Option<&KeySecret>,
+        patience: Patience,
     ) -> Result<Reply, Failure> {
         if !request.stream {
             return match &self.connection {
                 Connection::Echo => echo::answer(request).await,
-                Connection::Http(provider) => provider.answer(request, target, credential).await,
+                Connection::Http(provider) => {
+                    provider.answer(request, target, credential, patience).await
+                }
             }
             .map(Reply::Whole);
         }
         let mut stream = match &self.connection {
             Connection::Echo => ChunkStream::Echo(EchoStream::open(request)?),
             Connection::Http(provider) => {
-                ChunkStream::Http(Box::new(provider.stream(request, target, credential).await?))
+                let stream = provider.stream(request, target, credential, patience).await?;
+                ChunkStream::Http(Box::new(stream))
             }
         };
         match stream.next().await? {
