@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::FORMAT;
-use crate::chat::{Answer, AnswerError, Counted, Reason, Said, ended, is_of, message_of};
+use crate::chat::{Answer, AnswerError, Counted, Reason, Said, Source, ended, is_of, message_of};
 use crate::json::parse_lenient;
 
 /// Reads a message.
@@ -29,7 +29,13 @@ pub(crate) fn answer(body: &[u8]) -> Result<Answer, AnswerError> {
 fn take_block(block: &Value, index: u64, calls: &mut u64, said: &mut Said) {
     let field = |name: &str| block.get(name).and_then(Value::as_str).unwrap_or_default();
     match field("type") {
-        "text" => said.text(field("text")),
+        "text" => {
+            let start = said.content().chars().count();
+            let end = start + field("text").chars().count();
+            said.text(field("text"));
+            let citations = block.get("citations").and_then(Value::as_array).into_iter().flatten();
+            citations.filter_map(source).for_each(|it| said.cite(&it, (start, end)));
+        }
         "thinking" => said.think(field("thinking"), thought(block, index)),
         "redacted_thinking" => said.detail(redacted(block, index)),
         "tool_use" => {
@@ -41,6 +47,17 @@ fn take_block(block: &Value, index: u64, calls: &mut u64, said: &mut Said) {
         // What its own tools did stands in its words.
         _ => {}
     }
+}
+
+/// What a citation refers to, where that is on the web and no document of the client's.
+pub(super) fn source(citation: &Value) -> Option<Source<'_>> {
+    let text = |field: &str| citation.get(field).and_then(Value::as_str);
+    let url = text("url").or_else(|| text("source"))?;
+    url.starts_with("http").then_some(Source {
+        url,
+        title: text("title"),
+        content: text("cited_text"),
+    })
 }
 
 /// A thought with its signature, so that it can be given back.

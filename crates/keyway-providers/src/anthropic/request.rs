@@ -20,6 +20,7 @@ pub(crate) fn request_body(
     if let Some(native) = native::request_body(request, target) {
         return Ok(native);
     }
+    request.only_one("Anthropic")?;
     let most = request.max_tokens.unwrap_or(target.completion_tokens_max);
     let mut conversation = Conversation::of(request.messages())?;
     let tools = tools(request)?;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::answer::{counted, reason, redacted, thought};
+use super::answer::{counted, reason, redacted, source, thought};
 use crate::chat::{AnswerError, Counted, Said, StreamEvent, message_of};
 use crate::json::parse_lenient;
 
@@ -14,6 +14,11 @@ pub(crate) struct Events {
     calls: u64,
     /// The call whose arguments come, and whether any came.
     open_call: Option<(u64, bool)>,
+    /// Characters of the text so far, and before the block that is open.
+    chars: usize,
+    chars_before: usize,
+    /// What the block that is open refers to, as far as it was said.
+    citations: Vec<Value>,
     /// Of the beginning: what the end does not say again.
     usage: Usage,
 }
@@ -43,6 +48,9 @@ impl Usage {
     }
 }
 
+/// Of one block.
+const CITATIONS_MAX: usize = 256;
+
 /// Fields of `usage` that are kept from one event to the next.
 const COUNTS: [&str; 6] = [
     "input_tokens",
@@ -70,6 +78,7 @@ impl Events {
             }
             "content_block_start" => self.block(&event),
             "content_block_delta" => self.delta(&event),
+            "content_block_stop" if !self.citations.is_empty() => self.cite(),
             "content_block_stop" => self.close_call(),
             "message_delta" => self.end(&event),
             "message_stop" => Some(StreamEvent::Done),
@@ -83,8 +92,13 @@ impl Events {
         let (block, index) = (event.get("content_block")?, index(event));
         let field = |name: &str| block.get(name).and_then(Value::as_str).unwrap_or_default();
         let mut said = Said::default();
+        self.chars_before = self.chars;
         match field("type") {
-            "text" => said.text(Some(field("text")).filter(|text| !text.is_empty())?),
+            "text" => {
+                let text = Some(field("text")).filter(|text| !text.is_empty())?;
+                self.chars += text.chars().count();
+                said.text(text);
+            }
             "thinking" if field("thinking").is_empty() => return None,
             "thinking" => said.think(field("thinking"), thought(block, index)),
             "redacted_thinking" => said.detail(redacted(block, index)),
@@ -103,7 +117,14 @@ impl Events {
         let field = |name: &str| delta.get(name).and_then(Value::as_str).unwrap_or_default();
         let mut said = Said::default();
         match field("type") {
-            "text_delta" => said.text(field("text")),
+            "text_delta" => {
+                self.chars += field("text").chars().count();
+                said.text(field("text"));
+            }
+            "citations_delta" if self.citations.len() < CITATIONS_MAX => {
+                self.citations.extend(delta.get("citation").cloned());
+                return None;
+            }
             "thinking_delta" => said.think(field("thinking"), thought(delta, index)),
             "signature_delta" => said.detail(thought(delta, index)),
             "input_json_delta" => {
@@ -115,6 +136,16 @@ impl Events {
             _ => return None,
         }
         Some(self.say(said))
+    }
+
+    /// A block of text ends, and with it what refers to something.
+    fn cite(&mut self) -> Option<StreamEvent> {
+        let mut said = Said::default();
+        let span = (self.chars_before, self.chars);
+        for citation in std::mem::take(&mut self.citations) {
+            source(&citation).iter().for_each(|it| said.cite(it, span));
+        }
+        (!said.is_empty()).then(|| self.say(said))
     }
 
     /// A call without arguments gets an empty object: no JSON at all cannot be read.

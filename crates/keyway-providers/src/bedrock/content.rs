@@ -62,8 +62,14 @@ fn block(part: &Part<'_>, at: &str) -> Result<Value, RequestError> {
             let name = document_name(name.unwrap_or("document"));
             Ok(json!({"document": {"format": format, "name": name, "source": source}}))
         }
-        Kind::Audio { .. } | Kind::Video(_) => {
-            Err(RequestError::new(at, "is sound or video, which is not sent to Bedrock from here"))
+        Kind::Video(media) => {
+            let (media_type, source) = source(media, at)?;
+            let format = media_type.strip_prefix("video/").unwrap_or(media_type);
+            let format = if format == "quicktime" { "mov" } else { format };
+            Ok(json!({"video": {"format": format, "source": source}}))
+        }
+        Kind::Audio { .. } => {
+            Err(RequestError::new(at, "is sound, which is not sent to Bedrock from here"))
         }
     }
 }

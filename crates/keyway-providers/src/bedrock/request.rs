@@ -13,6 +13,7 @@ pub(crate) fn request_body(
     request: &ChatRequest,
     target: &Target<'_>,
 ) -> Result<Vec<u8>, RequestError> {
+    request.only_one("Bedrock")?;
     let conversation = Conversation::of(request.messages())?;
     let mut body = Map::new();
     body.insert("messages".into(), conversation.messages.into());

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::choice::{self, Form};
 use super::receipt::{read_cost, read_prompt_usage, read_usage};
-use super::{AnswerError, Envelope, Errand, Receipt, keep_unknown, message_of};
+use super::{AnswerError, Envelope, Errand, Receipt, keep_unknown, message_of, source};
 use crate::json;
 
 /// What a provider answered to a request that does not stream.
@@ -24,13 +24,14 @@ impl Answer {
     pub fn parse(body: &[u8]) -> Result<Self, AnswerError> {
         let malformed = |why: &str| AnswerError::Malformed(why.to_owned());
         let read = json::parse_lenient(body).map_err(|error| malformed(&error.to_string()))?;
-        let Value::Object(read) = read else { return Err(malformed("is not an object")) };
+        let Value::Object(mut read) = read else { return Err(malformed("is not an object")) };
         if !read.get("choices").is_some_and(Value::is_array) {
             // Some gateways answer 200 and say inside that they failed.
             let failed = read.get("error").filter(|error| !error.is_null());
             let message = failed.and_then(|_| message_of(body));
             return Err(message.map_or_else(|| malformed("has no choices"), AnswerError::Failed));
         }
+        source::annotate(&mut read, Form::Answer);
         Ok(Self::of(read))
     }
 

@@ -13,7 +13,7 @@ pub(super) enum Form {
 
 impl Form {
     /// The field of a choice that holds what is said.
-    const fn field(self) -> &'static str {
+    pub(super) const fn field(self) -> &'static str {
         match self {
             Self::Answer => "message",
             Self::Chunk => "delta",

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::choice::{self, Form};
 use super::receipt::{read_cost, read_usage};
-use super::{AnswerError, Counted, Envelope, Receipt, keep_unknown, message_of};
+use super::{AnswerError, Counted, Envelope, Receipt, keep_unknown, message_of, source};
 use crate::json::parse_lenient;
 use crate::sse::DONE;
 
@@ -46,12 +46,13 @@ pub fn stream_event(data: &str) -> Result<StreamEvent, AnswerError> {
     }
     let body = parse_lenient(data.as_bytes())
         .map_err(|error| AnswerError::Malformed(format!("an event {error}")))?;
-    let Value::Object(body) = body else {
+    let Value::Object(mut body) = body else {
         return Err(AnswerError::Malformed("an event is not an object".to_owned()));
     };
     if let Some(failure) = failure(&body, data) {
         return Ok(failure);
     }
+    source::annotate(&mut body, Form::Chunk);
     Ok(StreamEvent::Chunk(Chunk::of(body)))
 }
 

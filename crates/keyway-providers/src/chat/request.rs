@@ -168,6 +168,14 @@ impl ChatRequest {
         }
     }
 
+    /// That it asks for one answer, where its provider gives no more than that.
+    pub(crate) fn only_one(&self, provider: &str) -> Result<(), RequestError> {
+        if self.choices == 1 {
+            return Ok(());
+        }
+        Err(RequestError::new("n", format!("must be 1: {provider} gives one answer to a request")))
+    }
+
     /// Makes it a request whose cost has a bound. A `prediction` is left out: what is wrong of it is
     /// billed, and all that it does is make the answer quicker.
     ///

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Chunk, Counted, StreamEvent};
+use super::{Answer, Chunk, Counted, Source, StreamEvent};
 
 /// A message, or a piece of one, in the making.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -12,6 +12,7 @@ pub(crate) struct Said {
     details: Vec<Value>,
     calls: Vec<Value>,
     images: Vec<Value>,
+    annotations: Vec<Value>,
 }
 
 impl Said {
@@ -32,6 +33,16 @@ impl Said {
 
     pub(crate) fn image(&mut self, url: &str) {
         self.images.push(json!({"type": "image_url", "image_url": {"url": url}}));
+    }
+
+    /// What the characters of `span` of the whole answer's text refer to.
+    pub(crate) fn cite(&mut self, source: &Source<'_>, span: (usize, usize)) {
+        self.annotations.push(source.annotation(span));
+    }
+
+    /// The text so far.
+    pub(crate) fn content(&self) -> &str {
+        &self.content
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -98,6 +109,7 @@ impl Said {
             ("reasoning_details", self.details),
             ("tool_calls", self.calls),
             ("images", self.images),
+            ("annotations", self.annotations),
         ];
         for (field, items) in lists {
             if !items.is_empty() {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::FORMAT;
-use crate::chat::{Answer, AnswerError, Counted, Reason, Said, ended, message_of};
+use crate::chat::{Answer, AnswerError, Counted, Reason, Said, Source, ended, message_of};
 use crate::json::parse_lenient;
 
 /// Reads a message.
@@ -21,6 +21,7 @@ pub(crate) fn answer(body: &[u8]) -> Result<Answer, AnswerError> {
     for block in message.get("content").and_then(Value::as_array).into_iter().flatten() {
         take_block(block, &mut said);
     }
+    cite(message.get("citations"), &mut said);
     let calls = message.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
     for (call, index) in calls.zip(0..) {
         take_call(call, index, &mut said);
@@ -38,6 +39,28 @@ pub(super) fn take_block(block: &Value, said: &mut Said) {
     if let Some(text) = field("text") {
         said.text(text);
     }
+}
+
+/// What the text refers to, where that is on the web and no document of the client's: one, or a list.
+pub(super) fn cite(citations: Option<&Value>, said: &mut Said) {
+    let citations = citations
+        .map_or(&[][..], |it| it.as_array().map_or(std::slice::from_ref(it), Vec::as_slice));
+    for citation in citations {
+        let place = |field: &str| {
+            let place = citation.get(field).and_then(Value::as_u64).unwrap_or(0);
+            usize::try_from(place).unwrap_or(0)
+        };
+        let span = (place("start"), place("end"));
+        let sources = citation.get("sources").and_then(Value::as_array).into_iter().flatten();
+        sources.filter_map(source).for_each(|it| said.cite(&it, span));
+    }
+}
+
+fn source(source: &Value) -> Option<Source<'_>> {
+    let of = ["document", "tool_output"].iter().find_map(|field| source.get(*field))?;
+    let text = |field: &str| of.get(field).and_then(Value::as_str);
+    let content = text("snippet").or_else(|| text("text"));
+    Some(Source { url: text("url")?, title: text("title"), content })
 }
 
 /// Its plan for the tools is a thought like any other.

@@ -27,6 +27,7 @@ pub(crate) fn request_body(
         body.insert("model".into(), target.model.into());
         return Ok(serde_json::to_vec(&body).expect("a JSON object can be written"));
     }
+    request.only_one("Cohere")?;
     let numbered = request.messages().iter().enumerate();
     let messages = numbered.map(|(number, it)| message(it, &format!("messages[{number}]")));
     let messages: Vec<Value> = messages.collect::<Result<_, _>>()?;

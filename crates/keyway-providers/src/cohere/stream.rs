@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::answer::{counted, reason, take_block, take_call, think};
+use super::answer::{cite, counted, reason, take_block, take_call, think};
 use crate::chat::{AnswerError, Said, StreamEvent};
 use crate::json::parse_lenient;
 use crate::sse::DONE;
@@ -35,7 +35,8 @@ impl Events {
             "tool-call-start" => self.call(message),
             "tool-call-delta" => self.arguments(message),
             "message-end" => Some(self.end(delta)),
-            // Citations, and the ends of blocks.
+            "citation-start" => self.citation(message),
+            // The ends of blocks.
             _ => None,
         })
     }
@@ -43,6 +44,12 @@ impl Events {
     fn content(&mut self, message: &Value) -> Option<StreamEvent> {
         let mut said = Said::default();
         take_block(message.get("content")?, &mut said);
+        (!said.is_empty()).then(|| self.say(said))
+    }
+
+    fn citation(&mut self, message: &Value) -> Option<StreamEvent> {
+        let mut said = Said::default();
+        cite(message.get("citations"), &mut said);
         (!said.is_empty()).then(|| self.say(said))
     }
 

@@ -3,8 +3,11 @@
 use serde_json::{Value, json};
 
 use super::FORMAT;
-use crate::chat::{Answer, AnswerError, Counted, Reason, Said, ended, message_of};
+use crate::chat::{Answer, AnswerError, Counted, Reason, Said, Source, ended, message_of};
 use crate::json::parse_lenient;
+
+/// Of one answer.
+const CITATIONS_MAX: usize = 256;
 
 /// Reads a whole answer.
 pub(crate) fn answer(body: &[u8]) -> Result<Answer, AnswerError> {
@@ -12,6 +15,8 @@ pub(crate) fn answer(body: &[u8]) -> Result<Answer, AnswerError> {
     let read = parse_lenient(body).map_err(|error| malformed(&error.to_string()))?;
     let (mut said, mut calls) = (Said::default(), 0);
     take(&read, &mut calls, &mut said);
+    let text = said.content().to_owned();
+    cite(&read, &text, &mut said);
     let reason = reason(&read, calls > 0);
     if reason.is_none() && candidate(&read).is_none() {
         let failed = read.get("error").and_then(|_| message_of(body));
@@ -31,6 +36,40 @@ pub(super) fn take(response: &Value, calls: &mut u64, said: &mut Said) {
     let parts = content.and_then(|content| content.get("parts")?.as_array());
     for part in parts.into_iter().flatten() {
         take_part(part, response, calls, said);
+    }
+}
+
+/// Adds what the answer refers to. `text` is all of it so far: places in it are told in bytes.
+pub(super) fn cite(response: &Value, text: &str, said: &mut Said) {
+    let Some(grounding) = candidate(response).and_then(|it| it.get("groundingMetadata")) else {
+        return;
+    };
+    let list = |field: &str| grounding.get(field).and_then(Value::as_array);
+    let Some(chunks) = list("groundingChunks") else { return };
+    let supports = list("groundingSupports").into_iter().flatten();
+    let places = supports.flat_map(|support| {
+        let segment = support.get("segment");
+        let at = |field: &str| {
+            let bytes = segment.and_then(|it| it.get(field)?.as_u64()).unwrap_or(0);
+            text.get(..usize::try_from(bytes).ok()?).map(|before| before.chars().count())
+        };
+        let span = at("startIndex").zip(at("endIndex")).unwrap_or_default();
+        let content = segment.and_then(|it| it.get("text")?.as_str());
+        let numbers = support.get("groundingChunkIndices").and_then(Value::as_array);
+        let numbers = numbers.into_iter().flatten().filter_map(Value::as_u64);
+        numbers.map(move |number| (usize::try_from(number).ok(), span, content))
+    });
+    let mut places: Vec<_> = places.take(CITATIONS_MAX).collect();
+    if places.is_empty() {
+        let all = (0..chunks.len()).map(|number| (Some(number), (0, 0), None));
+        places = all.take(CITATIONS_MAX).collect();
+    }
+    for (number, span, content) in places {
+        let web = number.and_then(|number| chunks.get(number)?.get("web"));
+        let text = |field: &str| web.and_then(|web| web.get(field)?.as_str());
+        if let Some(url) = text("uri") {
+            said.cite(&Source { url, title: text("title"), content }, span);
+        }
     }
 }
 

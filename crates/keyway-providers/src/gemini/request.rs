@@ -23,6 +23,7 @@ pub(crate) fn request_body(
     request: &ChatRequest,
     target: &Target<'_>,
 ) -> Result<Vec<u8>, RequestError> {
+    request.only_one("Gemini, as it is spoken here,")?;
     let conversation = Conversation::of(request.messages())?;
     let mut body = Map::new();
     body.insert("contents".into(), conversation.contents.into());

@@ -1,8 +1,11 @@
 //! A streamed answer of Gemini's, event by event. It has no last word: it ends where it is closed.
 
-use super::answer::{counted, reason, take};
+use super::answer::{cite, counted, reason, take};
 use crate::chat::{AnswerError, Said, StreamEvent, stream_failure};
 use crate::json::parse_lenient;
+
+/// Bytes of text that are kept, about.
+const TEXT_BYTES_MAX: usize = 256 * 1024;
 
 /// What has to be known of earlier events.
 #[derive(Debug, Default)]
@@ -10,6 +13,8 @@ pub(crate) struct Events {
     /// Who speaks was said.
     begun: bool,
     calls: u64,
+    /// The text so far, for places in it that are told at the end; what is longer has none.
+    text: String,
     /// Why it ended was said; what was counted may come with it or behind it, and before that it is not
     /// all.
     ended: bool,
@@ -28,6 +33,10 @@ impl Events {
         }
         let mut said = Said::default();
         take(&response, &mut self.calls, &mut said);
+        if self.text.len() < TEXT_BYTES_MAX {
+            self.text.push_str(said.content());
+        }
+        cite(&response, &self.text, &mut said);
         let reason = reason(&response, self.calls > 0);
         self.ended |= reason.is_some();
         let counted = counted(&response);

@@ -61,6 +61,18 @@ fn streams_are_rendered_as_recorded() {
     }
 }
 
+#[test]
+fn who_gives_one_answer_is_asked_for_no_more() {
+    let body = serde_json::json!({
+        "model": "a/b", "messages": [{"role": "user", "content": "hi"}], "n": 2, "max_tokens": 5,
+    });
+    let request = ChatRequest::parse(body).expect("a request");
+    let target = Target { model: "m", completion_tokens_max: 10_000 };
+    for (name, dialect, _) in OTHERS {
+        assert_eq!(dialect.body(&request, &target).expect_err("refused").field, "n", "{name}");
+    }
+}
+
 /// What a reader makes of bytes: its events, and what ended it.
 fn read(mut reader: Reader, pieces: &[&[u8]]) -> (Vec<StreamEvent>, Option<String>) {
     let mut events = Vec::new();

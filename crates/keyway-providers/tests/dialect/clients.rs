@@ -69,6 +69,14 @@ fn said(said: &Value) {
         said,
         &["tool_calls", "reasoning_details", "images", "audio", "annotations"],
     );
+    for annotation in each(said, "annotations") {
+        assert_eq!(annotation["type"], "url_citation", "{annotation}");
+        let citation = &annotation["url_citation"];
+        assert!(citation["url"].is_string() && citation["title"].is_string(), "{annotation}");
+        for place in ["start_index", "end_index"] {
+            assert!(citation[place].is_u64(), "{annotation}");
+        }
+    }
     for call in each(said, "tool_calls") {
         absent_instead_of_null(call, &["id", "type"]);
         if let Some(function) = call.get("function") {

@@ -34,6 +34,13 @@ pub(super) struct Proof {
     pub(super) format: Option<String>,
 }
 
+/// What is told of a text besides.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Also {
+    pub(super) annotations: Vec<Value>,
+    pub(super) logprobs: Vec<Value>,
+}
+
 impl Kind {
     pub(super) const fn prefix(&self) -> &'static str {
         match self {
@@ -48,28 +55,28 @@ impl Kind {
 impl Item {
     /// As it is before anything of it is said.
     pub(super) fn begun(&self) -> Value {
-        self.object("in_progress", false, &Proof::default(), &[])
+        self.object("in_progress", false, &Proof::default(), &Also::default())
     }
 
-    pub(super) fn done(&self, status: &str, proof: &Proof, logprobs: &[Value]) -> Value {
-        self.object(status, true, proof, logprobs)
+    pub(super) fn done(&self, status: &str, proof: &Proof, also: &Also) -> Value {
+        self.object(status, true, proof, also)
     }
 
     /// The part of the item that its text is in; a call has none.
-    pub(super) fn part(&self, text: &str, logprobs: &[Value]) -> Option<Value> {
+    pub(super) fn part(&self, text: &str, also: &Also) -> Option<Value> {
         Some(match self.kind {
             Kind::Thought => json!({"type": "reasoning_text", "text": text}),
             Kind::Summary => json!({"type": "summary_text", "text": text}),
             Kind::Message => {
-                json!({"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs})
+                json!({"type": "output_text", "text": text, "annotations": also.annotations, "logprobs": also.logprobs})
             }
             Kind::Refusal => json!({"type": "refusal", "refusal": text}),
             Kind::Call { .. } => return None,
         })
     }
 
-    fn object(&self, status: &str, whole: bool, proof: &Proof, logprobs: &[Value]) -> Value {
-        let part = self.part(&self.text, logprobs).filter(|_| whole && !self.text.is_empty());
+    fn object(&self, status: &str, whole: bool, proof: &Proof, also: &Also) -> Value {
+        let part = self.part(&self.text, also).filter(|_| whole && !self.text.is_empty());
         let parts: Vec<Value> = part.into_iter().collect();
         match &self.kind {
             Kind::Thought => self.reasoning(status, &parts, &[], proof),

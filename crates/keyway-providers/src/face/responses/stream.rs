@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use serde_json::{Map, Value, json};
 
-use super::item::{Item, Kind, Proof};
+use super::item::{Also, Item, Kind, Proof};
 use crate::sse;
 
 /// What of the answer was said so far.
@@ -15,7 +15,7 @@ pub(super) struct Stream {
     items: Vec<Value>,
     open: Option<Item>,
     proof: Proof,
-    logprobs: Vec<Value>,
+    also: Also,
     finish_reason: Option<String>,
 }
 
@@ -97,6 +97,9 @@ impl Stream {
             self.open(id, &Kind::Message, &mut events);
             self.say(text, &logprobs, &mut events);
         }
+        for annotation in delta["annotations"].as_array().into_iter().flatten() {
+            self.annotate(annotation, &mut events);
+        }
         if let Some(text) = text_of(&delta["refusal"]) {
             self.open(id, &Kind::Refusal, &mut events);
             self.say(text, &[], &mut events);
@@ -113,14 +116,13 @@ impl Stream {
     pub(super) fn close(&mut self) -> Vec<Value> {
         let mut events = Vec::new();
         let Some(item) = self.open.take() else { return events };
-        let (proof, logprobs) =
-            (std::mem::take(&mut self.proof), std::mem::take(&mut self.logprobs));
+        let (proof, also) = (std::mem::take(&mut self.proof), std::mem::take(&mut self.also));
         let output_index = self.items.len();
         let text = item.text.as_str();
         let place =
             |event: &str| json!({"type": event, "item_id": item.id, "output_index": output_index});
         let with = |event: &str, fields: Value| joined(place(event), fields);
-        let part = item.part(text, &logprobs);
+        let part = item.part(text, &also);
         let mut done = match &item.kind {
             Kind::Thought => {
                 vec![with(
@@ -139,7 +141,7 @@ impl Stream {
                 ),
             ],
             Kind::Message => {
-                let fields = json!({"content_index": 0, "text": text, "logprobs": logprobs});
+                let fields = json!({"content_index": 0, "text": text, "logprobs": also.logprobs});
                 vec![with("response.output_text.done", fields)]
             }
             Kind::Refusal => {
@@ -161,7 +163,7 @@ impl Stream {
         }
         // An answer that was cut ends in the middle of its last item.
         let status = if self.finish() == Some("length") { "incomplete" } else { "completed" };
-        let object = item.done(status, &proof, &logprobs);
+        let object = item.done(status, &proof, &also);
         done.push(json!({"type": "response.output_item.done", "output_index": output_index, "item": object}));
         self.items.push(object);
         events.extend(done.into_iter().map(|event| self.number(event)));
@@ -194,6 +196,23 @@ impl Stream {
             }
             self.prove(detail);
         }
+    }
+
+    /// Tells what the message that is open refers to.
+    fn annotate(&mut self, annotation: &Value, events: &mut Vec<Value>) {
+        let Some(Item { kind: Kind::Message, id, .. }) = &self.open else { return };
+        let mut told = json!({"type": annotation["type"]});
+        let kind = annotation["type"].as_str().unwrap_or_default();
+        for (field, value) in annotation[kind].as_object().into_iter().flatten() {
+            told[field] = value.clone();
+        }
+        let added = json!({
+            "type": "response.output_text.annotation.added", "item_id": id,
+            "output_index": self.items.len(), "content_index": 0,
+            "annotation_index": self.also.annotations.len(), "annotation": told,
+        });
+        self.also.annotations.push(told);
+        events.push(self.number(added));
     }
 
     fn is_thinking(&self) -> bool {
@@ -251,7 +270,7 @@ impl Stream {
         events.push(self.number(added));
         let place =
             |event: &str| json!({"type": event, "item_id": item.id, "output_index": output_index});
-        let part = item.part("", &[]);
+        let part = item.part("", &Also::default());
         let added = match kind {
             Kind::Thought | Kind::Message | Kind::Refusal => {
                 let fields = json!({"content_index": 0, "part": part});
@@ -271,7 +290,7 @@ impl Stream {
         let output_index = self.items.len();
         let Some(item) = &mut self.open else { return };
         item.text.push_str(text);
-        self.logprobs.extend_from_slice(logprobs);
+        self.also.logprobs.extend_from_slice(logprobs);
         let (event, fields) = match item.kind {
             Kind::Thought => ("response.reasoning_text.delta", json!({"content_index": 0})),
             Kind::Summary => ("response.reasoning_summary_text.delta", json!({"summary_index": 0})),

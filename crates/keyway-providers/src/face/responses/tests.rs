@@ -256,6 +256,23 @@ fn parameters_have_their_places() {
 }
 
 #[test]
+fn what_a_text_refers_to_is_told_with_it() {
+    let (_, mut voice) = asked(&json!({})).expect("a request");
+    let citation =
+        json!({"url": "https://a.example", "title": "A", "start_index": 0, "end_index": 2});
+    let annotations = json!([{"type": "url_citation", "url_citation": citation}]);
+    let said = voice.chunk(&chunk(&json!({"content": "he"}), None));
+    let cited = voice.chunk(&chunk(&json!({"annotations": annotations}), Some("stop")));
+    let events = events(&[said, cited, voice.closing(&envelope(), &receipt(), None)]);
+    let told = events.iter().find(|it| it["type"] == "response.output_text.annotation.added");
+    let mut flat = citation;
+    flat["type"] = "url_citation".into();
+    assert_eq!(told.expect("an event")["annotation"], flat);
+    let last = events.last().expect("events");
+    assert_eq!(last["response"]["output"][0]["content"][0]["annotations"], json!([flat]));
+}
+
+#[test]
 fn what_would_have_to_be_kept_is_refused() {
     for (fields, field) in [
         (json!({"store": true}), "store"),

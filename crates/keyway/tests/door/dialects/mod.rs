@@ -204,3 +204,36 @@ async fn a_stream_that_stalls_is_given_up_and_free() {
         assert_eq!(spent(&gateway, &hash).await, "0");
     }
 }
+
+#[tokio::test]
+async fn what_a_dialect_has_no_word_for_is_refused_by_name_and_not_sent() {
+    let picture = json!({"type": "image_url", "image_url": {"url": "https://a.example/b.png"}});
+    let sound = json!({"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}});
+    for speaker in SPEAKERS {
+        let provider = Provider::start().await;
+        let gateway = gateway(&speaker, &provider).await;
+        let (hash, string) = key(&gateway).await;
+        let two = json!({"model": "acme/fast", "n": 2, "max_tokens": 5, "messages": [
+            {"role": "user", "content": "hi"},
+        ]});
+        let mut cases = vec![(two, "n")];
+        let shown = match speaker.dialect {
+            "bedrock" => Some(&picture),
+            "anthropic" | "cohere" => Some(&sound),
+            _ => None,
+        };
+        if let Some(part) = shown {
+            let messages = json!([{"role": "user", "content": [part]}]);
+            let body = json!({"model": "acme/fast", "max_tokens": 5, "messages": messages});
+            cases.push((body, "messages[0].content[0]"));
+        }
+        for (body, field) in cases {
+            let refused = gateway.client(&string).post("/api/v1/chat/completions", &body).await;
+            assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}: {refused:?}", speaker.dialect);
+            let told = refused.error();
+            assert!(told.starts_with(&format!("{field}: ")), "{}: {told}", speaker.dialect);
+        }
+        assert!(provider.received().is_empty(), "{}", speaker.dialect);
+        assert_eq!(spent(&gateway, &hash).await, "0");
+    }
+}
