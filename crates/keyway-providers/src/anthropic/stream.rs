@@ -143,7 +143,9 @@ impl Events {
         let mut said = Said::default();
         let span = (self.chars_before, self.chars);
         for citation in std::mem::take(&mut self.citations) {
-            source(&citation).iter().for_each(|it| said.cite(it, span));
+            if let Some(source) = source(&citation) {
+                said.cite(&source, span);
+            }
         }
         (!said.is_empty()).then(|| self.say(said))
     }
