@@ -43,7 +43,7 @@ NOT_SERVED = {
     "openrouter": {
         "not in the scope of this version": (
             "analytics.get_analytics_meta", "analytics.query_analytics", "generations.submit_feedback",
-            "endpoints.list_zdr_endpoints", "credits.create_coinbase_charge", "generations.list_generation_content",
+            "endpoints.list_zdr_endpoints", "credits.create_coinbase_charge",
         ),
     },
 }  # fmt: skip

@@ -1,5 +1,6 @@
 """What OpenRouter's SDKs offer besides keys and answers: credentials, credits, activity, generations, the catalogue."""
 
+import time
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ AUTHOR, SLUG = "scripted", "model"
 MODEL = f"{AUTHOR}/{SLUG}"
 # Seals nothing but what this test makes: the provider does not look at it.
 CREDENTIAL = "sk-upstream-0123456789abcdef"
+SAID = "".join(provider.SAID)
+WRITTEN_SECONDS_MAX = 30
 ALL = ["npm openrouter", "npm openrouter 0.1", "PyPI openrouter"]
 NEWEST = ["npm openrouter", "PyPI openrouter"]
 
@@ -99,14 +102,43 @@ def test_activity_is_told(sdk: Package, gateway: Gateway, administration: Admini
 def test_a_generation_is_told(sdk: Package, administration: Administration) -> None:
     key = administration.create("generation")
     for ask in (sdk.call, sdk.stream):
-        answer = ask(key.string, "chat.send", **asked())
-        id = answer["id"] if isinstance(answer, dict) else answer[0]["id"]
+        id = generation(ask(key.string, "chat.send", **asked()))
         told = sdk.call(key.string, "generations.get_generation", id=id)["data"]
         assert (told["id"], told["model"], told["streamed"]) == (id, MODEL, ask == sdk.stream)
         assert str(told["total_cost"]) in (provider.COST, "1.8e-05")
     with pytest.raises(Refused) as caught:
         sdk.call(key.string, "generations.get_generation", id="gen-none")
     assert (caught.value.status, caught.value.type) == (404, "NotFoundResponseError")
+
+
+@of(NEWEST)
+def test_what_was_said_is_told_where_it_is_kept(sdk: Package, administration: Administration) -> None:
+    key = administration.create("kept", log_content=True)
+    for ask in (sdk.call, sdk.stream):
+        told = said(sdk, key.string, generation(ask(key.string, "chat.send", **asked())))
+        assert told["input"]["messages"] == [{"role": "user", "content": "Hello"}]
+        assert told["output"]["completion"] == SAID
+    silent = administration.create("not kept").string
+    id = generation(sdk.call(silent, "chat.send", **asked()))
+    with pytest.raises(Refused) as caught:
+        sdk.call(silent, "generations.list_generation_content", id=id)
+    assert (caught.value.status, caught.value.type) == (404, "NotFoundResponseError")
+
+
+def generation(answer: Any) -> str:
+    """The id of an answer, or of the chunks of one."""
+    return answer["id"] if isinstance(answer, dict) else answer[0]["id"]
+
+
+def said(sdk: Package, key: str, id: str) -> dict[str, Any]:
+    """It is written behind the answer's back."""
+    deadline = time.monotonic() + WRITTEN_SECONDS_MAX
+    while True:
+        try:
+            return sdk.call(key, "generations.list_generation_content", id=id)["data"]
+        except Refused as error:
+            assert error.status == 404 and time.monotonic() < deadline, error
+        time.sleep(0.05)
 
 
 @of(ALL)
