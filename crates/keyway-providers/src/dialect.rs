@@ -1,6 +1,7 @@
 //! The APIs that providers speak: where a request goes, what is sent, and how what comes back is read.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::aws::FrameError;
@@ -9,6 +10,7 @@ use crate::chat::{
     stream_event,
 };
 use crate::gemini::House;
+use crate::json::parse_lenient;
 use crate::openai::{Quirks, ResponseEvents};
 use crate::sse::SseError;
 use crate::{anthropic, aws, bedrock, cohere, gemini, openai, sse};
@@ -26,6 +28,8 @@ pub enum Dialect {
     OpenAi(&'static Quirks),
     /// Anthropic's Messages.
     Anthropic,
+    /// The same, as Vertex has it: behind the models' names, with the version in the body.
+    VertexAnthropic,
     /// Google's Gemini, as AI Studio has it.
     Gemini,
     /// The same, as Vertex has it: only the credential is another.
@@ -51,6 +55,7 @@ impl Dialect {
         match name {
             "openai" => Some(Self::OpenAi(quirks)),
             "anthropic" => Some(Self::Anthropic),
+            "vertex-anthropic" => Some(Self::VertexAnthropic),
             "gemini" => Some(Self::Gemini),
             "vertex" => Some(Self::Vertex),
             "bedrock" => Some(Self::Bedrock),
@@ -59,11 +64,39 @@ impl Dialect {
         }
     }
 
+    /// Whether it is Anthropic's, wherever it is spoken.
+    pub const fn is_anthropics(self) -> bool {
+        matches!(self, Self::Anthropic | Self::VertexAnthropic)
+    }
+
+    /// Whether it is spoken at Vertex, which wants access tokens.
+    pub const fn is_at_vertex(self) -> bool {
+        matches!(self, Self::Vertex | Self::VertexAnthropic)
+    }
+
+    /// How to ask, at no cost, how many tokens the prompt of `request` has: path and body. `None` where
+    /// this cannot be asked, or not of this request.
+    pub fn count(self, request: &ChatRequest, target: &Target<'_>) -> Option<(String, Vec<u8>)> {
+        let path = match self {
+            Self::Anthropic => "/messages/count_tokens",
+            Self::VertexAnthropic => "/models/count-tokens:rawPredict",
+            _ => return None,
+        };
+        let body = anthropic::count_body(request, target, self == Self::VertexAnthropic)?;
+        Some((path.to_owned(), to_bytes(&body)))
+    }
+
+    /// The tokens of a prompt in the answer to [`Dialect::count`].
+    pub fn counted(body: &[u8]) -> Option<u64> {
+        parse_lenient(body).ok()?.get("input_tokens")?.as_u64()
+    }
+
     /// Where under a provider's address a request goes; it begins with a slash.
     pub fn path(self, request: &ChatRequest, target: &Target<'_>) -> String {
         match self {
             Self::OpenAi(quirks) => openai::path(request, quirks, &in_path(target.model)),
             Self::Anthropic => "/messages".to_owned(),
+            Self::VertexAnthropic => anthropic::vertex_path(request, &in_path(target.model)),
             Self::Gemini => House::AiStudio.path(request, &in_path(target.model)),
             Self::Vertex => House::Vertex.path(request, &in_path(target.model)),
             Self::Bedrock => bedrock::path(request, &in_path(target.model)),
@@ -81,7 +114,10 @@ impl Dialect {
         }
         match self {
             Self::OpenAi(quirks) => openai::request_body(request, target.model, quirks),
-            Self::Anthropic => anthropic::request_body(request, target),
+            Self::Anthropic => anthropic::request_body(request, target).map(|body| to_bytes(&body)),
+            Self::VertexAnthropic => {
+                anthropic::vertex_body(request, target).map(|body| to_bytes(&body))
+            }
             Self::Gemini | Self::Vertex => gemini::request_body(request, target),
             Self::Bedrock => bedrock::request_body(request, target),
             Self::Cohere => cohere::request_body(request, target),
@@ -100,12 +136,12 @@ impl Dialect {
             Self::Gemini => House::AiStudio.errand_body(request, errand, target),
             Self::Vertex => House::Vertex.errand_body(request, errand, target),
             Self::Bedrock => bedrock::errand_body(request, errand, target),
-            Self::Anthropic => {
+            Self::Anthropic | Self::VertexAnthropic => {
                 let why = "is at Anthropic, which has neither embeddings nor rankings";
                 Err(RequestError::new("model", why))
             }
         };
-        Ok(serde_json::to_vec(&body?).expect("a JSON object can be written"))
+        Ok(to_bytes(&body?))
     }
 
     /// Reads the whole answer to `request`. `counted` are the tokens of the prompt where a header tells
@@ -121,7 +157,9 @@ impl Dialect {
             return if self.responds(request) { openai::response(body) } else { self.answer(body) };
         };
         match self {
-            Self::OpenAi(_) | Self::Anthropic => Answer::of_errand(errand, body),
+            Self::OpenAi(_) | Self::Anthropic | Self::VertexAnthropic => {
+                Answer::of_errand(errand, body)
+            }
             Self::Gemini | Self::Vertex => gemini::errand_answer(body),
             Self::Cohere => cohere::errand_answer(errand, body, counted),
             Self::Bedrock => bedrock::errand_answer(errand, target.model, body, counted),
@@ -132,7 +170,7 @@ impl Dialect {
     pub fn answer(self, body: &[u8]) -> Result<Answer, AnswerError> {
         match self {
             Self::OpenAi(_) => Answer::parse(body),
-            Self::Anthropic => anthropic::answer(body),
+            Self::Anthropic | Self::VertexAnthropic => anthropic::answer(body),
             Self::Gemini | Self::Vertex => gemini::answer(body),
             Self::Bedrock => bedrock::answer(body),
             Self::Cohere => cohere::answer(body),
@@ -171,7 +209,7 @@ impl Dialect {
         let events = || sse::Decoder::new(EVENT_BYTES_MAX);
         match self {
             Self::OpenAi(_) => Reader(Kind::OpenAi(events())),
-            Self::Anthropic => {
+            Self::Anthropic | Self::VertexAnthropic => {
                 Reader(Kind::Anthropic(events(), anthropic::Events::default(), None))
             }
             Self::Gemini | Self::Vertex => {
@@ -186,13 +224,18 @@ impl Dialect {
     }
 }
 
+fn to_bytes(body: &Map<String, Value>) -> Vec<u8> {
+    serde_json::to_vec(body).expect("a JSON object can be written")
+}
+
 /// A model's name as one part of a path.
 fn in_path(model: &str) -> String {
     percent_encode(model.as_bytes(), UNRESERVED).to_string()
 }
 
 /// What stands in a path as it is.
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const UNRESERVED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'@');
 
 /// Reads a streamed answer, however its bytes are cut; holds no more than an event of it, or a few
 /// that only the client knows.

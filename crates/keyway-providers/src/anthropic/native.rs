@@ -1,6 +1,8 @@
 //! Where the client speaks Anthropic's dialect too, nothing is translated: what it says is sent, with
 //! fields that nobody here knows.
 
+use serde_json::{Map, Value};
+
 use super::request::service_tier;
 use crate::chat::{ChatRequest, Tongue};
 use crate::dialect::Target;
@@ -24,7 +26,10 @@ const FOR_THE_GATEWAY: [&str; 12] = [
 const DEARER: [&str; 4] = ["speed", "inference_geo", "mcp_servers", "container"];
 
 /// The body of `request` as its client said it, where that was in this dialect.
-pub(super) fn request_body(request: &ChatRequest, target: &Target<'_>) -> Option<Vec<u8>> {
+pub(super) fn request_body(
+    request: &ChatRequest,
+    target: &Target<'_>,
+) -> Option<Map<String, Value>> {
     let mut body = request.native(Tongue::Messages)?.clone();
     body.retain(|field, _| !FOR_THE_GATEWAY.iter().chain(&DEARER).any(|it| it == field));
     body.insert("model".into(), target.model.into());
@@ -35,12 +40,12 @@ pub(super) fn request_body(request: &ChatRequest, target: &Target<'_>) -> Option
     }
     let most = request.max_tokens.unwrap_or(target.completion_tokens_max);
     body.insert("max_tokens".into(), most.into());
-    Some(serde_json::to_vec(&body).expect("a JSON object can be written"))
+    Some(body)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::face::Face;
@@ -63,6 +68,6 @@ mod tests {
             "messages": [{"role": "user", "content": "hi", "new": 1}],
             "context_management": {"edits": []}, "thinking": {"type": "adaptive", "display": "omitted"},
         });
-        assert_eq!(serde_json::from_slice::<Value>(&sent).expect("JSON"), expected);
+        assert_eq!(Value::Object(sent), expected);
     }
 }

@@ -16,7 +16,7 @@ use crate::dialect::Target;
 pub(crate) fn request_body(
     request: &ChatRequest,
     target: &Target<'_>,
-) -> Result<Vec<u8>, RequestError> {
+) -> Result<Map<String, Value>, RequestError> {
     if let Some(native) = native::request_body(request, target) {
         return Ok(native);
     }
@@ -52,7 +52,7 @@ pub(crate) fn request_body(
     if request.stream {
         body.insert("stream".into(), true.into());
     }
-    Ok(serde_json::to_vec(&body).expect("a JSON object can be written"))
+    Ok(body)
 }
 
 fn put(body: &mut Map<String, Value>, field: &str, value: Option<Value>) {

@@ -172,7 +172,7 @@ fn provider(
     report: &mut Report<'_>,
 ) -> Option<ProviderConfig> {
     let purpose = match view.text("dialect") {
-        Some("vertex") => &secret::ACCOUNT,
+        Some("vertex" | "vertex-anthropic") => &secret::ACCOUNT,
         _ => &secret::CREDENTIAL,
     };
     let api_key = view.text("api_key").map(|source| {

@@ -60,7 +60,7 @@ pub(super) const DURABILITIES: &[&str] = &["flush", "process"];
 pub(super) const RESETS: &[&str] = &["daily", "weekly", "monthly"];
 pub(super) const SERVICE_TIERS: &[&str] = &["flex", "priority"];
 pub(super) const DIALECTS: &[&str] =
-    &["openai", "anthropic", "gemini", "vertex", "bedrock", "cohere"];
+    &["openai", "anthropic", "gemini", "vertex", "vertex-anthropic", "bedrock", "cohere"];
 /// Tokens beyond this are a typing error.
 pub(crate) const TOKENS_MAX: u64 = 1_000_000_000;
 /// Ten years.

@@ -26,7 +26,7 @@ pub(super) static PROVIDER: Section = Section {
         },
         Field {
             name: "dialect",
-            doc: "The API that it speaks: OpenAI's chat completions, Anthropic's Messages, Google's generateContent (AI Studio, Vertex), Amazon Bedrock's Converse, or Cohere's Chat (version 2).",
+            doc: "The API that it speaks: OpenAI's chat completions, Anthropic's Messages (its own, Vertex's), Google's generateContent (AI Studio, Vertex), Amazon Bedrock's Converse, or Cohere's Chat (version 2).",
             presence: Presence::Required,
             kind: Kind::Choice(DIALECTS),
         },

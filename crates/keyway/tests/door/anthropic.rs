@@ -134,6 +134,45 @@ async fn counting_costs_nothing_and_sends_nothing() {
 }
 
 #[tokio::test]
+async fn a_provider_that_counts_is_asked_and_an_estimate_stands_in_for_it() {
+    let provider = Provider::start().await;
+    let gateway = faces::gateway_of(&provider, "anthropic").await;
+    let (hash, key) = faces::key(&gateway).await;
+    let client = gateway.client(&key).with_header("anthropic-beta", "new-1");
+    let path = "/api/v1/messages/count_tokens";
+    provider.then(Script::json(200, &json!({"input_tokens": 4711})));
+    let counted = client.post(path, &asked(false)).await.json();
+    assert_eq!(counted, json!({"input_tokens": 4711}));
+    let received = provider.received().remove(0);
+    assert_eq!(received.path, "/v1/messages/count_tokens");
+    assert_eq!(received.headers["anthropic-beta"], "new-1");
+    assert_eq!(
+        (&received.body["model"], &received.body["system"]),
+        (&json!("mock-model"), &json!("be brief"))
+    );
+    for field in ["max_tokens", "stream"] {
+        assert_eq!(received.body.get(field), None, "{field}");
+    }
+    for broken in [
+        Script::json(529, &json!({"error": {"message": "busy"}})),
+        Script::json(200, &json!({"input_tokens": "many"})),
+        Script::json(200, &json!([])),
+    ] {
+        provider.then(broken);
+        let estimated = client.post(path, &asked(false)).await;
+        assert_eq!(estimated.status, StatusCode::OK, "{estimated:?}");
+        let tokens = estimated.json()["input_tokens"].as_u64().expect("a number");
+        assert!((1..1000).contains(&tokens), "{tokens}");
+    }
+    let mut elsewhere = asked(false);
+    elsewhere["provider"] = json!({"only": ["nobody"]});
+    let refused = client.post(path, &elsewhere).await;
+    assert_eq!(refused.status, StatusCode::NOT_FOUND, "{refused:?}");
+    assert_eq!(provider.received().len(), 4);
+    assert_eq!(faces::spent(&gateway, &hash).await, "0");
+}
+
+#[tokio::test]
 async fn a_bare_name_is_the_model_that_has_it() {
     let gateway: Gateway = crate::gateway().await;
     let (_, key) = faces::key(&gateway).await;

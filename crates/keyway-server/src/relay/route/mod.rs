@@ -11,7 +11,6 @@ use keyway_core::routing::{self, Attempt, Candidate, Needs, Plan, Preferences};
 use keyway_providers::chat::ChatRequest;
 
 use self::models::Named;
-pub(super) use self::models::known_model;
 use super::admit::invalid;
 use super::byok::Brought;
 use super::sticky::Conversation;

@@ -50,14 +50,6 @@ pub(super) fn named(catalogue: &Catalogue, request: &ChatRequest) -> Result<Vec<
     Ok(models)
 }
 
-/// The model that a client names, whatever its variant.
-pub(in crate::relay) fn known_model(
-    catalogue: &Catalogue,
-    id: &str,
-) -> Result<Arc<Model>, ApiError> {
-    find(catalogue, id).map(|named| named.model)
-}
-
 fn ids(request: &ChatRequest) -> Result<Vec<&str>, RequestError> {
     let wrong = |field: &str, message: &str| RequestError {
         field: field.to_owned(),

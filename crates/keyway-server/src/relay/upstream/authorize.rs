@@ -53,12 +53,14 @@ fn headers(dialect: Dialect, key: Option<&KeySecret>) -> Result<HeaderMap, Failu
         }
         // It is signed with, and not sent.
         Dialect::Bedrock if AccessKey::read(secret).is_some() => None,
-        Dialect::Vertex if key.starts_with(GOOGLE_KEY_PREFIX) => {
+        Dialect::Vertex | Dialect::VertexAnthropic if key.starts_with(GOOGLE_KEY_PREFIX) => {
             headers.insert(X_GOOG_API_KEY, sensitive(key)?)
         }
-        Dialect::OpenAi(_) | Dialect::Bedrock | Dialect::Cohere | Dialect::Vertex => {
-            headers.insert(AUTHORIZATION, bearer(key)?)
-        }
+        Dialect::OpenAi(_)
+        | Dialect::Bedrock
+        | Dialect::Cohere
+        | Dialect::Vertex
+        | Dialect::VertexAnthropic => headers.insert(AUTHORIZATION, bearer(key)?),
         Dialect::Anthropic => headers.insert(X_API_KEY, sensitive(key)?),
         Dialect::Gemini => headers.insert(X_GOOG_API_KEY, sensitive(key)?),
     };
@@ -67,7 +69,7 @@ fn headers(dialect: Dialect, key: Option<&KeySecret>) -> Result<HeaderMap, Failu
 
 /// What a client of Anthropic's turned on, for a provider that speaks its dialect.
 pub(super) fn betas(dialect: Dialect, request: &ChatRequest) -> HeaderMap {
-    let betas = request.betas.as_deref().filter(|_| dialect == Dialect::Anthropic);
+    let betas = request.betas.as_deref().filter(|_| dialect.is_anthropics());
     let value = betas.and_then(|betas| HeaderValue::from_str(betas).ok());
     value.into_iter().map(|value| (ANTHROPIC_BETA, value)).collect()
 }

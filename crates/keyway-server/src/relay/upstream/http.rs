@@ -14,6 +14,7 @@ use keyway_core::clock::Clock;
 use keyway_core::secret::KeySecret;
 use keyway_providers::chat::{self, Answer, ChatRequest, StreamEvent};
 use keyway_providers::dialect::{COUNTED_HEADER, Dialect, Reader, Target};
+use tokio::sync::Semaphore;
 
 use super::google::{self, Tokens};
 use super::{Failure, authorize, timed_out};
@@ -22,6 +23,11 @@ use crate::egress::{Egress, EgressError};
 
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 const ERROR_BYTES_MAX: usize = 64 * 1024;
+const COUNT_BYTES_MAX: usize = 64 * 1024;
+/// An estimate is there at once, so that nobody waits long for better.
+const COUNT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Counts that are asked for at a time: they are free, and providers limit them.
+const COUNTS_MAX: usize = 16;
 
 pub(super) struct HttpProvider {
     dialect: Dialect,
@@ -32,6 +38,8 @@ pub(super) struct HttpProvider {
     egress: Egress,
     clock: Arc<dyn Clock>,
     tokens: Tokens,
+    /// Turns to ask for a count.
+    counts: Semaphore,
 }
 
 #[derive(Debug)]
@@ -61,11 +69,12 @@ impl HttpProvider {
             egress,
             clock,
             tokens: Tokens::new(token_url(provider).to_owned()),
+            counts: Semaphore::new(COUNTS_MAX),
         }
     }
 
     pub(super) fn always_bounds(&self) -> bool {
-        self.dialect == Dialect::Anthropic
+        self.dialect.is_anthropics()
     }
 
     pub(super) async fn answer(
@@ -116,13 +125,35 @@ impl HttpProvider {
         })
     }
 
+    /// Asks how many tokens a prompt has, which costs nothing; `None` where that cannot be asked, or too
+    /// much is being asked already.
+    pub(super) async fn count(
+        &self,
+        request: &ChatRequest,
+        target: &Target<'_>,
+        credential: Option<&KeySecret>,
+    ) -> Option<Result<u64, Failure>> {
+        let (path, body) = self.dialect.count(request, target)?;
+        let _turn = self.counts.try_acquire().ok()?;
+        let counted = async {
+            let key = self.presented(credential).await?;
+            let call = self.post(&path, body.into(), request, key.as_ref())?;
+            let response = self.exchange(call, key.as_ref()).await?;
+            let body = read(response.into_body(), COUNT_BYTES_MAX).await?;
+            let counted = Dialect::counted(&body);
+            counted.ok_or_else(|| Failure::new("The provider's count cannot be read"))
+        };
+        let counted = tokio::time::timeout(COUNT_TIMEOUT, counted).await;
+        Some(counted.unwrap_or_else(|_| Err(timed_out())))
+    }
+
     /// What is presented: a token in place of a service account.
     async fn presented(
         &self,
         credential: Option<&KeySecret>,
     ) -> Result<Option<KeySecret>, Failure> {
         let Some(key) = credential.or(self.api_key.as_ref()) else { return Ok(None) };
-        if self.dialect == Dialect::Vertex && google::is_account(key) {
+        if self.dialect.is_at_vertex() && google::is_account(key) {
             return self.tokens.token(key, &self.egress, self.clock.now()).await.map(Some);
         }
         Ok(Some(key.clone()))
@@ -135,7 +166,15 @@ impl HttpProvider {
         key: Option<&KeySecret>,
         patience: Patience,
     ) -> Result<Response<Incoming>, Failure> {
-        let call = self.call(request, target, key)?;
+        self.exchange(self.call(request, target, key)?, key, patience).await
+    }
+
+    async fn exchange(
+        &self,
+        call: Request<Full<Bytes>>,
+        key: Option<&KeySecret>,
+        patience: Patience,
+    ) -> Result<Response<Incoming>, Failure> {
         let response = match patience.connect {
             Some(connect) => self.egress.send_within(call, connect).await,
             None => self.egress.send(call).await,
@@ -166,8 +205,17 @@ impl HttpProvider {
         key: Option<&KeySecret>,
     ) -> Result<Request<Full<Bytes>>, Failure> {
         let body = self.dialect.body(request, target).map_err(Failure::untold)?;
-        let body = Bytes::from(body);
-        let path = self.dialect.path(request, target);
+        self.post(&self.dialect.path(request, target), body.into(), request, key)
+    }
+
+    /// A call of `path` under the provider's address, with everything that it wants of one.
+    fn post(
+        &self,
+        path: &str,
+        body: Bytes,
+        request: &ChatRequest,
+        key: Option<&KeySecret>,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
         let mut call = Request::post(format!("{}{path}", self.base_url))
             .body(Full::new(body.clone()))
             .map_err(|error| Failure::new(format!("The request could not be built: {error}")))?;

@@ -15,7 +15,7 @@ use keyway_core::catalogue::Patience;
 use keyway_core::clock::Clock;
 use keyway_core::secret::KeySecret;
 use keyway_providers::chat::{Answer, ChatRequest, Chunk, RequestError, StreamEvent};
-use keyway_providers::dialect::{Dialect, Target};
+use keyway_providers::dialect::Target;
 
 use self::echo::EchoStream;
 use self::http::{HttpProvider, HttpStream};
@@ -132,7 +132,7 @@ pub fn connect(config: &Config, clock: &Arc<dyn Clock>) -> HashMap<String, Upstr
 
 /// Where requests to a provider go: to its own address, and to the server of its tokens.
 fn places(provider: &ProviderConfig) -> impl Iterator<Item = Place> {
-    let tokens = (provider.dialect == Dialect::Vertex).then(|| http::token_url(provider));
+    let tokens = provider.dialect.is_at_vertex().then(|| http::token_url(provider));
     let urls = [provider.base_url.as_str()].into_iter().chain(tokens);
     urls.map(|url| Place {
         uri: url.parse().expect("the configuration was checked"),
@@ -180,6 +180,22 @@ impl Upstream {
                 ..Failure::new(message)
             }),
             Some(StreamEvent::Done) | None => Err(Failure::new("The provider answered nothing")),
+        }
+    }
+}
+
+impl Upstream {
+    /// Asks how many tokens the prompt of `request` has, which costs nothing; `None` where the provider
+    /// does not tell, or is asked too much already.
+    pub(super) async fn count(
+        &self,
+        request: &ChatRequest,
+        target: &Target<'_>,
+        credential: Option<&KeySecret>,
+    ) -> Option<Result<u64, Failure>> {
+        match &self.connection {
+            Connection::Echo => None,
+            Connection::Http(provider) => provider.count(request, target, credential).await,
         }
     }
 }

@@ -4,14 +4,18 @@ use http::StatusCode;
 use keyway_testkit::{Gateway, Provider, Script};
 use serde_json::json;
 
-use super::{gemini, key};
+use super::{anthropic, chunks, gemini, key, pieces};
 use crate::setup;
 
 const ACCOUNT: &str = include_str!("../../../../keyway-testkit/fixtures/service-account.json");
 
 async fn gateway(provider: &Provider, tokens: &Provider) -> Gateway {
+    gateway_of("vertex", provider, tokens).await
+}
+
+async fn gateway_of(dialect: &str, provider: &Provider, tokens: &Provider) -> Gateway {
     let toml = format!(
-        "[[providers]]\nslug = \"p\"\ndialect = \"vertex\"\nbase_url = \"{}\"\n\
+        "[[providers]]\nslug = \"p\"\ndialect = \"{dialect}\"\nbase_url = \"{}\"\n\
          api_key = \"env:ACCOUNT\"\ntoken_url = \"{}/token\"\n[[models]]\nid = \"acme/fast\"\n\
          context_length = 8000\n[[models.endpoints]]\nprovider = \"p\"\nupstream_model = \"m\"\n\
          pricing = {{ prompt = \"0\", completion = \"0\" }}\n",
@@ -63,4 +67,28 @@ async fn an_account_that_gets_no_token_is_the_providers_failure() {
     let reply = gateway.client(&string).chat("acme/fast", "hi").await;
     assert_eq!(reply.status, StatusCode::BAD_GATEWAY, "{reply:?}");
     assert!(provider.received().is_empty());
+}
+
+#[tokio::test]
+async fn claude_speaks_its_own_words_there() {
+    let (provider, tokens) = (Provider::start().await, Provider::start().await);
+    let speaker = anthropic::SPEAKER;
+    provider.then(Script::json(200, &(speaker.whole)("Hello!")));
+    provider.then(pieces(&speaker, (speaker.stream)(&["Hel", "lo!"])));
+    tokens.always(Script::json(200, &json!({"access_token": "ya29.one", "expires_in": 3599})));
+    let gateway = gateway_of("vertex-anthropic", &provider, &tokens).await;
+    let (_, string) = key(&gateway).await;
+    let reply = gateway.client(&string).chat("acme/fast", "hi").await;
+    assert_eq!(reply.json()["choices"][0]["message"]["content"], "Hello!", "{reply:?}");
+    let chunks = chunks(&gateway, &string).await;
+    let said = chunks.iter().filter_map(|it| it["choices"][0]["delta"]["content"].as_str());
+    assert_eq!(said.collect::<String>(), "Hello!");
+    let received = provider.received();
+    let paths: Vec<&str> = received.iter().map(|it| it.path.as_str()).collect();
+    assert_eq!(paths, ["/v1/models/m:rawPredict", "/v1/models/m:streamRawPredict"]);
+    for (received, streams) in received.iter().zip([None, Some(&json!(true))]) {
+        assert_eq!(received.headers["authorization"], "Bearer ya29.one");
+        assert_eq!(received.body["anthropic_version"], "vertex-2023-10-16");
+        assert_eq!((received.body.get("model"), received.body.get("stream")), (None, streams));
+    }
 }
