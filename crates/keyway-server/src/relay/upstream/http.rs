@@ -137,7 +137,7 @@ impl HttpProvider {
         let _turn = self.counts.try_acquire().ok()?;
         let counted = async {
             let key = self.presented(credential).await?;
-            let call = self.post(&path, body.into(), request, key.as_ref())?;
+            let call = self.post(&path, &body.into(), request, key.as_ref())?;
             let response = self.exchange(call, key.as_ref()).await?;
             let body = read(response.into_body(), COUNT_BYTES_MAX).await?;
             let counted = Dialect::counted(&body);
@@ -205,21 +205,21 @@ impl HttpProvider {
         key: Option<&KeySecret>,
     ) -> Result<Request<Full<Bytes>>, Failure> {
         let body = self.dialect.body(request, target).map_err(Failure::untold)?;
-        self.post(&self.dialect.path(request, target), body.into(), request, key)
+        self.post(&self.dialect.path(request, target), &body.into(), request, key)
     }
 
     /// A call of `path` under the provider's address, with everything that it wants of one.
     fn post(
         &self,
         path: &str,
-        body: Bytes,
+        body: &Bytes,
         request: &ChatRequest,
         key: Option<&KeySecret>,
     ) -> Result<Request<Full<Bytes>>, Failure> {
         let mut call = Request::post(format!("{}{path}", self.base_url))
             .body(Full::new(body.clone()))
             .map_err(|error| Failure::new(format!("The request could not be built: {error}")))?;
-        authorize::authorize(&mut call, &body, self.dialect, key, self.clock.now())?;
+        authorize::authorize(&mut call, body, self.dialect, key, self.clock.now())?;
         let headers = call.headers_mut();
         headers.extend(authorize::betas(self.dialect, request));
         for (name, value) in CONTENT_HEADERS {
