@@ -95,7 +95,7 @@ async fn counted(app: &App, plan: &Plan, brought: &Brought, request: &ChatReques
             model: &endpoint.upstream_model,
             completion_tokens_max: attempt.max_completion_tokens(),
         };
-        match upstream.count(request, &target, credential.as_ref()).await {
+        match upstream.count(request, &target, credential.as_ref(), endpoint.patience).await {
             None => {}
             Some(Ok(tokens)) => return Some(tokens),
             Some(Err(failure)) => {

@@ -132,13 +132,14 @@ impl HttpProvider {
         request: &ChatRequest,
         target: &Target<'_>,
         credential: Option<&KeySecret>,
+        patience: Patience,
     ) -> Option<Result<u64, Failure>> {
         let (path, body) = self.dialect.count(request, target)?;
         let _turn = self.counts.try_acquire().ok()?;
         let counted = async {
             let key = self.presented(credential).await?;
             let call = self.post(&path, &body.into(), request, key.as_ref())?;
-            let response = self.exchange(call, key.as_ref()).await?;
+            let response = self.exchange(call, key.as_ref(), patience).await?;
             let body = read(response.into_body(), COUNT_BYTES_MAX).await?;
             let counted = Dialect::counted(&body);
             counted.ok_or_else(|| Failure::new("The provider's count cannot be read"))

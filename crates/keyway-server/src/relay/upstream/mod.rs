@@ -192,10 +192,13 @@ impl Upstream {
         request: &ChatRequest,
         target: &Target<'_>,
         credential: Option<&KeySecret>,
+        patience: Patience,
     ) -> Option<Result<u64, Failure>> {
         match &self.connection {
             Connection::Echo => None,
-            Connection::Http(provider) => provider.count(request, target, credential).await,
+            Connection::Http(provider) => {
+                provider.count(request, target, credential, patience).await
+            }
         }
     }
 }
