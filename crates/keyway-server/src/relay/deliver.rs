@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use http::{HeaderValue, header};
+use http::{HeaderName, HeaderValue, header};
 use keyway_core::id::GenerationId;
 use keyway_core::ledger::Ending;
 use keyway_providers::chat::{Answer, Chunk};
@@ -90,6 +90,11 @@ pub(super) fn stream_response(id: &GenerationId, events: Inlet) -> Response {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(GENERATION_ID, header_of(id));
     response
+}
+
+/// An error with the id of the request that it ends.
+pub(super) fn identified(error: ApiError, id: &GenerationId) -> ApiError {
+    error.with_header(HeaderName::from_static(GENERATION_ID), header_of(id))
 }
 
 fn header_of(id: &GenerationId) -> HeaderValue {

@@ -18,7 +18,7 @@ use super::course;
 use super::meter::Late;
 use super::pass::Pass;
 use super::rates::Permit;
-use super::recording::Recording;
+use super::recording::{Failure, Recording};
 use super::refusal;
 use super::sticky::Conversation;
 use super::tally::SoFar;
@@ -148,9 +148,9 @@ impl Exchange {
     }
 
     /// Its provider failed, in these words.
-    pub(super) fn record_failure(&mut self, status: u16, message: &str) {
+    pub(super) fn record_failure(&mut self, failure: Failure) {
         if let Some(recording) = &mut self.recording {
-            recording.fail(status, message, &self.envelope.provider);
+            recording.fail(failure, &self.envelope.provider);
         }
     }
 

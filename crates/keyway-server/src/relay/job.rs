@@ -22,7 +22,7 @@ use super::bound::Bound;
 use super::byok::Brought;
 use super::clamp::{self, Wish};
 use super::course;
-use super::deliver::{give_whole, open_stream, stream_response, withhold};
+use super::deliver::{give_whole, identified, open_stream, stream_response, withhold};
 use super::dispatch::{Dispatched, Reach, dispatch};
 use super::exchange::{Ended, Exchange};
 use super::head::Head;
@@ -31,7 +31,7 @@ use super::outlet::{Outlet, outlet};
 use super::pass::Pass;
 use super::pump::{self, Pump};
 use super::rates::Permit;
-use super::recording::Recording;
+use super::recording::{Failure, Recording};
 use super::refusal::refusal;
 use super::sticky::Conversation;
 use super::told;
@@ -280,27 +280,44 @@ impl Job {
         client: Client,
         recording: Option<Recording>,
     ) {
-        let Client::Streaming(events) = &client else {
-            end_unanswered(&self.app, metered, ending).await;
-            self.app.rates.end(&self.permit, 0);
-            if let Client::Waiting(head) = client {
-                head.answer(Err(error));
+        let client = match client {
+            // Nothing was asked of a provider, or its answer is not waited for.
+            Client::Waiting(head) if ending != Ending::ProviderFailed || tried.is_empty() => {
+                end_unanswered(&self.app, metered, ending).await;
+                self.app.rates.end(&self.permit, 0);
+                return head.answer(Err(error));
             }
-            return;
+            client => client,
         };
-        let attempt = self.plan.first();
+        let attempt = self.last_tried(&tried);
         let upstream = self.app.upstreams.get(&attempt.endpoint().provider);
         let name = upstream.map(|upstream| upstream.name.as_str());
         let mut exchange = self.exchange(metered, pass, attempt, name.unwrap_or_default());
         exchange.course = course::begun(metered, None, tried, self.app.clock.now());
         exchange.recording = recording;
         if ending == Ending::ProviderFailed {
-            exchange.record_failure(error.status().as_u16(), error.message());
+            exchange.record_failure(Failure::of(&error));
         }
+        // It costs nobody anything, and is kept: its row names each endpoint and what became of it.
         let ended = Ended::withheld(ending, Some(Usage::default()), 0);
         withhold(&mut exchange, ended).await;
-        let event = exchange.error_event(error.status(), error.message(), error.error_type());
-        events.try_send(event);
+        match client {
+            Client::Waiting(head) => head.answer(Err(identified(error, &self.id))),
+            Client::Streaming(events) => {
+                let (status, kind) = (error.status(), error.error_type());
+                let event = exchange.error_event(status, error.message(), kind);
+                events.try_send(event);
+            }
+        }
+    }
+
+    /// The attempt that failed last.
+    fn last_tried(&self, tried: &[Tried]) -> &Attempt {
+        let is_it = |it: &&Attempt| {
+            let (endpoint, model) = (it.endpoint().tag(), &it.model().id);
+            tried.last().is_some_and(|last| last.endpoint == endpoint && last.model == *model)
+        };
+        self.plan.attempts().iter().find(is_it).unwrap_or(self.plan.first())
     }
 
     fn exchange(

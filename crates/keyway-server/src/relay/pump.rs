@@ -19,6 +19,7 @@ use super::job::KEEP_ALIVE;
 use super::meter::Late;
 use super::outlet::Outlet;
 use super::pass::Halt;
+use super::recording::Failure as Recorded;
 use super::tally::Tally;
 use super::upstream::{ChunkStream, Failure};
 
@@ -96,7 +97,7 @@ impl<'a> Pump<'a> {
             Err(broken) => broken.ending(),
         };
         if let Err(Break::Failed { ending: Ending::ProviderFailed, status, message, .. }) = &flow {
-            self.exchange.record_failure(status.as_u16(), message);
+            self.exchange.record_failure(Recorded::said(*status, message));
         }
         let ended = self.ended(ending);
         self.hold_what_was_used(&ended).await;

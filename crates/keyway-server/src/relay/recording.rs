@@ -1,5 +1,6 @@
 //! What is said in a request whose key keeps it, while it is being said.
 
+use http::StatusCode;
 use keyway_core::key::KeyRecord;
 use keyway_core::ledger::Metered;
 use keyway_providers::chat::{Answer, ChatRequest, Chunk, Words};
@@ -8,6 +9,10 @@ use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::contents::{Said, clip};
+use crate::http::error::ApiError;
+
+/// Bytes of text that are kept of how it failed.
+const ERROR_BYTES_MAX: usize = 16 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Recording {
@@ -43,15 +48,17 @@ impl Recording {
         self.words.hear_chunk(chunk);
     }
 
-    /// Its provider failed in the middle of it.
-    pub(super) fn fail(&mut self, status: u16, message: &str, provider: &str) {
-        self.error = Some(json!({
-            "status": status,
+    /// `provider` failed before it had said everything.
+    pub(super) fn fail(&mut self, failure: Failure, provider: &str) {
+        let Failure { status, message, raw, previous } = failure;
+        let error = json!({
+            "status": status.as_u16(),
             "message": message,
             "provider_name": provider,
-            "raw": null,
-            "previous_errors": [],
-        }));
+            "raw": raw,
+            "previous_errors": previous,
+        });
+        self.error = Some(clip(&error, ERROR_BYTES_MAX));
     }
 
     pub(super) fn said(self, request: &Metered) -> Said {
@@ -62,6 +69,44 @@ impl Recording {
             completion: self.words.completion(),
             reasoning: self.words.reasoning(),
             error: self.error,
+        }
+    }
+}
+
+/// How a request failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    status: StatusCode,
+    message: String,
+    /// The provider's own words.
+    raw: Value,
+    /// The attempts before.
+    previous: Vec<Value>,
+}
+
+impl Failure {
+    /// In the middle of a stream.
+    pub(super) fn said(status: StatusCode, message: &str) -> Self {
+        Self { status, message: message.to_owned(), raw: Value::Null, previous: Vec::new() }
+    }
+
+    /// Before anything was said, as the client hears it.
+    pub(super) fn of(error: &ApiError) -> Self {
+        let metadata = error.envelope()["error"]["metadata"].take();
+        let previous = metadata.get("previous_errors").and_then(Value::as_array);
+        let previous = previous.into_iter().flatten().map(|it| {
+            json!({
+                "code": it["code"],
+                "message": it["message"],
+                "provider_name": it["provider_name"],
+                "raw": null,
+            })
+        });
+        Self {
+            status: error.status(),
+            message: error.message().to_owned(),
+            raw: metadata.get("raw").cloned().unwrap_or_default(),
+            previous: previous.collect(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a request was, when it is asked for by its id.
 
 use http::StatusCode;
-use keyway_testkit::{Provider, Script};
+use keyway_testkit::{Provider, Script, eventually};
 use serde_json::{Value, json};
 
 use crate::{gateway, setup};
@@ -184,4 +184,46 @@ async fn who_asked_and_what_course_it_took_is_told() {
         assert_eq!((&tried[1]["id"], &tried[1]["is_byok"]), (&json!("chatcmpl-7"), &json!(false)));
         assert_eq!(tried[1]["model_permaslug"], "acme/fast");
     }
+}
+
+#[tokio::test]
+async fn a_request_that_nobody_answered_names_each_attempt() {
+    let (cheap, dear) = (Provider::start().await, Provider::start().await);
+    cheap.always(Script::json(401, &json!({"error": {"message": "no such key"}})));
+    dear.always(Script::json(500, &json!({"error": {"message": "down, canary"}})));
+    let gateway = setup().config(&config(&cheap, &dear)).variable("SHARED", "sk-x").start().await;
+    let recorded = json!({"name": "a", "limit": 1, "log_content": true});
+    let (shown, key) = gateway.manager().create_key(&recorded).await;
+    let client = gateway.client(&key);
+    let order = json!({"order": ["cheap", "dear"]});
+    for streamed in [false, true] {
+        let body = json!({
+            "model": "acme/fast", "stream": streamed, "provider": order,
+            "messages": [{"role": "user", "content": "hi"}],
+        });
+        let reply = client.post("/api/v1/chat/completions", &body).await;
+        assert_eq!(reply.status, StatusCode::BAD_GATEWAY, "{reply:?}");
+        let id = reply.headers["x-generation-id"].to_str().expect("text").to_owned();
+        let data = client.get(&format!("/api/v1/generation?id={id}")).await.json()["data"].clone();
+        assert_eq!((&data["usage"], &data["ending"]), (&json!(0), &json!("provider_failed")));
+        assert_eq!(data["provider_name"], "The dear");
+        let tried = data["provider_responses"].as_array().expect("attempts").clone();
+        let told: Vec<_> = tried.iter().map(|it| (&it["provider_name"], &it["status"])).collect();
+        let expected = [("The cheap", 401), ("The dear", 500)].map(|(a, b)| (json!(a), json!(b)));
+        assert_eq!(told, expected.each_ref().map(|(a, b)| (a, b)), "{data}");
+        let path = format!("/api/v1/generation/content?id={id}");
+        let content = eventually("it is kept", async || {
+            let reply = client.get(&path).await;
+            (reply.status == StatusCode::OK).then(|| reply.json()["data"].clone())
+        })
+        .await;
+        let error = &content["error"];
+        assert_eq!((&error["status"], &error["provider_name"]), (&json!(502), &json!("The dear")));
+        assert!(error["raw"].as_str().is_some_and(|it| it.contains("down")), "{content}");
+        assert_eq!(error["previous_errors"][0]["provider_name"], "The cheap", "{content}");
+        assert_eq!(content["output"]["completion"], Value::Null);
+    }
+    let hash = shown["hash"].as_str().expect("a hash");
+    let after = gateway.manager().key(hash).await;
+    assert_eq!((&after["usage"], &after["held"]), (&json!(0), &json!(0)), "{after}");
 }
