@@ -13,15 +13,23 @@ pub struct Catalogue {
     models: Vec<Arc<Model>>,
     /// Where in `models` each id is.
     places: HashMap<String, usize>,
+    /// Where the one model with each slug is; `None` where several have it.
+    slugs: HashMap<String, Option<usize>>,
     version: Arc<str>,
 }
 
 impl Catalogue {
     /// Of `models`, each id once. `version` says which prices they have.
     pub fn new(models: Vec<Arc<Model>>, version: &str) -> Self {
-        let ids = models.iter().map(|model| model.id.clone());
-        let places = ids.zip(0..).collect();
-        Self { models, places, version: version.into() }
+        let (mut places, mut slugs) = (HashMap::new(), HashMap::new());
+        for (place, model) in models.iter().enumerate() {
+            places.insert(model.id.clone(), place);
+            if let Some((_, slug)) = model.id.split_once('/') {
+                let one = slugs.entry(spelled(slug)).or_insert(Some(place));
+                *one = one.filter(|it| *it == place);
+            }
+        }
+        Self { models, places, slugs, version: version.into() }
     }
 
     /// In the order of the configuration, which is the order of `GET /models`.
@@ -33,10 +41,22 @@ impl Catalogue {
         self.places.get(id).map(|&place| &self.models[place])
     }
 
+    /// The one model with this slug, whoever its author is; points are as good as dashes. A slug that
+    /// several have is nobody's.
+    pub fn model_by_slug(&self, slug: &str) -> Option<&Arc<Model>> {
+        let place = self.slugs.get(&spelled(slug)).copied()??;
+        Some(&self.models[place])
+    }
+
     /// What tells these prices from others: the same wherever and whenever they are the same.
     pub fn version(&self) -> &Arc<str> {
         &self.version
     }
+}
+
+/// Versions are written with points here and with dashes there.
+fn spelled(slug: &str) -> String {
+    slug.replace('.', "-")
 }
 
 /// A model as clients name it.

@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use super::pricing;
-use crate::config::TOKENS_MAX;
 use crate::config::rules::{self, TextRule};
+use crate::config::{TOKENS_MAX, one_line};
 
 /// Models beyond this are a mistake.
 const MODELS_MAX: usize = 100_000;
@@ -71,6 +71,12 @@ pub(super) fn head(text: &str) -> Result<Head, LineError> {
     let wrong = |problem| LineError { line: 1, problem };
     let head: Head = parse(text.lines().next().unwrap_or_default()).map_err(wrong)?;
     hold(&rules::DAY, "version", &head.day).map_err(wrong)?;
+    // They are shown on terminals.
+    for Source { package, version, file, date } in &head.sources {
+        for text in [Some(package), version.as_ref(), file.as_ref(), date.as_ref()] {
+            text.map_or(Ok(()), |text| hold(&rules::NAME, "sources", text)).map_err(wrong)?;
+        }
+    }
     if head.sources.is_empty() {
         return Err(wrong("has no source".to_owned()));
     }
@@ -92,7 +98,8 @@ pub(super) fn models(text: &str) -> Result<Vec<Model>, LineError> {
 }
 
 fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, String> {
-    serde_json::from_str(text).map_err(|error| error.to_string())
+    // It may repeat the name of a field that nobody knows.
+    serde_json::from_str(text).map_err(|error| one_line(&error.to_string()))
 }
 
 fn model(text: &str) -> Result<Model, String> {
@@ -132,7 +139,9 @@ fn hold(rule: &TextRule, field: &str, text: &str) -> Result<(), String> {
 }
 
 fn modalities(words: &[String]) -> Result<Vec<Modality>, String> {
-    let known = |word: &String| Modality::parse(word).ok_or(format!("{word} is no modality"));
+    let known = |word: &String| {
+        Modality::parse(word).ok_or_else(|| one_line(&format!("{word} is no modality")))
+    };
     words.iter().map(known).collect()
 }
 

@@ -4,6 +4,8 @@ use keyway_core::money::{Discount, MoneyError, Rate};
 use keyway_core::pricing::{Days, Hours, Kind, Override, Pricing, Rates};
 use serde_json::{Map, Value};
 
+use crate::config::one_line;
+
 /// Overrides of one price. No provider has more than a few, and two prices are compared under every
 /// combination of their conditions.
 const OVERRIDES_MAX: usize = 16;
@@ -118,7 +120,7 @@ impl Fields {
 
     fn end(&self) -> Result<(), String> {
         match self.left.keys().next() {
-            Some(field) => Err(format!("pricing.{field} is no field of a price")),
+            Some(field) => Err(format!("pricing.{} is no field of a price", one_line(field))),
             None => Ok(()),
         }
     }

@@ -133,6 +133,14 @@ fn one_bad_line_refuses_all_of_them() {
         let error = read(&format!("{head}\n{}\n", line(pricing, more))).expect_err(problem);
         assert!(error.line == 2 && error.problem.contains(problem), "{error}");
     }
+    for (head, line) in [
+        (head.replace("a test", r"a\u001b[2Jtest"), line(price, "")),
+        (head.to_owned(), line(price, r#", "\u001b[2J": 1"#)),
+        (head.to_owned(), line(r#"{"prompt": "0", "completion": "0", "\u001b[2J": "0"}"#, "")),
+    ] {
+        let error = read(&format!("{head}\n{line}")).expect_err("nothing draws on a terminal");
+        assert!(!error.to_string().contains(char::is_control), "{error:?}");
+    }
     let twice = read(&format!("{head}\n{0}\n{0}", line(price, ""))).expect_err("twice");
     assert_eq!(twice.line, 3);
     assert_eq!(read(&line(price, "")).expect_err("no head").line, 1);

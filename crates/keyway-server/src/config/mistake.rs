@@ -171,7 +171,7 @@ impl<'a> Report<'a> {
 }
 
 /// Keeps a message in its line, whatever a field of the file is called.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.chars()
         .map(
             |character| {

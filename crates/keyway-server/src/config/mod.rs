@@ -35,6 +35,7 @@ use keyway_providers::dialect::Dialect;
 use toml::de::DeTable;
 
 pub(crate) use self::description::TOKENS_MAX;
+pub(crate) use self::mistake::one_line;
 pub use self::mistake::{ConfigErrors, Mistake};
 use self::mistake::{Place, Report};
 pub use self::rules::base_url;

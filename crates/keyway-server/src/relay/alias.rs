@@ -14,17 +14,7 @@ pub(super) fn of_bare_name<'a>(catalogue: &'a Catalogue, name: &str) -> Option<&
         return None;
     }
     // A model whose own name has the date is meant before the one without.
-    [spelled(name), spelled(undated(name))].iter().find_map(|name| {
-        let mut called = catalogue.models().iter().filter(|model| {
-            model.id.split_once('/').is_some_and(|(_, slug)| spelled(slug) == *name)
-        });
-        called.next().filter(|_| called.next().is_none())
-    })
-}
-
-/// Versions are written with points here and with dashes there.
-fn spelled(name: &str) -> String {
-    name.replace('.', "-")
+    [name, undated(name)].into_iter().find_map(|name| catalogue.model_by_slug(name))
 }
 
 fn undated(name: &str) -> &str {
