@@ -154,7 +154,11 @@ impl Dialect {
         counted: Option<u64>,
     ) -> Result<Answer, AnswerError> {
         let Some(errand) = request.errand else {
-            return if self.responds(request) { openai::response(body) } else { self.answer(body) };
+            return match self.native(request) {
+                Some(Tongue::Responses) => openai::response(body),
+                Some(Tongue::Completions) => openai::continuation(body),
+                _ => self.answer(body),
+            };
         };
         match self {
             Self::OpenAi(_) | Self::Anthropic | Self::VertexAnthropic => {
@@ -188,9 +192,16 @@ impl Dialect {
 
     /// Reads the streamed answer to `request` as it comes.
     pub fn reader_for(self, request: &ChatRequest) -> Reader {
-        if self.responds(request) {
-            let events = sse::Decoder::new(EVENT_BYTES_MAX);
-            return Reader(Kind::Responses(events, ResponseEvents::default(), Natives::default()));
+        let events = || sse::Decoder::new(EVENT_BYTES_MAX);
+        match self.native(request) {
+            Some(Tongue::Responses) => {
+                let state = ResponseEvents::default();
+                return Reader(Kind::Responses(events(), state, Natives::default()));
+            }
+            Some(Tongue::Completions) => {
+                return Reader(Kind::Completions(events(), Natives::default()));
+            }
+            _ => {}
         }
         let mut reader = self.reader();
         if let Kind::Anthropic(.., natives) = &mut reader.0 {
@@ -199,9 +210,14 @@ impl Dialect {
         reader
     }
 
-    /// Whether the request is passed on in the words of OpenAI's Responses.
-    fn responds(self, request: &ChatRequest) -> bool {
-        matches!(self, Self::OpenAi(quirks) if openai::responds(request, quirks).is_some())
+    /// Which words of OpenAI's the request is passed on in, as they came.
+    fn native(self, request: &ChatRequest) -> Option<Tongue> {
+        let Self::OpenAi(quirks) = self else { return None };
+        if openai::responds(request, quirks).is_some() {
+            Some(Tongue::Responses)
+        } else {
+            openai::continues(request, quirks).map(|_| Tongue::Completions)
+        }
     }
 
     /// Reads a streamed answer as it comes.
@@ -250,6 +266,8 @@ enum Kind {
     Anthropic(sse::Decoder, anthropic::Events, Option<Natives>),
     /// The same of OpenAI's Responses, which are read only for clients that speak them.
     Responses(sse::Decoder, ResponseEvents, Natives),
+    /// The same of OpenAI's first completions.
+    Completions(sse::Decoder, Natives),
     Gemini(sse::Decoder, gemini::Events),
     Cohere(sse::Decoder, cohere::Events),
     Bedrock(aws::Decoder, bedrock::Events),
@@ -273,6 +291,7 @@ impl Reader {
             Kind::OpenAi(events)
             | Kind::Anthropic(events, ..)
             | Kind::Responses(events, ..)
+            | Kind::Completions(events, _)
             | Kind::Gemini(events, _)
             | Kind::Cohere(events, _) => events.feed(bytes),
             Kind::Bedrock(messages, _) => messages.feed(bytes),
@@ -295,6 +314,9 @@ impl Reader {
                 let event = state.read(data)?;
                 Ok(natives.take(data, event))
             }),
+            Kind::Completions(events, natives) => {
+                first(events, |data| Ok(natives.take(data, Some(openai::continued_event(data)?))))
+            }
             Kind::Gemini(events, state) => first(events, |data| state.read(data)),
             Kind::Cohere(events, state) => first(events, |data| state.read(data)),
             Kind::Bedrock(messages, state) => {

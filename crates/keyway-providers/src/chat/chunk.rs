@@ -91,6 +91,12 @@ impl Chunk {
         Self::new(json!([{"index": 0, "delta": {}, "finish_reason": null}]), None)
     }
 
+    /// The same with another reading of its body.
+    pub(crate) fn reread(mut self, read: impl FnOnce(&mut Map<String, Value>)) -> Self {
+        read(&mut self.body);
+        self
+    }
+
     /// The same with what the provider says that it charges.
     #[must_use]
     pub(crate) const fn with_cost(mut self, cost: Option<Nanos>) -> Self {

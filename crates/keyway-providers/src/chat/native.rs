@@ -16,6 +16,8 @@ pub(crate) enum Tongue {
     Messages,
     /// OpenAI's Responses.
     Responses,
+    /// OpenAI's first completions, which are all text.
+    Completions,
 }
 
 /// A request as its client said it.

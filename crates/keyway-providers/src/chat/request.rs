@@ -37,6 +37,8 @@ pub struct ChatRequest {
     pub max_tokens: Option<u64>,
     /// How many answers are asked for (`n`).
     pub choices: u64,
+    /// Prompts of a conversation's request: one, but where several are to be continued at once.
+    prompts: u64,
     /// What is asked for where it is no conversation.
     pub errand: Option<Errand>,
     /// What a client of Anthropic's turns on, for providers that know it: the header's value.
@@ -74,6 +76,7 @@ impl ChatRequest {
             stream,
             max_tokens,
             choices,
+            prompts: 1,
             errand: None,
             betas: None,
             held_to_bound: false,
@@ -90,6 +93,7 @@ impl ChatRequest {
             stream: false,
             max_tokens,
             choices: 1,
+            prompts: 1,
             errand,
             betas: None,
             held_to_bound: false,
@@ -105,6 +109,21 @@ impl ChatRequest {
         self
     }
 
+    /// The same for `prompts`, of each of which `each` answers are billed.
+    ///
+    /// # Errors
+    /// They are too many at once.
+    pub(crate) fn continuing(mut self, prompts: u64, each: u64) -> Result<Self, RequestError> {
+        let choices = prompts.saturating_mul(each.max(self.choices));
+        if choices > CHOICES_MAX {
+            let allowed =
+                format!("must be such that there are at most {CHOICES_MAX} answers in all");
+            return Err(RequestError::new("prompt", allowed));
+        }
+        (self.prompts, self.choices) = (prompts, choices);
+        Ok(self)
+    }
+
     /// What the client said, where that was in this dialect.
     pub(crate) fn native(&self, tongue: Tongue) -> Option<&Map<String, Value>> {
         self.native.as_ref().filter(|native| native.tongue == tongue).map(|native| &native.said)
@@ -117,7 +136,7 @@ impl ChatRequest {
 
     /// How many prompts the model reads on their own, each within its context.
     pub fn prompts(&self) -> u64 {
-        self.errand.map_or(1, |errand| errand.prompts(&self.body))
+        self.errand.map_or(self.prompts, |errand| errand.prompts(&self.body))
     }
 
     pub fn messages(&self) -> &[Value] {
@@ -206,6 +225,9 @@ impl ChatRequest {
         if let Some(errand) = self.errand {
             return errand.tokens_bound(&self.body);
         }
+        if let Some(said) = self.native(Tongue::Completions) {
+            return Ok(prompt::bytes_bound(said, self.messages().len()));
+        }
         if let Some(error) = self.untranslated() {
             return Err(error.field.clone());
         }
@@ -221,6 +243,10 @@ impl ChatRequest {
     pub fn prompt_estimate(&self) -> Usage {
         if self.errand.is_some() {
             let bytes = self.prompt_tokens_bound().unwrap_or_default();
+            return Usage::of(bytes.div_ceil(BYTES_PER_TOKEN), 0);
+        }
+        if let (Some(_), Some(said)) = (self.untranslated(), self.native(Tongue::Completions)) {
+            let bytes = prompt::bytes_bound(said, self.messages().len());
             return Usage::of(bytes.div_ceil(BYTES_PER_TOKEN), 0);
         }
         tokens_estimate(&self.body, self.messages())

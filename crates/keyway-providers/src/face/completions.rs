@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use serde_json::{Map, Value, json};
 
 use super::{ROUTING, StreamError};
-use crate::chat::{ChatRequest, Envelope, Receipt, RequestError};
+use crate::chat::{ChatRequest, Envelope, Native, Receipt, RequestError, Tongue};
 use crate::sse;
 
 /// Fields that mean something else in the form in the middle, or nothing.
@@ -22,48 +22,104 @@ pub(super) fn read(body: Value) -> Result<(ChatRequest, Completions), RequestErr
     let Value::Object(said) = body else {
         return Err(RequestError::new("The request's body", "must be a JSON object"));
     };
-    let prompt = prompt(said.get("prompt").unwrap_or(&Value::Null))?;
-    if said.get("suffix").and_then(Value::as_str).is_some_and(|suffix| !suffix.is_empty()) {
-        return Err(RequestError::new("suffix", "is not supported: models here continue a prompt"));
-    }
+    let Prompts { texts, count, foreign } = prompts(said.get("prompt").unwrap_or(&Value::Null))?;
+    let best_of = best_of(&said)?;
     let mut chat = said.clone();
     for field in NOT_SHARED {
         chat.shift_remove(field);
     }
-    chat.insert("messages".to_owned(), json!([{"role": "user", "content": prompt}]));
+    let message = |text: &String| json!({"role": "user", "content": text});
+    chat.insert("messages".to_owned(), texts.iter().map(message).collect());
     if let Some(most) = said.get("logprobs").and_then(Value::as_u64) {
         chat.insert("logprobs".to_owned(), true.into());
         chat.insert("top_logprobs".to_owned(), most.into());
     }
-    let echo = (said.get("echo") == Some(&Value::Bool(true))).then_some(prompt);
+    let echoes = said.get("echo") == Some(&Value::Bool(true));
+    let echo = texts.into_iter().next().filter(|_| echoes);
     let request = ChatRequest::parse(Value::Object(chat))?;
-    if echo.is_some() && request.choices > 1 {
+    let suffix = said.get("suffix").and_then(Value::as_str).filter(|suffix| !suffix.is_empty());
+    let untranslated = if let Some(why) = foreign {
+        Some(RequestError::new("prompt", why))
+    } else if suffix.is_some() {
+        Some(RequestError::new("suffix", SUFFIX))
+    } else if best_of > request.choices {
+        Some(RequestError::new("best_of", BEST_OF))
+    } else if echoes && request.choices > 1 {
         // A small request would get an answer that is longer than anything that is allowed to be sent.
-        return Err(RequestError::new("echo", "must not be true where n is above 1"));
-    }
-    Ok((request, Completions { echo }))
+        Some(RequestError::new("echo", ECHO))
+    } else {
+        None
+    };
+    let native = Native { tongue: Tongue::Completions, said, untranslated };
+    Ok((request.continuing(count, best_of)?.with_native(native), Completions { echo }))
 }
 
-/// One prompt, as text.
-fn prompt(said: &Value) -> Result<String, RequestError> {
+const SUFFIX: &str = "is taken by no provider of the model that may answer: they continue a prompt";
+const BEST_OF: &str =
+    "must not be above n: no provider of the model that may answer chooses the best";
+const ECHO: &str = "must not be true where n is above 1";
+const ONE: &str = "must be one prompt for this model; send further ones as requests of their own";
+const TEXT: &str = "must be text for this model: models count tokens in different ways";
+
+/// What is to be continued.
+struct Prompts {
+    /// As text; where they are tokens, one of nothing.
+    texts: Vec<String>,
+    count: u64,
+    /// Why the form in the middle has no word for it.
+    foreign: Option<&'static str>,
+}
+
+fn prompts(said: &Value) -> Result<Prompts, RequestError> {
     let wrong = |why: &str| Err(RequestError::new("prompt", why));
+    let tokens = |count| Prompts { texts: vec![String::new()], count, foreign: Some(TEXT) };
+    let is_tokens =
+        |it: &Value| it.as_array().is_some_and(|it| !it.is_empty() && it.iter().all(Value::is_u64));
     match said {
         Value::Null => wrong("is required"),
-        Value::String(text) => Ok(text.clone()),
-        Value::Array(prompts) => match prompts.as_slice() {
-            [Value::String(text)] => Ok(text.clone()),
-            [Value::Number(_) | Value::Array(_), ..] => {
-                wrong("must be text: models count tokens in different ways")
+        Value::String(text) => Ok(Prompts { texts: vec![text.clone()], count: 1, foreign: None }),
+        said if is_tokens(said) => Ok(tokens(1)),
+        Value::Array(prompts) if prompts.is_empty() => wrong("must not be empty"),
+        Value::Array(prompts) => {
+            let texts: Option<Vec<String>> =
+                prompts.iter().map(|prompt| prompt.as_str().map(str::to_owned)).collect();
+            let count = prompts.len() as u64;
+            match texts {
+                Some(texts) => Ok(Prompts { texts, count, foreign: (count > 1).then_some(ONE) }),
+                None if prompts.iter().all(is_tokens) => Ok(tokens(count)),
+                None => wrong(
+                    "must be a string, or an array of strings, of tokens, or of arrays of tokens",
+                ),
             }
-            _ => wrong("must be one prompt; send further ones as requests of their own"),
-        },
+        }
         _ => wrong("must be a string"),
     }
 }
 
+/// How many answers are made of each prompt, for the best to be chosen: all of them are billed.
+fn best_of(said: &Map<String, Value>) -> Result<u64, RequestError> {
+    match said.get("best_of").filter(|it| !it.is_null()) {
+        None => Ok(1),
+        Some(best_of) => best_of
+            .as_u64()
+            .filter(|it| *it > 0)
+            .ok_or_else(|| RequestError::new("best_of", "must be a whole number above zero")),
+    }
+}
+
 impl Completions {
-    /// From a whole answer of the form in the middle.
-    pub(super) fn whole(&self, mut said: Map<String, Value>) -> Map<String, Value> {
+    /// From a whole answer of the form in the middle, or as the provider said it in this dialect.
+    pub(super) fn whole(
+        &self,
+        mut said: Map<String, Value>,
+        native: Option<Map<String, Value>>,
+    ) -> Map<String, Value> {
+        if let Some(mut body) = native {
+            let usage = said.shift_remove("usage").unwrap_or_default();
+            named(&mut body, &said);
+            body.insert("usage".to_owned(), usage);
+            return body;
+        }
         said.insert("object".to_owned(), "text_completion".into());
         // A fingerprint is text or absent here: clients of the time refuse `null`.
         if said.get("system_fingerprint").is_some_and(Value::is_null) {
@@ -76,6 +132,17 @@ impl Completions {
             *choice = completed(choice, &choice["message"], &text);
         }
         said
+    }
+
+    /// Passes events on as they came, but for their names and the usage, which waits for the charge.
+    pub(super) fn pass_on(natives: Vec<Map<String, Value>>, said: &Map<String, Value>) -> Bytes {
+        let mut events = BytesMut::new();
+        for mut event in natives {
+            named(&mut event, said);
+            event.shift_remove("usage");
+            events.extend_from_slice(&sse::data(&Value::Object(event).to_string()));
+        }
+        events.freeze()
     }
 
     pub(super) fn chunk(&mut self, mut said: Map<String, Value>) -> Bytes {
@@ -115,6 +182,18 @@ impl Completions {
         let error = json!({"code": error.code, "message": error.message, "metadata": metadata});
         chunk.insert("error".to_owned(), error);
         sse::data(&Value::Object(chunk).to_string())
+    }
+}
+
+/// Puts our names for the answer into what came from its provider.
+fn named(body: &mut Map<String, Value>, said: &Map<String, Value>) {
+    for field in ["id", "model", "provider"] {
+        body.insert(field.to_owned(), said.get(field).cloned().unwrap_or_default());
+    }
+    body.insert("object".to_owned(), "text_completion".into());
+    // Text or absent, as above.
+    if body.get("system_fingerprint").is_some_and(Value::is_null) {
+        body.shift_remove("system_fingerprint");
     }
 }
 
@@ -189,24 +268,35 @@ mod tests {
             "messages": [{"role": "user", "content": "once"}],
         });
         assert_eq!(Value::Object(request.body().clone()), expected);
-        for (prompt, told) in [
-            (json!(null), "prompt: is required"),
-            (
-                json!(["a", "b"]),
-                "prompt: must be one prompt; send further ones as requests of their own",
-            ),
-            (json!([1, 2]), "prompt: must be text: models count tokens in different ways"),
-            (json!({}), "prompt: must be a string"),
+        for (fields, told) in [
+            (json!({"prompt": null}), "prompt: is required"),
+            (json!({"prompt": {}}), "prompt: must be a string"),
+            (json!({"prompt": []}), "prompt: must not be empty"),
+            (json!({"best_of": 0}), "best_of: must be a whole number above zero"),
         ] {
-            let refused = read(&json!({"prompt": prompt})).expect_err(told);
-            assert_eq!(refused.to_string(), told);
+            assert_eq!(read(&fields).expect_err(told).to_string(), told);
         }
-        let suffix = read(&json!({"suffix": "the end"})).expect_err("a suffix");
-        assert_eq!(suffix.field, "suffix");
-        let repeated = read(&json!({"echo": true, "n": 2})).expect_err("a prompt, twice");
-        assert_eq!(repeated.field, "echo");
-        assert!(read(&json!({"echo": false, "n": 2})).is_ok());
-        assert!(read(&json!({"echo": true, "n": 1})).is_ok());
+        let many = read(&json!({"prompt": vec!["a"; 100], "n": 2})).expect_err("too many");
+        assert_eq!(many.field, "prompt");
+    }
+
+    #[test]
+    fn what_is_no_message_is_for_who_continues_prompts() {
+        for (fields, field, choices) in [
+            (json!({"prompt": ["a", "b"], "n": 2}), Some("prompt"), 4),
+            (json!({"prompt": [1, 2]}), Some("prompt"), 1),
+            (json!({"prompt": [[1, 2], [3]], "best_of": 3}), Some("prompt"), 6),
+            (json!({"suffix": "the end"}), Some("suffix"), 1),
+            (json!({"best_of": 2}), Some("best_of"), 2),
+            (json!({"echo": true, "n": 2}), Some("echo"), 2),
+            (json!({"echo": false, "n": 2, "suffix": ""}), None, 2),
+            (json!({"echo": true, "n": 1, "best_of": null}), None, 1),
+        ] {
+            let (request, _) = read(&fields).expect("a request");
+            let untranslated = request.untranslated().map(|error| error.field.as_str());
+            assert_eq!((untranslated, request.choices), (field, choices), "{fields}");
+            assert!(request.prompt_tokens_bound().is_ok(), "{fields}");
+        }
     }
 
     #[test]
@@ -219,7 +309,7 @@ mod tests {
         let choice = json!({"index": 0, "finish_reason": "stop", "native_finish_reason": "stop",
             "message": {"content": " é!"}, "logprobs": {"content": tokens}});
         let said = json!({"id": "gen-1", "choices": [choice]});
-        let whole = Value::Object(voice.whole(said.as_object().expect("an object").clone()));
+        let whole = Value::Object(voice.whole(said.as_object().expect("an object").clone(), None));
         let expected = json!({
             "index": 0, "text": "once é!", "finish_reason": "stop", "native_finish_reason": "stop",
             "logprobs": {

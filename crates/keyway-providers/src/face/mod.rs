@@ -112,7 +112,7 @@ impl Voice {
         };
         let mut body = match &self.dialect {
             Dialect::Chat => chat(answer),
-            Dialect::Completions(voice) => voice.whole(chat(answer)),
+            Dialect::Completions(voice) => voice.whole(chat(answer), native),
             Dialect::Messages(_) => messages::whole(&chat(answer), native),
             Dialect::Responses(voice) => voice.whole(&chat(answer), native),
             Dialect::Embeddings(voice) => voice.whole(answer, envelope, receipt),
@@ -131,7 +131,8 @@ impl Voice {
         self.hide(&mut said);
         match &mut self.dialect {
             Dialect::Chat => chat::event(said),
-            Dialect::Completions(voice) => voice.chunk(said),
+            Dialect::Completions(voice) if natives.is_empty() => voice.chunk(said),
+            Dialect::Completions(_) => Completions::pass_on(natives, &said),
             Dialect::Messages(stream) if natives.is_empty() => stream.chunk(&said),
             Dialect::Messages(stream) => stream.pass_on(natives, &said),
             Dialect::Responses(voice) if natives.is_empty() => voice.chunk(&said),

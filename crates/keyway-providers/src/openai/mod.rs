@@ -1,14 +1,16 @@
 //! The OpenAI-compatible dialect: what is sent. What comes back is the form in the middle already.
 
+mod completions;
 mod quirks;
 mod reasoning;
 mod responses;
 
 use serde_json::{Map, Value, json};
 
-use self::quirks::{Bound, Messages, Path};
+use self::quirks::{Bound, Messages, Path, When};
 use crate::chat::{ChatRequest, Errand, RequestError, Tongue};
 
+pub(crate) use self::completions::{answer as continuation, event as continued_event};
 pub use self::quirks::Quirks;
 pub(crate) use self::responses::{Events as ResponseEvents, answer as response};
 
@@ -48,6 +50,7 @@ const OWN_PROVIDERS: [&str; 4] = ["order", "only", "ignore", "allow_fallbacks"];
 pub(crate) fn path(request: &ChatRequest, quirks: &Quirks, model: &str) -> String {
     let route = match request.errand {
         None if responds(request, quirks).is_some() => "/responses",
+        None if continues(request, quirks).is_some() => quirks.completions.1,
         None => "/chat/completions",
         Some(Errand::Embed) => "/embeddings",
         Some(Errand::Rerank) => "/rerank",
@@ -68,6 +71,19 @@ pub(crate) fn responds<'a>(
     request.native(Tongue::Responses).filter(|_| quirks.responses)
 }
 
+/// What the client said in the words of the first completions, where the server is to be told them.
+pub(crate) fn continues<'a>(
+    request: &'a ChatRequest,
+    quirks: &Quirks,
+) -> Option<&'a Map<String, Value>> {
+    let tells = match quirks.completions.0 {
+        When::Never => false,
+        When::Needed => request.untranslated().is_some(),
+        When::Always => true,
+    };
+    request.native(Tongue::Completions).filter(|_| tells)
+}
+
 /// The request's body for a server that calls the model `upstream_model`. What the client said besides
 /// keeps its text and order.
 ///
@@ -80,6 +96,8 @@ pub(crate) fn request_body(
 ) -> Result<Vec<u8>, RequestError> {
     let body = if let Some(said) = responds(request, quirks) {
         responses::request_body(request, said, upstream_model, quirks)
+    } else if let Some(said) = continues(request, quirks) {
+        completions::request_body(request, said, upstream_model, quirks)
     } else if let Some(error) = request.untranslated() {
         return Err(error.clone());
     } else {

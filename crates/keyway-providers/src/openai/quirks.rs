@@ -24,6 +24,8 @@ pub struct Quirks {
     pub(super) reasoning: Ask,
     /// Whether it has the Responses API as OpenAI has it.
     pub(super) responses: bool,
+    /// When it is told a prompt to continue in those words, and where.
+    pub(super) completions: (When, &'static str),
     /// Fields for the gateway that it knows as well.
     pub(super) keeps: &'static [&'static str],
 }
@@ -36,6 +38,16 @@ pub(super) enum Path {
     Deployment {
         api_version: &'static str,
     },
+}
+
+/// When a server is told a prompt to continue as it is, and not as a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum When {
+    /// It has no such thing.
+    Never,
+    /// Where a message cannot say it: most of its models only talk.
+    Needed,
+    Always,
 }
 
 /// The field that bounds an answer.
@@ -76,6 +88,7 @@ const PLAIN: Quirks = Quirks {
     stream_options: true,
     reasoning: Ask::Said,
     responses: false,
+    completions: (When::Needed, "/completions"),
     keeps: &[],
 };
 
@@ -123,6 +136,7 @@ static ALL: [Quirks; 18] = [
     },
     Quirks {
         name: "groq",
+        completions: (When::Never, ""),
         at: &[("api.groq.com", "")],
         bound: Bound::MaxCompletionTokens,
         refuses: &[
@@ -142,6 +156,7 @@ static ALL: [Quirks; 18] = [
     },
     Quirks {
         name: "together",
+        completions: (When::Always, "/completions"),
         at: &[("api.together.xyz", ""), ("api.together.ai", "")],
         bound: Bound::MaxTokens,
         refuses: &["top_a"],
@@ -151,6 +166,7 @@ static ALL: [Quirks; 18] = [
     },
     Quirks {
         name: "fireworks",
+        completions: (When::Always, "/completions"),
         at: &[("api.fireworks.ai", "")],
         bound: Bound::MaxTokens,
         refuses: &["top_a"],
@@ -160,6 +176,7 @@ static ALL: [Quirks; 18] = [
     },
     Quirks {
         name: "deepseek",
+        completions: (When::Needed, "/beta/completions"),
         at: &[("api.deepseek.com", "")],
         bound: Bound::MaxTokens,
         refuses: SAMPLING,
@@ -170,6 +187,7 @@ static ALL: [Quirks; 18] = [
     },
     Quirks {
         name: "xai",
+        completions: (When::Never, ""),
         at: &[("api.x.ai", "")],
         bound: Bound::MaxCompletionTokens,
         refuses: &["top_k", "top_a", "min_p", "repetition_penalty", "logit_bias"],
@@ -179,6 +197,7 @@ static ALL: [Quirks; 18] = [
     },
     Quirks {
         name: "mistral",
+        completions: (When::Never, ""),
         at: &[("api.mistral.ai", ""), ("codestral.mistral.ai", "")],
         bound: Bound::MaxTokens,
         refuses: &[
@@ -220,6 +239,7 @@ static ALL: [Quirks; 18] = [
     },
     Quirks {
         name: "perplexity",
+        completions: (When::Never, ""),
         at: &[("api.perplexity.ai", "")],
         bound: Bound::MaxTokens,
         refuses: &["top_a", "min_p", "repetition_penalty", "logit_bias", "parallel_tool_calls"],
@@ -230,6 +250,7 @@ static ALL: [Quirks; 18] = [
     },
     Quirks {
         name: "moonshot",
+        completions: (When::Never, ""),
         at: &[("api.moonshot.ai", ""), ("api.moonshot.cn", "")],
         bound: Bound::MaxTokens,
         refuses: SAMPLING,
@@ -237,10 +258,23 @@ static ALL: [Quirks; 18] = [
         reasoning: Ask::Thinking,
         ..PLAIN
     },
-    Quirks { name: "vllm", bound: Bound::MaxTokens, reasoning: Ask::Template, ..PLAIN },
-    Quirks { name: "llama.cpp", bound: Bound::MaxTokens, reasoning: Ask::Template, ..PLAIN },
+    Quirks {
+        name: "vllm",
+        completions: (When::Always, "/completions"),
+        bound: Bound::MaxTokens,
+        reasoning: Ask::Template,
+        ..PLAIN
+    },
+    Quirks {
+        name: "llama.cpp",
+        completions: (When::Always, "/completions"),
+        bound: Bound::MaxTokens,
+        reasoning: Ask::Template,
+        ..PLAIN
+    },
     Quirks {
         name: "ollama",
+        completions: (When::Always, "/completions"),
         bound: Bound::MaxTokens,
         messages: Messages::Stripped,
         reasoning: Ask::Effort(NONE_TO_HIGH),
@@ -248,6 +282,7 @@ static ALL: [Quirks; 18] = [
     },
     Quirks {
         name: "lmstudio",
+        completions: (When::Always, "/completions"),
         bound: Bound::MaxTokens,
         messages: Messages::Stripped,
         reasoning: Ask::Effort(UP_TO_HIGH),

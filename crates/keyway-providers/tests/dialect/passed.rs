@@ -40,6 +40,42 @@ fn only_who_serves_them_gets_them() {
 }
 
 #[test]
+fn prompts_are_continued_by_those_who_do() {
+    let read = |fields: Value| {
+        let mut body = json!({"model": "acme/fast", "prompt": "once", "stream": true});
+        let object = body.as_object_mut().expect("an object");
+        object.extend(fields.as_object().expect("an object").clone());
+        Face::Completions.read(body).expect("a request").0
+    };
+    let always = ["together", "fireworks", "vllm", "llama.cpp", "ollama", "lmstudio"];
+    let never = ["groq", "xai", "mistral", "perplexity", "moonshot"];
+    let (one, two) = (read(json!({})), read(json!({"prompt": ["once", "twice"], "new": 1})));
+    for name in Quirks::NAMES {
+        let dialect = Dialect::OpenAi(Quirks::named(name).expect("a row"));
+        let continued = |request| {
+            let path = dialect.path(request, &TARGET);
+            path.contains("/completions") && !path.contains("/chat/")
+        };
+        assert_eq!(continued(&one), always.contains(name), "{name}");
+        let sent = dialect.body(&two, &TARGET);
+        if never.contains(name) {
+            assert_eq!(sent.expect_err("refused").field, "prompt", "{name}");
+            continue;
+        }
+        let sent: Value = serde_json::from_slice(&sent.expect("a body")).expect("JSON");
+        assert_eq!(
+            (&sent["prompt"], &sent["new"]),
+            (&json!(["once", "twice"]), &json!(1)),
+            "{name}"
+        );
+        assert_eq!((&sent["model"], sent.get("messages")), (&json!("theirs"), None), "{name}");
+    }
+    for dialect in [Dialect::Anthropic, Dialect::Gemini, Dialect::Bedrock, Dialect::Cohere] {
+        assert_eq!(dialect.body(&two, &TARGET).expect_err("refused").field, "prompt");
+    }
+}
+
+#[test]
 fn what_nobody_here_knows_goes_to_no_other_dialect() {
     let odd = json!([{"role": "user", "content": "hi"}, {"type": "brand_new", "x": 1}]);
     let body = json!({"model": "acme/fast", "input": odd});
@@ -135,6 +171,30 @@ proptest! {
         }
         let (first, second) = bytes.split_at(cut.index(bytes.len() + 1));
         let (request, _) = asked();
+        let reader = || openai().reader_for(&request);
+        prop_assert_eq!(read(reader(), &[first, second]), read(reader(), &[&bytes]));
+    }
+
+    #[test]
+    fn however_a_continued_prompt_is_cut_its_events_are_the_same(
+        noise in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = concat!(
+            "data: {\"choices\":[{\"index\":0,\"text\":\"he\",\"finish_reason\":null}],\"new\":1}\n\n",
+            "data: {\"choices\":[{\"index\":1,\"text\":\"llo\",\"finish_reason\":\"stop\"}]}\n\n",
+            "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":2}}\n\n",
+            "data: [DONE]\n\n",
+        )
+        .as_bytes()
+        .to_vec();
+        for (at, byte) in noise {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let (first, second) = bytes.split_at(cut.index(bytes.len() + 1));
+        let body = json!({"model": "acme/fast", "prompt": ["a", "b"], "stream": true});
+        let (request, _) = Face::Completions.read(body).expect("a request");
         let reader = || openai().reader_for(&request);
         prop_assert_eq!(read(reader(), &[first, second]), read(reader(), &[&bytes]));
     }

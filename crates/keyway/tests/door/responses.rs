@@ -116,6 +116,49 @@ async fn a_prompt_is_continued() {
 }
 
 #[tokio::test]
+async fn several_prompts_and_a_gap_are_continued_by_who_continues_them() {
+    let provider = Provider::start().await;
+    let choices = json!([
+        {"index": 0, "text": " one", "finish_reason": "stop", "logprobs": null, "new": 1},
+        {"index": 1, "text": " two", "finish_reason": "stop", "logprobs": null},
+    ]);
+    let usage = json!({"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14});
+    let said = json!({"id": "cmpl-1", "object": "text_completion", "model": "m", "choices": choices, "usage": usage});
+    provider.then(Script::json(200, &said));
+    let piece =
+        json!({"choices": [{"index": 1, "text": "gap", "finish_reason": "stop"}]}).to_string();
+    let counted = json!({"choices": [], "usage": usage}).to_string();
+    provider.then(Script::events(&[&piece, &counted, "[DONE]"]));
+    let gateway = faces::gateway(&provider).await;
+    let (hash, key) = faces::key(&gateway).await;
+    let body = json!({"model": "acme/fast", "prompt": [[1, 2], [3]], "max_tokens": 50, "new": 7});
+    let whole = gateway.client(&key).post(COMPLETIONS, &body).await;
+    assert_eq!(whole.status, StatusCode::OK, "{whole:?}");
+    let whole = whole.json();
+    assert_eq!((&whole["choices"], &whole["model"]), (&choices, &json!("acme/fast")));
+    assert_eq!(whole["usage"]["cost"].to_string(), "0.000018");
+    let body = json!({"model": "acme/fast", "prompt": "a", "suffix": "c", "stream": true});
+    let mut events = named_events(&gateway.client(&key), COMPLETIONS, &body).await;
+    assert_eq!(events.pop(), Some((String::new(), json!("[DONE]"))));
+    let (_, last) = events.pop().expect("the usage");
+    assert_eq!(last["usage"]["cost"].to_string(), "0.000018");
+    assert_eq!(events[0].1["choices"][0]["text"], "gap");
+    assert_eq!(faces::spent(&gateway, &hash).await, "0.000036");
+    let received = provider.received();
+    assert!(received.iter().all(|it| it.path == "/v1/completions"));
+    assert_eq!(
+        (&received[0].body["prompt"], &received[0].body["new"]),
+        (&json!([[1, 2], [3]]), &json!(7))
+    );
+    assert_eq!(received[1].body["suffix"], "c");
+    let other = faces::gateway_of(&provider, "gemini").await;
+    let (_, key) = faces::key(&other).await;
+    let refused = other.client(&key).post(COMPLETIONS, &body).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{refused:?}");
+    assert!(refused.error().starts_with("suffix: "), "{refused:?}");
+}
+
+#[tokio::test]
 async fn reasoning_that_is_not_wanted_is_not_told() {
     let provider = Provider::start().await;
     provider.always(Script::json(200, &faces::spoken("hello")));
