@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use keyway_core::catalogue::Catalogue;
@@ -46,6 +47,8 @@ pub struct App {
     catalogue: ArcSwap<Catalogue>,
     /// Whether the configuration says what all keys together may spend; if not, credits may.
     pub has_budget: bool,
+    /// How long an endpoint is waited for before the next is asked too; `None` is for as long as it takes.
+    pub hedge_after: Option<Duration>,
     /// Whether inference keys may see the installation's credits.
     pub shows_credits: bool,
     /// By the provider's slug.
@@ -183,6 +186,7 @@ impl App {
             leave,
             companions,
             has_budget: config.budget.limit.is_some(),
+            hedge_after: config.routing.hedge_after,
             shows_credits: config.credits.inference_keys,
             catalogue: ArcSwap::from_pointee(catalogue),
             upstreams: relay::upstream::connect(config, &shared_clock),

@@ -23,6 +23,11 @@ pub enum Outcome {
         /// Thousandths of a token per second, from the first to the last.
         throughput: Option<u64>,
     },
+    /// Another began before it, and it was waited for no longer: not its failure, but slow.
+    Outrun {
+        /// It would have taken longer than this to begin.
+        least_ms: u64,
+    },
     /// It failed by its own fault, not by the request's.
     Failed {
         /// How long it asked to be left alone.
@@ -96,7 +101,7 @@ impl Observed {
                 let until = Timestamp::from_micros(now.as_micros().saturating_add(micros));
                 self.rests_until = self.rests_until.max(Some(until));
             }
-            Outcome::Failed { retry_after_seconds: None } => {}
+            Outcome::Failed { retry_after_seconds: None } | Outcome::Outrun { .. } => {}
         }
     }
 
@@ -106,7 +111,8 @@ impl Observed {
             return true;
         }
         let (mut failed, mut all) = (0_usize, 0_usize);
-        for outcome in self.since(now, OUTAGE_MICROS) {
+        let since = self.since(now, OUTAGE_MICROS);
+        for outcome in since.filter(|outcome| !matches!(outcome, Outcome::Outrun { .. })) {
             all += 1;
             failed += usize::from(matches!(outcome, Outcome::Failed { .. }));
         }
@@ -118,11 +124,14 @@ impl Observed {
         let (mut latency, mut throughput) = (Vec::new(), Vec::new());
         let (mut answered, mut all) = (0_u64, 0_u64);
         for outcome in self.since(now, FIGURES_MICROS) {
-            all += 1;
-            if let Outcome::Answered { first_ms, throughput: rate } = outcome {
-                answered += 1;
-                latency.extend(first_ms);
-                throughput.extend(rate);
+            match outcome {
+                Outcome::Answered { first_ms, throughput: rate } => {
+                    (answered, all) = (answered + 1, all + 1);
+                    latency.extend(first_ms);
+                    throughput.extend(rate);
+                }
+                Outcome::Outrun { least_ms } => latency.push(least_ms),
+                Outcome::Failed { .. } => all += 1,
             }
         }
         latency.sort_unstable();
@@ -208,6 +217,19 @@ mod tests {
         let one = Observed { outcomes: [(at(0), seen(7))].into(), rests_until: None };
         let figures = one.figures(at(1)).expect("something was seen");
         assert_eq!(figures.latency_ms.map(Percentiles::each), Some([7; 4]));
+    }
+
+    #[test]
+    fn who_was_outrun_is_slow_and_has_not_failed() {
+        let outrun = Outcome::Outrun { least_ms: 900 };
+        let mut observed = observed(&[(0, outrun), (1, outrun)]);
+        assert!(!observed.is_unstable(at(2)));
+        observed.record(Outcome::Answered { first_ms: Some(100), throughput: None }, at(2));
+        let figures = observed.figures(at(3)).expect("something was seen");
+        assert_eq!(figures.success_permille, 1_000);
+        assert_eq!(figures.latency_ms.map(|it| (it.p50, it.p99)), Some((900, 900)));
+        observed.record(FAILED, at(4));
+        assert!(observed.is_unstable(at(5)), "half of what was seen to its end failed");
     }
 
     #[test]

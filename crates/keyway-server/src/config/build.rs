@@ -23,7 +23,7 @@ use super::traits::traits;
 use super::view::View;
 use super::{
     ByokConfig, Config, ContentConfig, CreditsConfig, Durability, KeysConfig, ProviderConfig,
-    StoreConfig, pricing, rules, secret, timeouts,
+    RoutingConfig, StoreConfig, pricing, rules, secret, timeouts,
 };
 use crate::contents::Redaction;
 
@@ -58,6 +58,7 @@ pub(super) fn config(
         content: content(root)?,
         keys: keys(root)?,
         limits: limits(root),
+        routing: routing(root),
         providers: providers.into_iter().collect::<Option<_>>()?,
         models: models.into_iter().collect::<Option<_>>()?,
         catalogue_day: None,
@@ -144,6 +145,11 @@ fn content(root: View<'_>) -> Option<ContentConfig> {
         bytes_max: bytes.unwrap_or(default.bytes_max),
         redaction: Redaction::with(patterns.collect::<Option<_>>()?),
     })
+}
+
+fn routing(root: View<'_>) -> RoutingConfig {
+    let section = root.section("routing");
+    RoutingConfig { hedge_after: section.and_then(|section| section.duration("hedge_after")) }
 }
 
 fn keys(root: View<'_>) -> Option<KeysConfig> {

@@ -121,6 +121,12 @@ pub(super) static ROOT: Section = Section {
             kind: Kind::Section(&LIMITS),
         },
         Field {
+            name: "routing",
+            doc: "How requests find their endpoints.",
+            presence: Presence::Optional,
+            kind: Kind::Section(&ROUTING),
+        },
+        Field {
             name: "providers",
             doc: "The upstreams that serve models.",
             presence: Presence::Optional,
@@ -133,6 +139,16 @@ pub(super) static ROOT: Section = Section {
             kind: Kind::List(&offers::MODEL, Least::None),
         },
     ],
+};
+
+static ROUTING: Section = Section {
+    doc: "How requests find their endpoints.",
+    fields: &[Field {
+        name: "hedge_after",
+        doc: "How long an endpoint may take to begin a stream before the next is asked too, such as \"2s\"; whoever begins first answers. Absent, one is waited for alone. Where a limit has to hold twice as much is held for it, and what the one that is broken off bills by estimate is charged.",
+        presence: Presence::Optional,
+        kind: Kind::Duration,
+    }],
 };
 
 static STORE: Section = Section {

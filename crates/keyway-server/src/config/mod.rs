@@ -25,6 +25,7 @@ mod tests;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
 
 use keyway_core::catalogue::Model;
 use keyway_core::credential::Fee;
@@ -64,6 +65,7 @@ pub struct Config {
     pub keys: KeysConfig,
     /// For keys that have no rate limits of their own.
     pub limits: RateLimits,
+    pub routing: RoutingConfig,
     pub providers: Vec<ProviderConfig>,
     /// In the order of the file.
     pub models: Vec<Model>,
@@ -94,6 +96,12 @@ pub enum Durability {
 pub struct ByokConfig {
     /// What is charged where the operator's own credential pays the provider.
     pub fee: Fee,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RoutingConfig {
+    /// How long an endpoint may take to begin a stream before the next is asked too.
+    pub hedge_after: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -174,6 +182,7 @@ impl Default for Config {
             content: ContentConfig::default(),
             keys: KeysConfig::default(),
             limits: RateLimits::default(),
+            routing: RoutingConfig::default(),
             providers: Vec::new(),
             models: Vec::new(),
             catalogue_day: None,

@@ -6,16 +6,15 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::ledger::Tried;
 use keyway_core::routing::{Attempt, Plan, Presented};
-use keyway_core::secret::KeySecret;
 use keyway_providers::chat::ChatRequest;
-use keyway_providers::dialect::Target;
 use serde_json::{Value, json};
 
 use super::admit::invalid;
+use super::ask::{Ask, Begun, race};
 use super::byok::Brought;
+use super::hedge::{Hedge, Hedged};
 use super::room::{Length, Prompt};
-use super::upstream::{Failure, Reply, Upstream};
-use super::watch::Watch;
+use super::upstream::Failure;
 use crate::app::App;
 use crate::http::error::ApiError;
 use crate::http::redact::redact;
@@ -23,15 +22,13 @@ use crate::http::redact::redact;
 /// Tells OpenAI's and Anthropic's clients not to ask again by themselves.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 
-/// An endpoint that began to answer, and what it said.
+/// What came of a request that is answered.
 #[derive(Debug)]
 pub(super) struct Dispatched<'a> {
-    pub(super) attempt: &'a Attempt,
-    pub(super) upstream: &'a Upstream,
-    pub(super) reply: Reply,
-    pub(super) watch: Watch,
-    /// The endpoints that failed before it, with what they answered.
+    pub(super) begun: Begun<'a>,
+    /// The endpoints that did not answer in its place.
     pub(super) failed: Vec<Tried>,
+    pub(super) hedged: Option<Hedged>,
 }
 
 /// No endpoint of the plan answered.
@@ -42,12 +39,12 @@ pub(super) struct Exhausted {
 }
 
 /// An endpoint that did not answer.
-struct Failed<'a> {
-    attempt: &'a Attempt,
-    provider: &'a str,
-    failure: Failure,
+pub(super) struct Failed<'a> {
+    pub(super) attempt: &'a Attempt,
+    pub(super) provider: &'a str,
+    pub(super) failure: Failure,
     /// How long it took.
-    ms: u64,
+    pub(super) ms: u64,
 }
 
 /// How long the answer to a request may become.
@@ -58,45 +55,71 @@ pub(super) struct Reach {
     pub(super) said: bool,
 }
 
-/// Tries each endpoint of the plan once. Nothing was said to the client yet, so the next may answer in
-/// the place of one that fails; not for a client that left, and not where the answer was there and is
-/// larger than the gateway takes: it was billed, and the next would be too.
-pub(super) async fn dispatch<'a>(
-    app: &'a App,
-    plan: &'a Plan,
-    brought: &Brought,
-    request: &mut ChatRequest,
-    reach: Reach,
-    client_left: &AtomicBool,
-) -> Result<Dispatched<'a>, Exhausted> {
-    let asked = request.max_tokens;
-    let mut failures: Vec<Failed<'_>> = Vec::new();
-    for attempt in plan.attempts() {
-        let answered = failures.last().is_some_and(|failed| failed.failure.too_large);
-        if answered || (!failures.is_empty() && client_left.load(Ordering::Relaxed)) {
-            break;
-        }
-        let Some(upstream) = app.upstreams.get(&attempt.endpoint().provider) else { continue };
-        let Ok(credential) = brought.presented(app, attempt) else { continue };
-        let length = reach.length(asked, attempt);
-        let watch = Watch::start(attempt);
-        match send(upstream, attempt, request, length, credential.as_ref()).await {
-            Ok(reply) => {
-                let watch = watch.began(matches!(reply, Reply::Stream(..)));
-                let failed = failures.iter().map(Failed::tried).collect();
-                return Ok(Dispatched { attempt, upstream, reply, watch, failed });
+/// What a request is sent by.
+pub(super) struct Dispatch<'a> {
+    pub(super) app: &'a App,
+    pub(super) plan: &'a Plan,
+    pub(super) brought: &'a Brought,
+    pub(super) reach: Reach,
+    pub(super) hedge: Option<Hedge<'a>>,
+    pub(super) client_left: &'a AtomicBool,
+}
+
+impl<'a> Dispatch<'a> {
+    /// Tries each endpoint of the plan once. Nothing was said to the client yet, so the next may answer in
+    /// the place of one that fails; not for a client that left, and not where the answer was there and is
+    /// larger than the gateway takes: it was billed, and the next would be too.
+    pub(super) async fn run(self, request: &mut ChatRequest) -> Result<Dispatched<'a>, Exhausted> {
+        let (app, most) = (self.app, request.max_tokens);
+        let (mut failures, mut hedged, mut place) = (Vec::new(), None, 0);
+        while let Some(ask) = self.next(&mut place, most) {
+            if self.is_over(&failures) {
+                break;
             }
-            Err(failure) => {
-                watch.failed(app, &failure);
-                let (provider, ms) = (upstream.name.as_str(), watch.so_far_ms());
-                let failed = Failed { attempt, provider, failure, ms };
-                failed.log();
-                failures.push(failed);
+            let mut ahead = place;
+            // Twice is what is held at most.
+            let hedge = self.hedge.as_ref().filter(|_| hedged.is_none());
+            let second = hedge.and_then(|_| self.next(&mut ahead, most));
+            let second = second.filter(|second| Hedge::may_ask(ask.attempt, second.attempt));
+            let asked = match (hedge, second) {
+                (Some(hedge), Some(second)) => {
+                    // It is large, and rare.
+                    let race = race(app, hedge, (&ask, &second), request, self.client_left);
+                    Box::pin(race).await
+                }
+                _ => ask.alone(app, request).await,
+            };
+            if asked.hedged.is_some() {
+                (hedged, place) = (asked.hedged, ahead);
+            }
+            failures.extend(asked.failed);
+            if let Some(begun) = asked.begun {
+                let failed = failures.iter().map(Failed::tried).collect();
+                return Ok(Dispatched { begun, failed, hedged });
+            }
+        }
+        let failed = failures.iter().map(Failed::tried).collect();
+        Err(Exhausted { error: exhausted(failures), failed })
+    }
+
+    /// The endpoint at `place` of the plan, or the first behind it to which anything can be presented yet.
+    fn next(&self, place: &mut usize, most: Option<u64>) -> Option<Ask<'a>> {
+        loop {
+            let attempt = self.plan.attempts().get(*place)?;
+            *place += 1;
+            let upstream = self.app.upstreams.get(&attempt.endpoint().provider);
+            let credential = self.brought.presented(self.app, attempt);
+            if let (Some(upstream), Ok(credential)) = (upstream, credential) {
+                let length = self.reach.length(most, attempt);
+                return Some(Ask { attempt, upstream, credential, length });
             }
         }
     }
-    let failed = failures.iter().map(Failed::tried).collect();
-    Err(Exhausted { error: exhausted(failures), failed })
+
+    fn is_over(&self, failures: &[Failed<'_>]) -> bool {
+        let answered = failures.last().is_some_and(|failed| failed.failure.too_large);
+        answered || (!failures.is_empty() && self.client_left.load(Ordering::Relaxed))
+    }
 }
 
 impl Reach {
@@ -108,34 +131,6 @@ impl Reach {
             return Length::said(longest);
         }
         Length::beside(self.prompt, attempt.context_length(), longest)
-    }
-}
-
-/// Sends the request to one endpoint; once more for a shorter answer where it was refused for what the
-/// gateway itself had asked for.
-async fn send(
-    upstream: &Upstream,
-    attempt: &Attempt,
-    request: &mut ChatRequest,
-    length: Length,
-    credential: Option<&KeySecret>,
-) -> Result<Reply, Failure> {
-    let endpoint = attempt.endpoint();
-    request.serve_in(endpoint.traits.service_tier.as_deref());
-    // Where a limit has to hold the provider is told what was reserved for, whoever said it.
-    let tells = request.max_tokens.is_some() || request.is_held_to_bound();
-    let mut tokens = length.first;
-    let mut again = length.again.filter(|_| tells || upstream.always_bounds());
-    loop {
-        request.max_tokens = tells.then_some(tokens);
-        let target = Target { model: &endpoint.upstream_model, completion_tokens_max: tokens };
-        let sent = upstream.send(request, &target, credential, endpoint.patience).await;
-        match (sent, again.take()) {
-            (Err(failure), Some(fewer)) if failure.is_requests() && failure.untold.is_none() => {
-                tokens = fewer;
-            }
-            (sent, _) => return sent,
-        }
     }
 }
 
@@ -187,7 +182,7 @@ impl Failed<'_> {
     }
 
     /// A credential that is refused is for the operator to mend; all else passes by itself.
-    fn log(&self) {
+    pub(super) fn log(&self) {
         let (provider, model) = (self.provider, &self.attempt.model().id);
         let status = self.failure.status.map(|status| status.as_u16());
         let message = redact(&self.failure.message);

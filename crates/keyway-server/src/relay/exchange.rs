@@ -15,6 +15,7 @@ use keyway_providers::face::{StreamError, Voice};
 use super::bound::Bound;
 use super::byok::split;
 use super::course;
+use super::hedge::Lost;
 use super::meter::Late;
 use super::pass::Pass;
 use super::rates::Permit;
@@ -47,6 +48,8 @@ pub(super) struct Exchange {
     pub(super) conversation: Conversation,
     /// How it came to be answered.
     pub(super) course: Course,
+    /// Who was asked too, and broken off when this endpoint began.
+    pub(super) lost: Option<Lost>,
     /// What is said, where the key keeps it.
     pub(super) recording: Option<Recording>,
 }
@@ -86,6 +89,8 @@ impl Exchange {
         if let (true, Some(total)) = (self.trusts_cost, ended.provider_cost) {
             cost.total = total;
         }
+        let lost = self.lost.as_ref().map(|lost| lost.cost(usage, self.metered.admitted_at));
+        cost.total = cost.total.saturating_add(lost.unwrap_or(Nanos::ZERO));
         let (free, now) = (ended.free, self.app.clock.now());
         let known = course::ended(&self.course, &self.metered, &ended.about, now);
         let cache_discount = course::cache_discount(&usage, &cost).filter(|_| !free);
@@ -97,7 +102,7 @@ impl Exchange {
             byok: byok.unwrap_or(Nanos::ZERO),
             free,
             ending: ended.ending,
-            estimated: ended.usage.is_none(),
+            estimated: ended.usage.is_none() || lost.is_some(),
             course,
         };
         if let Some(watch) = &self.watch {

@@ -1,7 +1,6 @@
 //! One request, in a task of its own: the client's disappearance cannot cancel its settlement.
 
 use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -18,14 +17,16 @@ use keyway_core::routing::{Attempt, Plan};
 use keyway_providers::chat::{ChatRequest, Envelope};
 use keyway_providers::face::Voice;
 
+use super::ask::Begun;
 use super::bound::Bound;
 use super::byok::Brought;
 use super::clamp::{self, Wish};
 use super::course;
 use super::deliver::{give_whole, identified, open_stream, stream_response, withhold};
-use super::dispatch::{Dispatched, Reach, dispatch};
+use super::dispatch::{Dispatch, Dispatched, Reach};
 use super::exchange::{Ended, Exchange};
 use super::head::Head;
+use super::hedge::Hedge;
 use super::meter::{Late, ReserveError, path};
 use super::outlet::{Outlet, outlet};
 use super::pass::Pass;
@@ -154,9 +155,16 @@ impl Job {
         let left = AtomicBool::new(false);
         let dispatched = {
             let reach = Reach { prompt: self.bound.prompt(), said: self.says_length };
-            let dispatch =
-                dispatch(&self.app, &self.plan, &self.brought, &mut request, reach, &left);
-            let mut dispatch = pin!(dispatch);
+            let dispatch = Dispatch {
+                app: &self.app,
+                plan: &self.plan,
+                brought: &self.brought,
+                reach,
+                hedge: Hedge::of(&self.app, metered, &self.bound),
+                client_left: &left,
+            };
+            // Most of a task that is otherwise small.
+            let mut dispatch = Box::pin(dispatch.run(&mut request));
             loop {
                 tokio::select! {
                     biased;
@@ -244,8 +252,12 @@ impl Job {
         client: Client,
         recording: Option<Recording>,
     ) {
-        let Dispatched { attempt, upstream, reply, watch, failed } = dispatched;
+        let Dispatched { begun, failed, hedged } = dispatched;
+        let Begun { attempt, upstream, reply, watch } = begun;
+        let reserved = hedged.as_ref().map_or(metered.reserved, |hedged| hedged.reserved);
+        let metered = &Metered { reserved, ..metered.clone() };
         let mut exchange = self.exchange(metered, pass, attempt, &upstream.name);
+        exchange.lost = hedged.and_then(|hedged| hedged.lost);
         exchange.watch = Some(watch);
         exchange.recording = recording;
         let now = self.app.clock.now();
@@ -356,6 +368,7 @@ impl Job {
             watch: None,
             conversation: self.conversation.clone(),
             course: Course::default(),
+            lost: None,
             recording: None,
         }
     }

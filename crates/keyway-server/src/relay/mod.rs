@@ -6,6 +6,7 @@
 
 mod admit;
 mod alias;
+mod ask;
 mod betas;
 pub mod bound;
 mod broken;
@@ -25,6 +26,7 @@ pub mod embeddings;
 mod exchange;
 mod head;
 pub mod health;
+mod hedge;
 mod job;
 pub mod messages;
 pub mod meter;

@@ -51,6 +51,11 @@ impl Watch {
         self.record(app, Outcome::Failed { retry_after_seconds });
     }
 
+    /// Another began before it, and it was waited for no longer.
+    pub(super) fn outrun(&self, app: &App) {
+        self.record(app, Outcome::Outrun { least_ms: self.so_far_ms() });
+    }
+
     /// Its answer ended after `tokens`.
     pub(super) fn ended(&self, app: &App, ending: Ending, tokens: u64) {
         let outcome = match ending {

@@ -21,6 +21,7 @@ mod egress;
 mod errands;
 mod faces;
 mod generation;
+mod hedge;
 mod idempotency;
 mod keys;
 mod limits;

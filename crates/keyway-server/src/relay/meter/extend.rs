@@ -33,6 +33,22 @@ impl Meter {
         Err(ReserveError::Store(StoreError::Unavailable(detail.to_owned())))
     }
 
+    /// The same where it can be had at once; else the request keeps what it holds.
+    #[must_use]
+    pub fn extend_at_once(self: &Arc<Self>, request: &Metered, bound: Nanos) -> bool {
+        let Ok((admission, mut decided)) = self.ask_for_more(request, bound) else { return false };
+        if admission != Admission::Waiting {
+            return matches!(admission, Admission::Admitted(_));
+        }
+        let gave_up = {
+            let mut state = self.lock();
+            state.waiting.remove(&request.id);
+            state.ledger.give_up(request.id, self.clock.now())
+        };
+        // Where it was decided in this very moment, the decision is in the channel.
+        gave_up.is_none() && matches!(decided.try_recv(), Ok(Admission::Admitted(_)))
+    }
+
     fn ask_for_more(
         self: &Arc<Self>,
         request: &Metered,

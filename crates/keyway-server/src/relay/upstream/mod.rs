@@ -91,6 +91,11 @@ impl Failure {
         Self { status, untold: Some(error), ..Self::new(message) }
     }
 
+    /// Another endpoint began before it.
+    pub(super) fn outrun() -> Self {
+        Self::new("Another provider began before it")
+    }
+
     /// Whether the request itself is to blame, and not who was asked.
     pub(super) fn is_requests(&self) -> bool {
         self.status.is_some_and(|status| matches!(status.as_u16(), 400 | 413 | 422))
