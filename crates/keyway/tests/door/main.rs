@@ -20,6 +20,7 @@ mod edge;
 mod egress;
 mod errands;
 mod faces;
+mod faults;
 mod generation;
 mod hedge;
 mod idempotency;
