@@ -1,11 +1,12 @@
 //! `keyway-bench compare`: every subject under every load, in turns, and a table.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::demands::{Demand, demanded};
 use crate::disk::append_and_flush;
 use crate::measure::{Figures, measure};
 use crate::medians::Medians;
@@ -84,8 +85,10 @@ pub(crate) async fn run(arguments: Compare) -> std::io::Result<()> {
     }
     flushes.sort_unstable();
     let flush = flushes[flushes.len() / 2];
-    report::print(&Medians::of(&measured), flush)?;
-    write(&arguments.json, &json(&measured, flush, seconds))
+    let medians = Medians::of(&measured);
+    report::print(&medians, flush)?;
+    let demands: Vec<Value> = demanded(&medians, flush).iter().map(Demand::to_json).collect();
+    write(&arguments.json, &json(&measured, &demands, flush, seconds))
 }
 
 fn kinds(only: &[Kind], programs: &Programs) -> Vec<Kind> {
@@ -98,17 +101,19 @@ fn kinds(only: &[Kind], programs: &Programs) -> Vec<Kind> {
     if only.is_empty() { all.into_iter().filter(is_there).collect() } else { only.to_vec() }
 }
 
-fn json(measured: &[Figures], flush: Duration, seconds: f64) -> Value {
+fn json(measured: &[Figures], demands: &[Value], flush: Duration, seconds: f64) -> Value {
     let measured: Vec<Value> = measured.iter().map(Figures::to_json).collect();
     json!({
         "append_and_flush_ms": flush.as_secs_f64() * 1e3,
         "seconds": seconds,
         "processors": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
         "measured": measured,
+        "demanded": demands,
     })
 }
 
-pub(crate) fn write(path: &PathBuf, json: &Value) -> std::io::Result<()> {
+/// Writes the figures of a run to a file.
+pub(crate) fn write(path: &Path, json: &Value) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
+use crate::mebibytes;
 use crate::medians::{Median, Medians};
 use crate::subject::Kind;
 
@@ -11,7 +14,30 @@ pub(crate) struct Demand {
     pub(crate) what: String,
     pub(crate) bound: f64,
     pub(crate) measured: f64,
-    pub(crate) is_met: bool,
+    /// Whether it is the least that is demanded; if not, the most.
+    pub(crate) at_least: bool,
+}
+
+impl Demand {
+    pub(crate) fn most(what: &str, bound: f64, measured: f64) -> Self {
+        Self { what: what.to_owned(), bound, measured, at_least: false }
+    }
+
+    pub(crate) fn least(what: &str, bound: f64, measured: f64) -> Self {
+        Self { at_least: true, ..Self::most(what, bound, measured) }
+    }
+
+    pub(crate) fn is_met(&self) -> bool {
+        if self.at_least { self.measured >= self.bound } else { self.measured <= self.bound }
+    }
+
+    /// As JSON, for the file of figures.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "figure": self.what, "demanded": self.bound, "measured": self.measured,
+            "is_met": self.is_met(),
+        })
+    }
 }
 
 /// What bounds a figure, and where it is measured.
@@ -71,15 +97,10 @@ fn rules(flush: f64) -> [Rule; 7] {
         most(
             "plain, 128 connections",
             "peak memory, MiB",
-            |it| Some(mebibytes(it)),
+            |it| Some(mebibytes(it.peak_bytes)),
             [Some(mib); 3],
         ),
     ]
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
-fn mebibytes(median: &Median) -> f64 {
-    median.peak_bytes as f64 / f64::from(1 << 20)
 }
 
 impl Rule {
@@ -90,9 +111,8 @@ impl Rule {
         let bounds = KEYWAY.into_iter().zip(self.bounds);
         let demands = bounds.filter_map(|(kind, bound)| {
             let (bound, measured) = (bound?, (self.figure)(of(kind)?)?);
-            let is_met = if self.at_least { measured >= bound } else { measured <= bound };
             let what = format!("{}: {}, {}", kind.name(), self.scenario, self.what);
-            Some(Demand { what, bound, measured, is_met })
+            Some(Demand { what, bound, measured, at_least: self.at_least })
         });
         demands.collect()
     }

@@ -7,10 +7,14 @@ mod exchange;
 mod load;
 mod measure;
 mod medians;
+mod overload;
 mod process;
 mod provider;
 mod report;
 mod scenario;
+mod slow_loris;
+mod slow_streams;
+mod soak;
 mod subject;
 mod tally;
 mod wire;
@@ -25,6 +29,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 #[command(about, disable_help_subcommand = true)]
 enum Bench {
     Compare(compare::Compare),
+    SlowStreams(slow_streams::SlowStreams),
+    Overload(overload::Overload),
+    SlowLoris(slow_loris::SlowLoris),
+    Soak(soak::Soak),
 }
 
 // One thread for what is driven, one for the clients: the rest of the machine is for who is measured.
@@ -32,10 +40,15 @@ enum Bench {
 async fn main() -> ExitCode {
     allow_many_connections();
     let ran = match Bench::parse() {
-        Bench::Compare(arguments) => compare::run(arguments).await,
+        Bench::Compare(arguments) => compare::run(arguments).await.map(|()| true),
+        Bench::SlowStreams(arguments) => slow_streams::run(arguments).await,
+        Bench::Overload(arguments) => overload::run(arguments).await,
+        Bench::SlowLoris(arguments) => slow_loris::run(arguments).await,
+        Bench::Soak(arguments) => soak::run(arguments).await,
     };
     match ran {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             say(&format!("failed: {error}"));
             ExitCode::FAILURE
@@ -52,4 +65,9 @@ fn say(what: &str) {
 fn allow_many_connections() {
     let allowed = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: allowed.maximum, ..allowed });
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }

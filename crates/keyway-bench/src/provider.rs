@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -15,6 +16,10 @@ use crate::wire::Wire;
 const BACKLOG: u32 = 16_384;
 /// What a client writes into its request where it wants a stream.
 pub(crate) const STREAM: &str = "\"stream\":true";
+/// One request in so many fails, and another one finds its connection broken, where there are faults.
+const FAILS_ONCE_IN: usize = 50;
+const FAILURE: &[u8] = b"HTTP/1.1 500 Internal Server Error\r\ncontent-type: application/json\r\n\
+      content-length: 30\r\n\r\n{\"error\":{\"message\":\"broken\"}}";
 /// The last of every stream.
 pub(crate) const DONE: &[u8] = b"data: [DONE]\n\n";
 
@@ -29,12 +34,15 @@ pub(crate) struct Pace {
     pub(crate) at_once: usize,
     /// How long it works on one.
     pub(crate) work: Duration,
+    /// Whether it fails now and then: says so, or breaks the connection before its answer or in the
+    /// middle of it.
+    pub(crate) faults: bool,
 }
 
 impl Default for Pace {
     fn default() -> Self {
         let pause = Duration::from_millis(1);
-        Self { pieces: 50, pause, at_once: usize::MAX >> 3, work: Duration::ZERO }
+        Self { pieces: 50, pause, at_once: usize::MAX >> 3, work: Duration::ZERO, faults: false }
     }
 }
 
@@ -49,6 +57,8 @@ pub(crate) struct Provider {
 /// What never changes.
 struct Said {
     pace: Pace,
+    /// How many requests came so far.
+    count: AtomicUsize,
     room: Semaphore,
     whole: Vec<u8>,
     stream_head: &'static [u8],
@@ -113,6 +123,7 @@ impl Said {
         let ending = [piece("{}", "\"stop\""), usage_piece(), DONE.to_vec()].concat();
         Self {
             pace,
+            count: AtomicUsize::new(0),
             room: Semaphore::new(pace.at_once),
             whole: [head.into_bytes(), answer].concat(),
             stream_head,
@@ -129,6 +140,9 @@ impl Said {
             if !self.pace.work.is_zero() {
                 tokio::time::sleep(self.pace.work).await;
             }
+            if self.pace.faults && self.fails(&mut wire, streams).await? {
+                continue;
+            }
             if streams {
                 self.stream(&mut wire).await?;
             } else {
@@ -136,6 +150,22 @@ impl Said {
             }
         }
         Ok(())
+    }
+
+    /// Whether it failed at this request instead of answering it.
+    async fn fails(&self, wire: &mut Wire, streams: bool) -> io::Result<bool> {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        if number.is_multiple_of(FAILS_ONCE_IN) {
+            wire.send(FAILURE).await?;
+            return Ok(true);
+        }
+        if number % FAILS_ONCE_IN == 1 {
+            if streams {
+                wire.send(&[self.stream_head, &self.piece].concat()).await?;
+            }
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(false)
     }
 
     async fn stream(&self, wire: &mut Wire) -> io::Result<()> {

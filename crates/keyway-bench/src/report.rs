@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use comfy_table::{Cell, Color, Table, presets};
 
-use crate::demands::demanded;
+use crate::demands::{Demand, demanded};
 use crate::medians::{Median, Medians, Spread};
 
 const HEAD: [&str; 13] = [
@@ -26,7 +26,6 @@ const HEAD: [&str; 13] = [
 
 /// Prints a table for each load, and what is demanded.
 pub(crate) fn print(medians: &Medians, flush: Duration) -> io::Result<()> {
-    let colour = io::stdout().is_terminal();
     let mut out = io::stdout().lock();
     let mut scenarios: Vec<&str> = medians.0.iter().map(|it| it.scenario).collect();
     scenarios.dedup();
@@ -37,16 +36,32 @@ pub(crate) fn print(medians: &Medians, flush: Duration) -> io::Result<()> {
         }
         writeln!(out, "\n{scenario}\n\n{table}")?;
     }
-    let mut table = table(&["demanded", "at most (least for requests/s)", "measured", ""]);
-    for demand in demanded(medians, flush) {
+    let took = flush.as_secs_f64() * 1e3;
+    writeln!(out, "\nThis machine's append of 4 KiB with fdatasync takes {took:.3} ms.")?;
+    drop(out);
+    verdicts(&demanded(medians, flush))
+}
+
+/// Prints what is demanded beside what was measured.
+pub(crate) fn verdicts(demands: &[Demand]) -> io::Result<()> {
+    let colour = io::stdout().is_terminal();
+    let mut table = table(&["figure", "demanded", "measured", ""]);
+    for demand in demands {
         let (word, shade) =
-            if demand.is_met { ("ok", Color::Green) } else { ("missed", Color::Red) };
+            if demand.is_met() { ("ok", Color::Green) } else { ("missed", Color::Red) };
         let verdict = if colour { Cell::new(word).fg(shade) } else { Cell::new(word) };
-        let (bound, measured) = (decimals(demand.bound), decimals(demand.measured));
-        table.add_row([demand.what.into(), bound.into(), measured.into(), verdict]);
+        let sign = if demand.at_least { ">=" } else { "<=" };
+        let bound = format!("{sign} {}", decimals(demand.bound));
+        let measured = decimals(demand.measured);
+        table.add_row([Cell::new(&demand.what), Cell::new(bound), Cell::new(measured), verdict]);
     }
-    let flush = flush.as_secs_f64() * 1e3;
-    writeln!(out, "\nThis machine's append of 4 KiB with fdatasync takes {flush:.3} ms.\n\n{table}")
+    writeln!(io::stdout().lock(), "\n{table}")
+}
+
+/// A count as a figure.
+#[expect(clippy::cast_precision_loss, reason = "a figure for people")]
+pub(crate) const fn count(count: u64) -> f64 {
+    count as f64
 }
 
 fn table(head: &[&str]) -> Table {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use keyway_testkit::{Gateway, Postgres, Setup};
+use keyway_testkit::{Client, Gateway, Postgres, Setup};
 use serde_json::json;
 use tempfile::NamedTempFile;
 
@@ -50,9 +50,21 @@ impl Keyway {
     }
 
     pub(crate) fn asking(&self, streamed: bool) -> Asking {
-        let authority = self.gateway.url.trim_start_matches("http://");
-        let path = "/api/v1/chat/completions";
-        Asking::new(authority, path, &self.key, MODEL, streamed)
+        asking(&self.authority(), &self.key, streamed)
+    }
+
+    /// `HOST:PORT`
+    pub(crate) fn authority(&self) -> String {
+        self.gateway.url.trim_start_matches("http://").to_owned()
+    }
+
+    /// Who may make keys.
+    pub(crate) fn manager(&self) -> Client {
+        self.gateway.manager()
+    }
+
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.gateway.data_dir()
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -62,6 +74,11 @@ impl Keyway {
     pub(crate) fn database_pid(&self) -> Option<u32> {
         self.postgres.as_ref().map(Postgres::pid)
     }
+}
+
+/// A request to the gateway at `authority`.
+pub(crate) fn asking(authority: &str, key: &str, streamed: bool) -> Asking {
+    Asking::new(authority, "/api/v1/chat/completions", key, MODEL, streamed)
 }
 
 fn config(store: Store, provider: &str) -> String {

@@ -9,12 +9,11 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use self::keyway::Keyway;
 use self::program::Program;
 use crate::exchange::Asking;
 use crate::process::{Used, used};
 
-pub(crate) use self::keyway::Store;
+pub(crate) use self::keyway::{Keyway, Store, asking};
 
 /// What the provider calls its model.
 const UPSTREAM_MODEL: &str = "bench-1";
