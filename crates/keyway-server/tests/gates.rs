@@ -12,11 +12,12 @@ use http_body_util::BodyExt;
 use keyway_core::clock::{Clock, ManualClock, Timestamp};
 use keyway_core::id::WorkspaceId;
 use keyway_core::key::{KeyKind, KeyName, KeyPatch, NewKey, SecretRecord, Terms};
+use keyway_core::ledger::Settlement;
 use keyway_core::money::Nanos;
 use keyway_core::secret::{InstallationSecret, KEY_ENTROPY_BYTES, KeyPrefix, KeySecret};
 use keyway_core::store::model::MemoryStore;
 use keyway_core::store::watched::{Watch, Watched};
-use keyway_core::store::{KeyCreation, Store};
+use keyway_core::store::{KeyCreation, Store, StoreError};
 use keyway_server::app::App;
 use keyway_server::config::Config;
 use keyway_server::http::router::router;
@@ -47,7 +48,15 @@ impl Watch for Gates {
             _ => {}
         }
     }
+
+    fn refuses(&self, settlement: &Settlement) -> Option<StoreError> {
+        let agent = settlement.request.origin.user_agent.as_deref();
+        (agent == Some(ODD)).then(|| StoreError::Broken("an odd text".to_owned()))
+    }
 }
+
+/// What no row of this store can hold.
+const ODD: &str = "odd";
 
 /// A gateway over a closed store, and a key that may spend $0.00001.
 async fn gateway() -> (Arc<App>, Arc<GatedStore>, KeySecret) {
@@ -80,8 +89,13 @@ async fn ask(app: &Arc<App>, secret: &KeySecret, stream: bool) -> Response<Body>
         "model": "keyway/echo", "stream": stream,
         "messages": [{"role": "user", "content": "four"}],
     });
+    send(app, secret, "client/1", &body).await
+}
+
+async fn send(app: &Arc<App>, secret: &KeySecret, agent: &str, body: &Value) -> Response<Body> {
     let request = Request::post("/api/v1/chat/completions")
         .header("authorization", format!("Bearer {}", secret.expose()))
+        .header("user-agent", agent)
         .body(Body::from(body.to_string()));
     let answered = router(Arc::clone(app)).oneshot(request.expect("a request")).await;
     answered.expect("a router always answers")
@@ -127,6 +141,18 @@ async fn a_whole_body_waits_for_its_charge() {
     let body = response.into_body().collect().await.expect("a body").to_bytes();
     let body: Value = serde_json::from_slice(&body).expect("JSON");
     assert_eq!(body["usage"]["cost"].to_string(), "0.000003");
+}
+
+#[tokio::test]
+async fn what_a_row_cannot_hold_keeps_no_charge_from_being_written() {
+    let (app, store, secret) = gateway().await;
+    store.watch.settlements.add_permits(2);
+    let body = json!({"model": "keyway/echo", "messages": [{"role": "user", "content": "four"}]});
+    let response = send(&app, &secret, ODD, &body).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(charged(&store, &secret).await, Nanos::new(3_000));
+    let key = store.key_get(KeyKind::Inference, secret.hash(), NOW).await.expect("read");
+    assert_eq!(app.meter.held(key.expect("a key").account), Nanos::ZERO);
 }
 
 #[tokio::test]

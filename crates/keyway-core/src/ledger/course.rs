@@ -1,8 +1,8 @@
 //! What is known of a metered request beside its money: who sent it, and the course that it took. Nothing
 //! is charged by it.
 //!
-//! Texts in it come from clients and providers. Whoever fills it in has cut them to a length and masked
-//! what looks like a key.
+//! Texts in it come from clients and providers. Whoever fills it in has cut them to a length, masked what
+//! looks like a key, and left no control character in: not every store takes those.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -52,6 +52,13 @@ pub struct Origin {
     pub audio_prompt: Option<u64>,
 }
 
+impl Origin {
+    pub(super) fn without_texts(&self) -> Self {
+        let Self { api_type, media_prompt, audio_prompt, .. } = *self;
+        Self { api_type, media_prompt, audio_prompt, ..Self::default() }
+    }
+}
+
 /// How a request was answered, as is known when it ends. Absent is what nobody said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Course {
@@ -74,6 +81,13 @@ pub struct Course {
     pub cache_discount: Option<Nanos>,
     /// The endpoints that failed before, in their order; [`TRIED_MAX`] at most.
     pub tried: Vec<Tried>,
+}
+
+impl Course {
+    pub(super) fn without_texts(&self) -> Self {
+        let Self { first_ms, generation_ms, media_completion, cache_discount, .. } = *self;
+        Self { first_ms, generation_ms, media_completion, cache_discount, ..Self::default() }
+    }
 }
 
 /// An endpoint that did not answer.

@@ -109,6 +109,19 @@ pub struct Settlement {
     pub course: Arc<Course>,
 }
 
+impl Settlement {
+    /// The same without any text of a client or a provider, for a store that refuses one.
+    #[must_use]
+    pub fn without_texts(&self) -> Self {
+        let origin = Arc::new(self.request.origin.without_texts());
+        Self {
+            request: Arc::new(Metered { origin, ..Metered::clone(&self.request) }),
+            course: Arc::new(self.course.without_texts()),
+            ..self.clone()
+        }
+    }
+}
+
 /// A metered request as the store holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GenerationRecord {

@@ -25,6 +25,11 @@ use crate::money::Nanos;
 pub trait Watch: Send + Sync + 'static {
     /// The call `verb`, named as in [`Store`], is about to be made; it is when this returns.
     async fn before(&self, verb: &'static str);
+
+    /// Whether the store refuses to write this, which it would take else.
+    fn refuses(&self, _settlement: &Settlement) -> Option<StoreError> {
+        None
+    }
 }
 
 /// Passes every call on, after [`Watch::before`].
@@ -54,7 +59,10 @@ impl<W: Watch> Store for Watched<W> {
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
         self.watch.before("settle").await;
-        self.inner.settle(settlement).await
+        match self.watch.refuses(&settlement) {
+            Some(error) => Err(error),
+            None => self.inner.settle(settlement).await,
+        }
     }
 
     fn default_workspace(&self) -> WorkspaceId {

@@ -7,7 +7,7 @@ use crate::budget::WindowKind;
 use crate::clock::Timestamp;
 use crate::id::{AccountId, GenerationId, KeyId};
 use crate::key::{KeyRecord, WindowSpend};
-use crate::ledger::{Ending, GenerationRecord, Metered, Settlement};
+use crate::ledger::{Course, Ending, GenerationRecord, Metered, Origin, Settlement};
 use crate::money::Nanos;
 use crate::pricing::Usage;
 use crate::store::{Balance, NodeEnd, Settled, Store, StoreError, WindowBalance};
@@ -272,6 +272,42 @@ pub(super) async fn what_a_request_holds_is_raised_and_never_lowered(store: &dyn
     assert_eq!(store.settle(charged(&more, first + 9)).await, Ok(Settled::Applied));
     let written = record(store, other.id).await.expect("it was marked");
     assert_eq!(written.request, *more);
+}
+
+pub(super) async fn every_text_of_a_row_is_written(store: &dyn Store) {
+    let key = create(store, inference(store, "charged")).await;
+    let odd = "it's \"odd\" \\0 \\x \u{e9}\u{301} \u{202e}\u{feff}\u{fffd}\u{ffff}\u{1f511}\u{10ffff} %_$1";
+    let said = || Some(odd.to_owned());
+    let mut request = Metered::clone(&metered(1, &key, now()));
+    request.origin = Arc::new(Origin {
+        http_referer: said(),
+        user_agent: said(),
+        external_user: said(),
+        session_id: said(),
+        ..Origin::default()
+    });
+    let mut settlement = charged(&Arc::new(request), 40);
+    settlement.course = Arc::new(Course {
+        endpoint: said(),
+        upstream_id: said(),
+        finish_reason: said(),
+        native_finish_reason: said(),
+        service_tier: said(),
+        ..Course::default()
+    });
+    store.mark(marked(&settlement.request, 50)).await.expect("writable");
+    assert_eq!(store.settle(settlement.clone()).await, Ok(Settled::Applied));
+    let written = record(store, settlement.request.id).await.expect("it was written");
+    assert_eq!(written.settlement, Some(settlement));
+}
+
+pub(super) async fn a_charge_without_its_texts_is_the_same_charge(store: &dyn Store) {
+    let key = create(store, inference(store, "charged")).await;
+    let settlement = charged(&metered(1, &key, now()), 40);
+    store.mark(marked(&settlement.request, 50)).await.expect("writable");
+    assert_eq!(store.settle(settlement.without_texts()).await, Ok(Settled::Applied));
+    assert_eq!(store.settle(settlement).await, Ok(Settled::Repeated));
+    assert_eq!(spent(store, &key, now()).await, [40; 4]);
 }
 
 pub(super) async fn who_answered_is_known_with_the_charge(store: &dyn Store) {

@@ -76,6 +76,8 @@ macro_rules! store_behaviours {
             ledger::the_last_use_is_the_latest
             ledger::no_charge_is_above_its_reservation
             ledger::what_a_request_holds_is_raised_and_never_lowered
+            ledger::every_text_of_a_row_is_written
+            ledger::a_charge_without_its_texts_is_the_same_charge
             ledger::who_answered_is_known_with_the_charge
             ledger::what_nobody_said_is_absent
             leases::no_more_is_leased_than_the_limit_leaves

@@ -1,5 +1,6 @@
 //! The meter's writes: marks, charges, and reservations that nothing came of.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,9 @@ use super::{Meter, RETRY_MAX, RETRY_MIN};
 
 /// How long an answer waits for its charge to become durable before the client is told.
 const SETTLE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between tries to write what the store refuses by its own rules: only a repair of it can help.
+const BROKEN_RETRY: Duration = Duration::from_mins(1);
 
 /// What becomes of a charge that could not be made durable while its client waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,14 +132,18 @@ impl Meter {
     }
 
     /// Writes until it is written, `until` has passed, or there is no store any more.
+    ///
+    /// Nothing but its texts is anybody else's, so one that the store refuses goes on without them. Where it is
+    /// refused even so, the hold stays, because a mark of it may be charged later, and it is tried on.
     async fn write(
         self: &Arc<Self>,
         settlement: &Settlement,
         until: Option<Instant>,
     ) -> Result<(), StoreError> {
         let mut pause = RETRY_MIN;
+        let mut row = Cow::Borrowed(settlement);
         loop {
-            let settled = self.store.settle(settlement.clone()).await;
+            let settled = self.store.settle(Settlement::clone(&row)).await;
             self.note(&settled);
             match settled {
                 Ok(written) => {
@@ -143,9 +151,21 @@ impl Meter {
                         let id = settlement.request.id;
                         tracing::error!(%id, "it was settled with another charge, which stands");
                     }
-                    return self.settled(settlement);
+                    return self.settled(&row);
                 }
-                Err(error @ StoreError::Broken(_)) => return Err(error),
+                Err(error @ StoreError::Broken(_)) => {
+                    let id = settlement.request.id;
+                    if let Cow::Borrowed(whole) = row {
+                        tracing::error!(%id, %error, "a settlement is refused, and goes on without its texts");
+                        row = Cow::Owned(whole.without_texts());
+                        continue;
+                    }
+                    if until.is_some() {
+                        return Err(error);
+                    }
+                    tracing::error!(%id, %error, "a settlement is refused, and what it holds stays held");
+                    tokio::time::sleep(BROKEN_RETRY).await;
+                }
                 Err(StoreError::Fenced) => {
                     self.fenced.notify_one();
                     return Err(StoreError::Fenced);
