@@ -33,7 +33,14 @@ pub struct Chunk {
     /// Whether more is to be counted than `usage`.
     is_partial: bool,
     /// The events that it was read from, where the client speaks the provider's dialect.
-    natives: Vec<Map<String, Value>>,
+    natives: Option<Box<Passed>>,
+}
+
+/// Events that are passed on as they came.
+#[derive(Clone, Debug, PartialEq)]
+struct Passed {
+    events: Vec<Map<String, Value>>,
+    bytes: u64,
 }
 
 /// Reads the data of one event.
@@ -76,14 +83,14 @@ impl Chunk {
         let block = body.shift_remove("usage");
         let usage = block.as_ref().and_then(read_usage);
         let provider_cost = block.as_ref().and_then(read_cost);
-        Self { body, usage, provider_cost, is_partial: false, natives: Vec::new() }
+        Self { body, usage, provider_cost, is_partial: false, natives: None }
     }
 
     /// A chunk that was made here.
     pub(crate) fn new(choices: Value, usage: Option<Usage>) -> Self {
         let mut body = Map::new();
         body.insert("choices".into(), choices);
-        Self { body, usage, provider_cost: None, is_partial: false, natives: Vec::new() }
+        Self { body, usage, provider_cost: None, is_partial: false, natives: None }
     }
 
     /// A chunk that means nothing but to its client.
@@ -106,8 +113,8 @@ impl Chunk {
 
     /// The same with the events that it was read from.
     #[must_use]
-    pub(crate) fn with_natives(mut self, events: Vec<Map<String, Value>>) -> Self {
-        self.natives = events;
+    pub(crate) fn with_natives(mut self, events: Vec<Map<String, Value>>, bytes: u64) -> Self {
+        self.natives = Some(Box::new(Passed { events, bytes }));
         self
     }
 
@@ -122,7 +129,7 @@ impl Chunk {
     }
 
     pub(crate) fn take_natives(&mut self) -> Vec<Map<String, Value>> {
-        std::mem::take(&mut self.natives)
+        self.natives.take().map(|passed| passed.events).unwrap_or_default()
     }
 
     /// What the provider says that it charges, beside its count of tokens.
@@ -145,6 +152,11 @@ impl Chunk {
     /// UTF-8 bytes of what it says.
     pub fn output_bytes(&self) -> u64 {
         choice::output_bytes(&self.body, Form::Chunk)
+    }
+
+    /// Bytes of the events that it was read from, where they are passed on as they came.
+    pub fn native_bytes(&self) -> u64 {
+        self.natives.as_ref().map_or(0, |passed| passed.bytes)
     }
 
     /// The choices in it: the place of each, and why it ended where this chunk says so.

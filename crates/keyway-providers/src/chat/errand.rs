@@ -74,10 +74,22 @@ const DOCUMENTS_PER_UNIT: u64 = 100;
 /// them, which has 256 of them at most, and a token has at least a byte.
 const PIECE_BYTES: u64 = 244;
 
+/// The same in an estimate, where 500 tokens are of three bytes each.
+const PIECE_BYTES_ESTIMATE: u64 = 1_500;
+
 /// The most search units that a ranking can be, where its provider charges by them.
 pub(super) fn search_units_bound(body: &Map<String, Value>) -> u64 {
+    search_units(body, PIECE_BYTES)
+}
+
+/// How many search units a ranking is that nobody counted.
+pub(super) fn search_units_estimate(body: &Map<String, Value>) -> u64 {
+    search_units(body, PIECE_BYTES_ESTIMATE)
+}
+
+fn search_units(body: &Map<String, Value>, piece_bytes: u64) -> u64 {
     let documents = body.get("documents").and_then(Value::as_array).into_iter().flatten();
-    let pieces = documents.map(|it| serialized_bytes(it).div_ceil(PIECE_BYTES));
+    let pieces = documents.map(|it| serialized_bytes(it).div_ceil(piece_bytes));
     pieces.fold(0, u64::saturating_add).div_ceil(DOCUMENTS_PER_UNIT)
 }
 

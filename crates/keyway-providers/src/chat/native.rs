@@ -27,6 +27,8 @@ pub(crate) struct Native {
     pub(crate) said: Map<String, Value>,
     /// What of it the form in the middle has no word for: only a provider that speaks it can have it.
     pub(crate) untranslated: Option<RequestError>,
+    /// What its translation says nothing of, and may be longer for a model than it looks.
+    pub(crate) left_out: Option<String>,
 }
 
 /// The events of a stream as they came, on their way beside what they mean.
@@ -44,20 +46,18 @@ impl Natives {
             self.bytes += data.len();
         }
         match means {
-            Some(StreamEvent::Chunk(chunk)) => {
-                Some(StreamEvent::Chunk(chunk.with_natives(self.all())))
-            }
+            Some(StreamEvent::Chunk(chunk)) => Some(StreamEvent::Chunk(self.all_with(chunk))),
             // Not too many wait: what nobody here knows may be long.
             None if self.bytes > WAITING_BYTES_MAX => {
-                Some(StreamEvent::Chunk(Chunk::silent().with_natives(self.all())))
+                Some(StreamEvent::Chunk(self.all_with(Chunk::silent())))
             }
             other => other,
         }
     }
 
-    fn all(&mut self) -> Vec<Map<String, Value>> {
-        self.bytes = 0;
-        std::mem::take(&mut self.waiting)
+    fn all_with(&mut self, chunk: Chunk) -> Chunk {
+        let bytes = std::mem::take(&mut self.bytes) as u64;
+        chunk.with_natives(std::mem::take(&mut self.waiting), bytes)
     }
 }
 
@@ -71,8 +71,14 @@ mod tests {
     fn not_too_much_waits() {
         let mut natives = Natives::default();
         let event = json!({"type": "new", "text": "x".repeat(1024)}).to_string();
-        let passed = (0..1000).filter(|_| natives.take(&event, None).is_some()).count();
-        assert!((1..10).contains(&passed), "{passed}");
+        let told = (0..1000).filter_map(|_| match natives.take(&event, None)? {
+            StreamEvent::Chunk(chunk) => Some(chunk.native_bytes()),
+            _ => None,
+        });
+        let told: Vec<u64> = told.collect();
+        assert!((1..10).contains(&told.len()), "{told:?}");
+        let all = told.iter().sum::<u64>() + natives.bytes as u64;
+        assert_eq!(all, 1000 * event.len() as u64);
         assert!(natives.bytes <= WAITING_BYTES_MAX);
     }
 }

@@ -249,7 +249,8 @@ mod tests {
         let request = ChatRequest::parse(body).expect("a request");
         assert_eq!(pricing.worst(10, request.uses()).prompt, cheap);
         let Value::Object(said) = said else { unreachable!("it is an object") };
-        let native = Native { tongue: Tongue::Messages, said, untranslated: None };
+        let (untranslated, left_out) = (None, None);
+        let native = Native { tongue: Tongue::Messages, said, untranslated, left_out };
         assert_eq!(pricing.worst(10, request.with_native(native).uses()).prompt, dear);
     }
 

@@ -10,6 +10,8 @@ use super::prompt::{self, BYTES_PER_TOKEN, tokens_bound, tokens_estimate};
 use super::{place, search, unpriced};
 
 const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
+/// How much is thought where that is all that is asked for.
+const DEFAULT_EFFORT: &str = "medium";
 const CHOICES_MAX: u64 = 128;
 /// The longest id of a model that is looked for, in bytes.
 pub const MODEL_BYTES_MAX: usize = 256;
@@ -184,6 +186,13 @@ impl ChatRequest {
         let said = ["reasoning", "reasoning_effort", "include_reasoning"];
         if said.iter().all(|field| self.field(field).is_none()) {
             self.body.insert("reasoning".into(), serde_json::json!({"enabled": true}));
+            match &mut self.native {
+                Some(Native { tongue: Tongue::Responses, said, .. }) => {
+                    said.insert("reasoning".into(), json!({"effort": DEFAULT_EFFORT}));
+                }
+                // How much a model of Anthropic's may think hangs on much else: its translator knows.
+                native => drop(native.take_if(|it| it.tongue == Tongue::Messages)),
+            }
         }
     }
 
@@ -202,6 +211,9 @@ impl ChatRequest {
     /// It names what the provider is to do at a price that nobody here knows.
     pub fn hold_to_bound(&mut self) -> Result<(), RequestError> {
         unpriced::refuse(&self.body)?;
+        if let Some(native) = self.native.as_mut().filter(|it| it.tongue == Tongue::Responses) {
+            unpriced::hold(&mut native.said)?;
+        }
         self.body.shift_remove("prediction");
         self.held_to_bound = true;
         Ok(())
@@ -231,6 +243,9 @@ impl ChatRequest {
         if let Some(error) = self.untranslated() {
             return Err(error.field.clone());
         }
+        if let Some(field) = self.native.as_ref().and_then(|native| native.left_out.clone()) {
+            return Err(field);
+        }
         // Either form of it may be what is sent.
         let translated = tokens_bound(&self.body, self.messages())?;
         let native = self.native.as_ref();
@@ -243,7 +258,11 @@ impl ChatRequest {
     pub fn prompt_estimate(&self) -> Usage {
         if self.errand.is_some() {
             let bytes = self.prompt_tokens_bound().unwrap_or_default();
-            return Usage::of(bytes.div_ceil(BYTES_PER_TOKEN), 0);
+            let search_units = match self.errand {
+                Some(Errand::Rerank) => errand::search_units_estimate(&self.body),
+                _ => 0,
+            };
+            return Usage { search_units, ..Usage::of(bytes.div_ceil(BYTES_PER_TOKEN), 0) };
         }
         if let (Some(_), Some(said)) = (self.untranslated(), self.native(Tongue::Completions)) {
             let bytes = prompt::bytes_bound(said, self.messages().len());
@@ -254,8 +273,10 @@ impl ChatRequest {
 
     /// What else than text the request may use, of what providers have prices of their own for.
     pub fn uses(&self) -> Uses {
-        let is_odd = self.errand.is_some() || self.untranslated().is_some();
-        if is_odd && self.prompt_tokens_bound().is_err() {
+        let is_odd = |it: &Native| it.untranslated.is_some() || it.left_out.is_some();
+        if (self.errand.is_some() || self.native.as_ref().is_some_and(is_odd))
+            && self.prompt_tokens_bound().is_err()
+        {
             return Uses::ALL;
         }
         let native = self.native.as_ref().map(|native| &native.said);
@@ -454,6 +475,26 @@ mod tests {
         assert_eq!((held.field("prediction"), held.field("seed")), (None, Some(&json!(1))));
         let mut searches = request(&json!({"web_search_options": {}})).expect("valid");
         assert!(searches.hold_to_bound().is_err());
+    }
+
+    #[test]
+    fn reasoning_by_default_is_asked_for_in_every_tongue() {
+        use crate::face::Face;
+        let (mut request, _) =
+            Face::Responses.read(json!({"model": "a/b", "input": "hi"})).expect("valid");
+        request.default_to_reasoning();
+        let said = request.native(Tongue::Responses).expect("in OpenAI's words");
+        assert_eq!(said["reasoning"], json!({"effort": "medium"}));
+        let messages = json!([{"role": "user", "content": "hi"}]);
+        let body = json!({"model": "a/b", "max_tokens": 9, "messages": messages});
+        let (mut request, _) = Face::Messages.read(body.clone()).expect("valid");
+        request.default_to_reasoning();
+        assert_eq!(request.native(Tongue::Messages), None);
+        let mut body = body;
+        body["thinking"] = json!({"type": "disabled"});
+        let (mut request, _) = Face::Messages.read(body).expect("valid");
+        request.default_to_reasoning();
+        assert!(request.native(Tongue::Messages).is_some());
     }
 
     #[test]

@@ -27,6 +27,61 @@ pub(super) fn refuse(body: &Map<String, Value>) -> Result<(), RequestError> {
     }
 }
 
+/// Fields of the Responses API, of OpenAI and of OpenRouter, that change nothing about what is billed
+/// beside tokens.
+const RESPONSES: [&str; 42] = [
+    "background",
+    "cache_control",
+    "conversation",
+    "frequency_penalty",
+    "image_config",
+    "include",
+    "input",
+    "instructions",
+    "max_output_tokens",
+    "metadata",
+    "modalities",
+    "model",
+    "models",
+    "parallel_tool_calls",
+    "plugins",
+    "presence_penalty",
+    "previous_response_id",
+    "prompt",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "provider",
+    "reasoning",
+    "route",
+    "safety_identifier",
+    "service_tier",
+    "session_id",
+    "stop_server_tools_when",
+    "store",
+    "stream",
+    "stream_options",
+    "temperature",
+    "text",
+    "tool_choice",
+    "tools",
+    "top_k",
+    "top_logprobs",
+    "top_p",
+    "trace",
+    "truncation",
+    "usage",
+    "user",
+];
+
+/// Refuses what a client `said` in the words of the Responses API for what has no price, and leaves out
+/// what nobody here knows.
+pub(super) fn hold(said: &mut Map<String, Value>) -> Result<(), RequestError> {
+    refuse(said)?;
+    said.retain(|field, _| RESPONSES.contains(&field.as_str()));
+    Ok(())
+}
+
 fn runs_at_the_client(tool: &Value) -> bool {
     let kind = tool.get("type").and_then(Value::as_str).unwrap_or_default();
     CLIENT_TOOLS.contains(&kind) || CLIENT_TOOL_PREFIXES.iter().any(|it| kind.starts_with(it))
@@ -52,6 +107,13 @@ mod tests {
         ] {
             assert_eq!(refused(body), Err(field.to_owned()));
         }
+        let Value::Object(mut said) = json!({"input": "hi", "new": 1, "top_p": 0.5}) else {
+            unreachable!("it is an object")
+        };
+        hold(&mut said).expect("all of it has a price");
+        assert_eq!(Value::Object(said.clone()), json!({"input": "hi", "top_p": 0.5}));
+        said.insert("search_parameters".into(), json!({"mode": "on"}));
+        assert_eq!(hold(&mut said).expect_err("refused").field, "search_parameters");
         let shell = json!({"type": "bash_20250124", "name": "bash"});
         let harmless = json!({"tools": [ours, shell], "web_search_options": null, "plugins": []});
         assert_eq!(refused(harmless), Ok(()));

@@ -50,7 +50,7 @@ pub(super) fn read(body: Value) -> Result<(ChatRequest, Completions), RequestErr
     } else {
         None
     };
-    let native = Native { tongue: Tongue::Completions, said, untranslated };
+    let native = Native { tongue: Tongue::Completions, said, untranslated, left_out: None };
     Ok((request.continuing(count, best_of)?.with_native(native), Completions { echo }))
 }
 

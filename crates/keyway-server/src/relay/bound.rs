@@ -30,19 +30,21 @@ pub struct PromptEstimate {
     /// Of those: pictures, and sounds.
     pub images: u64,
     pub audio: u64,
+    /// What a ranking is.
+    pub search_units: u64,
 }
 
 impl PromptEstimate {
     fn usage(self) -> Usage {
-        let (image_tokens, audio_tokens) = (self.images, self.audio);
-        Usage { image_tokens, audio_tokens, ..Usage::of(self.tokens, 0) }
+        let Self { images: image_tokens, audio: audio_tokens, search_units, .. } = self;
+        Usage { image_tokens, audio_tokens, search_units, ..Usage::of(self.tokens, 0) }
     }
 }
 
 impl From<Usage> for PromptEstimate {
     fn from(usage: Usage) -> Self {
-        let Usage { prompt_tokens: tokens, image_tokens: images, audio_tokens: audio, .. } = usage;
-        Self { tokens, images, audio }
+        let Usage { image_tokens: images, audio_tokens: audio, search_units, .. } = usage;
+        Self { tokens: usage.prompt_tokens, images, audio, search_units }
     }
 }
 
@@ -52,6 +54,8 @@ const BYTES_PER_TOKEN: u64 = 3;
 
 /// Few tokens are longer, and no text of them on average.
 const TOKEN_BYTES_MAX: u64 = 32;
+/// What is around a token, which has an event of its own, and repeated at the end.
+const EVENT_BYTES_MAX: u64 = 1_024;
 /// For pictures and sounds, which are long for their tokens.
 const ANSWER_BYTES_SPARE: u64 = 64 * 1024 * 1024;
 
@@ -111,6 +115,12 @@ impl Bound {
     /// UTF-8 bytes that no answer within the bound has: what goes on beyond does not end by itself.
     pub fn bytes_max(&self) -> u64 {
         let tokens = self.usage.completion_tokens.saturating_mul(TOKEN_BYTES_MAX);
+        tokens.saturating_add(ANSWER_BYTES_SPARE)
+    }
+
+    /// Bytes of events that are passed on as they come and that no answer within the bound has.
+    pub fn event_bytes_max(&self) -> u64 {
+        let tokens = self.usage.completion_tokens.saturating_mul(EVENT_BYTES_MAX);
         tokens.saturating_add(ANSWER_BYTES_SPARE)
     }
 

@@ -142,7 +142,11 @@ impl Exchange {
     /// What an answer used, as far as anybody knows.
     pub(super) fn used(&self, ended: &Ended) -> Usage {
         let estimate = || self.bound.estimate(ended.so_far, ended.output_bytes);
-        ended.usage.unwrap_or_else(estimate).clamped()
+        let used = ended.usage.unwrap_or_else(estimate).clamped();
+        // Some count the tokens of a ranking, or nothing of it, and bill its units.
+        let units = self.bound.prompt_estimate.search_units;
+        let search_units = if used.search_units == 0 { units } else { used.search_units };
+        Usage { search_units, ..used }
     }
 
     /// What an unknown price comes to is unknown: it is charged to nobody, and no key with a limit gets

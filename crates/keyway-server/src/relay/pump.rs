@@ -42,6 +42,8 @@ pub(super) struct Pump<'a> {
     /// UTF-8 bytes of output that the provider sent, and that the client was given.
     received_bytes: u64,
     delivered_bytes: u64,
+    /// Bytes of the events that are passed on as they came.
+    event_bytes: u64,
     /// Chunks with output that the client was given.
     delivered_chunks: u64,
     tally: Tally,
@@ -80,6 +82,7 @@ impl<'a> Pump<'a> {
             authorised_tokens,
             received_bytes: 0,
             delivered_bytes: 0,
+            event_bytes: 0,
             delivered_chunks: 0,
             tally: Tally::default(),
             choices: Choices::default(),
@@ -203,12 +206,14 @@ impl<'a> Pump<'a> {
         self.exchange.recording.iter_mut().for_each(|it| it.hear_chunk(&chunk));
         let bytes = chunk.output_bytes();
         self.received_bytes = self.received_bytes.saturating_add(bytes);
+        self.event_bytes = self.event_bytes.saturating_add(chunk.native_bytes());
         self.choices.learn(&chunk);
         self.tally.learn(&chunk, self.received_bytes, self.choices.all_ended());
         if self.client.is_none() {
             self.drained_bytes = self.drained_bytes.saturating_add(bytes);
         }
-        if self.received_bytes > self.exchange.bound.bytes_max() {
+        let bound = &self.exchange.bound;
+        if self.received_bytes > bound.bytes_max() || self.event_bytes > bound.event_bytes_max() {
             let message = "The provider said more than it was asked for, without an end";
             return Err(Break::provider(None, message.to_owned()));
         }

@@ -44,6 +44,9 @@ impl Tally {
             let bytes = if usage.completion_tokens == 0 { 0 } else { bytes };
             let counted = Counted { usage, cost: None, bytes, may_be_all: false, is_last: false };
             self.counted = Some(counted);
+        } else if let Some(counted) = self.counted.as_mut().filter(|it| it.bytes < bytes) {
+            // It was counted before all was said.
+            counted.may_be_all = false;
         }
     }
 
@@ -57,5 +60,36 @@ impl Tally {
     /// The count of what came.
     pub(super) fn so_far(&self) -> Option<SoFar> {
         self.counted.map(|counted| SoFar { usage: counted.usage, bytes: counted.bytes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keyway_providers::chat::{StreamEvent, stream_event};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn chunk(fields: &Value) -> Chunk {
+        match stream_event(&fields.to_string()) {
+            Ok(StreamEvent::Chunk(chunk)) => chunk,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_count_is_of_the_whole_where_nothing_was_said_after_it() {
+        let said = chunk(&json!({"choices": [{"index": 0, "delta": {"content": "hi"}}]}));
+        let counted = json!({"prompt_tokens": 3, "completion_tokens": 1});
+        let counts = chunk(&json!({"choices": [], "usage": counted}));
+        let mut tally = Tally::default();
+        tally.learn(&said, 2, false);
+        tally.learn(&counts, 2, true);
+        assert_eq!(tally.whole(true), Some((Usage::of(3, 1), None)));
+        tally.learn(&said, 4, true);
+        assert_eq!(tally.whole(true), None);
+        assert_eq!(tally.so_far(), Some(SoFar { usage: Usage::of(3, 1), bytes: 2 }));
+        tally.learn(&counts, 4, true);
+        assert!(tally.whole(false).is_some());
     }
 }

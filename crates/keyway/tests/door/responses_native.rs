@@ -76,16 +76,28 @@ async fn a_response_is_passed_on_both_ways_and_charged() {
     assert_eq!(spent(&gateway, &hash).await, "0.000018");
     let received = provider.received().remove(0);
     assert_eq!(received.path, "/v1/responses");
-    for field in ["input", "include", "new_field", "max_output_tokens"] {
+    for field in ["input", "include", "max_output_tokens"] {
         assert_eq!(received.body[field], asked()[field], "{field}");
     }
-    for field in ["provider", "session_id", "messages"] {
+    // What nobody here knows may cost what nobody bounded.
+    for field in ["provider", "session_id", "messages", "new_field"] {
         assert_eq!(received.body.get(field), None, "{field}");
     }
     assert_eq!(
         (&received.body["store"], &received.body["model"]),
         (&json!(false), &json!("mock-model"))
     );
+}
+
+#[tokio::test]
+async fn a_field_that_nobody_knows_is_sent_where_no_limit_has_to_hold() {
+    let provider = Provider::start().await;
+    provider.then(Script::json(200, &response("completed", &json!([item()]), &usage())));
+    let gateway = gateway(&provider).await;
+    let (_, string) = gateway.manager().create_key(&json!({"name": "unlimited"})).await;
+    let reply = gateway.client(&string).post(RESPONSES, &asked()).await;
+    assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+    assert_eq!(provider.received().remove(0).body["new_field"], asked()["new_field"]);
 }
 
 #[tokio::test]

@@ -58,7 +58,8 @@ pub(in crate::face) fn read(body: &Value) -> Result<ChatRequest, RequestError> {
     for (number, message) in messages.enumerate() {
         place::check_blocks(message.get("content"), &format!("messages[{number}].content"))?;
     }
-    let native = Native { tongue: Tongue::Messages, said: said.clone(), untranslated: None };
+    let (said, untranslated, left_out) = (said.clone(), None, None);
+    let native = Native { tongue: Tongue::Messages, said, untranslated, left_out };
     Ok(request.with_native(native))
 }
 

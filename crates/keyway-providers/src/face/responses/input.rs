@@ -10,9 +10,18 @@ const ROLES: [&str; 4] = ["user", "assistant", "system", "developer"];
 /// What was read, and what of it the form in the middle has no word for.
 pub(super) type Read = (Value, Option<RequestError>);
 
+/// The messages of a request, and what they do not tell.
+pub(super) struct Heard {
+    pub(super) messages: Value,
+    /// What the form in the middle has no word for.
+    pub(super) foreign: Option<RequestError>,
+    /// Where an item stands that models do well without, and that may be more than its text.
+    pub(super) left_out: Option<String>,
+}
+
 /// The messages of a request, the instructions before them.
-pub(super) fn messages(said: &Map<String, Value>) -> Result<Read, RequestError> {
-    let (mut messages, mut foreign) = (Vec::new(), None);
+pub(super) fn messages(said: &Map<String, Value>) -> Result<Heard, RequestError> {
+    let (mut messages, mut foreign, mut left_out) = (Vec::new(), None, None);
     match said.get("instructions") {
         None | Some(Value::Null) => {}
         Some(text @ Value::String(_)) => messages.push(json!({"role": "system", "content": text})),
@@ -26,7 +35,7 @@ pub(super) fn messages(said: &Map<String, Value>) -> Result<Read, RequestError> 
                 turn.read(&format!("input[{number}]"), item, &mut messages)?;
             }
             turn.finish(&mut messages);
-            foreign = turn.foreign;
+            (foreign, left_out) = (turn.foreign, turn.left_out);
         }
         None | Some(Value::Null) => return Err(RequestError::new("input", "is required")),
         Some(_) => return Err(RequestError::new("input", "must be a string or an array of items")),
@@ -34,9 +43,10 @@ pub(super) fn messages(said: &Map<String, Value>) -> Result<Read, RequestError> 
     if messages.is_empty() {
         let nothing =
             foreign.ok_or_else(|| RequestError::new("input", "must have at least one item"))?;
-        return Ok((json!([{"role": "user", "content": ""}]), Some(nothing)));
+        let messages = json!([{"role": "user", "content": ""}]);
+        return Ok(Heard { messages, foreign: Some(nothing), left_out });
     }
-    Ok((messages.into(), foreign))
+    Ok(Heard { messages: messages.into(), foreign, left_out })
 }
 
 /// What a model said in one turn: several items here, one message there.
@@ -47,6 +57,8 @@ struct Turn {
     calls: Vec<Value>,
     /// The first thing in all turns that the form in the middle has no word for.
     foreign: Option<RequestError>,
+    /// Where the first item stands that was left out.
+    left_out: Option<String>,
 }
 
 impl Turn {
@@ -73,11 +85,7 @@ impl Turn {
             })),
             _ if kind.ends_with("_output") && item["call_id"].is_string() => {
                 self.finish(messages);
-                let content = match &item["output"] {
-                    Value::Array(output) => self.parts(&format!("{at}.output"), output)?,
-                    text @ Value::String(_) => text.clone(),
-                    other => other.to_string().into(),
-                };
+                let content = self.output(kind, &format!("{at}.output"), &item["output"])?;
                 let id = &item["call_id"];
                 messages.push(json!({"role": "tool", "tool_call_id": id, "content": content}));
             }
@@ -88,13 +96,32 @@ impl Turn {
                 return Err(RequestError::new(at, "refers to an item, and Keyway keeps none"));
             }
             // What a tool at the provider did; its results are in what the model said.
-            _ if kind.ends_with("_call") || kind.starts_with("openrouter:") => {}
+            _ if kind.ends_with("_call") || kind.starts_with("openrouter:") => {
+                self.left_out.get_or_insert_with(|| at.to_owned());
+            }
             _ => {
                 let why = format!("{kind} is not an item that can be sent to a model here");
                 self.foreign.get_or_insert(RequestError::new(format!("{at}.type"), why));
             }
         }
         Ok(())
+    }
+
+    /// What a tool answered. An object may be a picture, and pieces without a type are of one tool only.
+    fn output(&mut self, kind: &str, at: &str, output: &Value) -> Result<Value, RequestError> {
+        let of_client = matches!(kind, "function_call_output" | "custom_tool_call_output");
+        match output {
+            text @ Value::String(_) => return Ok(text.clone()),
+            Value::Array(parts) if of_client || parts.iter().all(|it| it["type"].is_string()) => {
+                return self.parts(at, parts);
+            }
+            Value::Null => {}
+            _ => {
+                let why = "is neither a text nor parts: only who has that tool can be told";
+                self.foreign.get_or_insert_with(|| RequestError::new(at, why));
+            }
+        }
+        Ok(output.to_string().into())
     }
 
     fn message(

@@ -53,6 +53,37 @@ impl Kind {
 }
 
 impl Item {
+    /// One that its provider begins; `None` where it has no text that comes in pieces.
+    pub(super) fn added(item: &Value) -> Option<Self> {
+        let field = |name: &str| item[name].as_str().unwrap_or_default().to_owned();
+        let call =
+            |is_custom| Kind::Call { call_id: field("call_id"), name: field("name"), is_custom };
+        let kind = match item["type"].as_str()? {
+            "message" => Kind::Message,
+            "reasoning" => Kind::Thought,
+            "function_call" => call(false),
+            "custom_tool_call" => call(true),
+            _ => return None,
+        };
+        Some(Self { id: field("id"), kind, text: String::new() })
+    }
+
+    /// Adds a piece of what was `said`, as its event is called.
+    pub(super) fn add(&mut self, said: &str, piece: &str) {
+        let kind = match said {
+            "response.output_text" => Kind::Message,
+            "response.refusal" => Kind::Refusal,
+            "response.reasoning_text" => Kind::Thought,
+            "response.reasoning_summary_text" => Kind::Summary,
+            "response.function_call_arguments" | "response.custom_tool_call_input" => {
+                self.kind.clone()
+            }
+            _ => return,
+        };
+        self.kind = kind;
+        self.text.push_str(piece);
+    }
+
     /// As it is before anything of it is said.
     pub(super) fn begun(&self) -> Value {
         self.object("in_progress", false, &Proof::default(), &Also::default())

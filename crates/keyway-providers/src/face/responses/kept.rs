@@ -5,32 +5,42 @@ use serde_json::{Map, Value};
 
 use crate::chat::{RequestError, place};
 
-/// Fields of tools that name what is kept, or open it.
-const KEPT: [&str; 4] = ["vector_store_ids", "file_ids", "connector_id", "container_id"];
+/// Fields that name what is kept, or open it.
+const KEPT: [&str; 6] =
+    ["vector_store_ids", "file_ids", "file_id", "connector_id", "container_id", "skill_id"];
+/// Fields with an address that its provider looks at.
+const ADDRESSES: [&str; 5] = ["server_url", "image_url", "file_url", "video_url", "audio_url"];
+/// Fields that say whatever they like: schemas, and where what was said is from.
+const FREE: [&str; 3] = ["parameters", "input_schema", "annotations"];
 /// Words of OpenRouter's for reasoning. Who uses them is not understood where they are not translated.
 const FOREIGN: [&str; 3] = ["max_tokens", "enabled", "exclude"];
 /// Where parts stand in an item.
 const PARTS: [&str; 2] = ["content", "output"];
-/// Deeper than any tool is described.
-const DEPTH_MAX: usize = 16;
+/// Words of OpenRouter's that OpenAI has for chat completions only.
+const FOREIGN_FIELDS: [&str; 3] = ["modalities", "presence_penalty", "frequency_penalty"];
 
 const WHY: &str = "names what a provider keeps: that is its operator's, not its clients'";
 
 /// Whether a request is in OpenAI's own words.
 pub(super) fn is_openais(said: &Map<String, Value>) -> bool {
     let reasoning = said.get("reasoning").and_then(Value::as_object);
-    !reasoning.is_some_and(|it| FOREIGN.iter().any(|field| it.contains_key(*field)))
+    let is_foreign =
+        reasoning.is_some_and(|it| FOREIGN.iter().any(|field| it.contains_key(*field)));
+    let given = |field: &&str| said.get(*field).is_some_and(|it| !it.is_null());
+    !is_foreign && !FOREIGN_FIELDS.iter().any(given)
 }
 
 /// Refuses what points to where nobody is to look, and what is kept.
 pub(super) fn refuse(said: &Map<String, Value>) -> Result<(), RequestError> {
     let items = said.get("input").and_then(Value::as_array).into_iter().flatten();
     for (number, item) in items.enumerate() {
-        check_item(item, &format!("input[{number}]"))?;
+        let at = format!("input[{number}]");
+        check_item(item, &at)?;
+        check(item, &at)?;
     }
     let tools = said.get("tools").and_then(Value::as_array).into_iter().flatten();
     for (number, tool) in tools.enumerate() {
-        check_tool(tool, &format!("tools[{number}]"))?;
+        check(tool, &format!("tools[{number}]"))?;
     }
     Ok(())
 }
@@ -51,35 +61,51 @@ fn check_item(item: &Value, at: &str) -> Result<(), RequestError> {
     Ok(())
 }
 
-fn check_tool(tool: &Value, at: &str) -> Result<(), RequestError> {
-    let kind = tool.get("type").and_then(Value::as_str);
-    // Those of the client say in a schema whatever they like.
-    if matches!(kind, Some("function" | "custom")) {
-        return Ok(());
-    }
-    if let Some(url) = tool.get("server_url").and_then(Value::as_str) {
-        place::check_address(url, &format!("{at}.server_url"))?;
-    }
-    match names_kept(tool, DEPTH_MAX) {
-        Some(field) => Err(RequestError::new(format!("{at}.{field}"), WHY)),
+fn check(value: &Value, at: &str) -> Result<(), RequestError> {
+    match reaches(value) {
+        Some((inside, why)) => Err(RequestError::new(format!("{at}{inside}"), why)),
         None => Ok(()),
     }
 }
 
-/// The field by which a tool reaches for what is kept.
-fn names_kept(value: &Value, depth: usize) -> Option<&'static str> {
+/// What of `value` reaches for where nobody is to look, and why not. A body is only so deep.
+fn reaches(value: &Value) -> Option<(String, String)> {
     match value {
-        Value::Object(fields) => {
-            if fields.get("container").is_some_and(Value::is_string) {
-                return Some("container");
+        Value::Object(fields) => fields.iter().find_map(|(field, inside)| {
+            if FREE.contains(&field.as_str()) {
+                return None;
             }
-            let kept = |field: &&&str| fields.get(**field).is_some_and(|it| !it.is_null());
-            let named = KEPT.iter().find(kept).copied();
-            named.or_else(|| fields.values().find_map(|it| names_kept(it, depth.checked_sub(1)?)))
-        }
-        Value::Array(items) => items.iter().find_map(|it| names_kept(it, depth.checked_sub(1)?)),
+            let (below, why) = reaches_by(fields, field, inside).or_else(|| reaches(inside))?;
+            Some((format!(".{field}{below}"), why))
+        }),
+        Value::Array(items) => items.iter().enumerate().find_map(|(number, inside)| {
+            reaches(inside).map(|(below, why)| (format!("[{number}]{below}"), why))
+        }),
         _ => None,
     }
+}
+
+/// The same of one field by its name.
+fn reaches_by(
+    fields: &Map<String, Value>,
+    field: &str,
+    inside: &Value,
+) -> Option<(String, String)> {
+    let names_kept = match field {
+        "container" => inside.is_string(),
+        // A picture of an earlier response is itself there, or kept.
+        "id" => {
+            fields.get("type").is_some_and(|kind| kind == "image_generation_call")
+                && !fields.get("result").is_some_and(Value::is_string)
+        }
+        _ => KEPT.contains(&field) && !inside.is_null(),
+    };
+    if names_kept {
+        return Some((String::new(), WHY.to_owned()));
+    }
+    let url = inside.as_str().filter(|_| ADDRESSES.contains(&field))?;
+    let refused = place::check_address(url, field).err()?;
+    Some((String::new(), refused.message))
 }
 
 #[cfg(test)]
@@ -102,7 +128,28 @@ mod tests {
             ),
             (
                 json!({"tools": [{"type": "code_interpreter", "container": {"type": "auto", "file_ids": ["f"]}}]}),
-                "tools[0].file_ids",
+                "tools[0].container.file_ids",
+            ),
+            (
+                json!({"tools": [{"type": "image_generation", "input_image_mask": {"file_id": "f"}}]}),
+                "tools[0].input_image_mask.file_id",
+            ),
+            (
+                json!({"tools": [{"type": "image_generation", "input_image_mask": {"image_url": there}}]}),
+                "tools[0].input_image_mask.image_url",
+            ),
+            (
+                json!({"tools": [{"type": "shell", "environment": {"skills": [{"skill_id": "s"}]}}]}),
+                "tools[0].environment.skills[0].skill_id",
+            ),
+            (
+                json!({"input": [{"type": "code_interpreter_call", "container_id": "cntr_1"}]}),
+                "input[0].container_id",
+            ),
+            (json!({"input": [{"type": "image_generation_call", "id": "ig_1"}]}), "input[0].id"),
+            (
+                json!({"input": [{"type": "tool_search_output", "tools": [{"type": "mcp", "server_url": there}]}]}),
+                "input[0].tools[0].server_url",
             ),
             (json!({"tools": [{"type": "mcp", "connector_id": "c"}]}), "tools[0].connector_id"),
             (json!({"tools": [{"type": "mcp", "server_url": there}]}), "tools[0].server_url"),
@@ -123,8 +170,15 @@ mod tests {
                 {"type": "function", "name": "f", "parameters": {"properties": {"file_ids": {}}}},
                 {"type": "code_interpreter", "container": {"type": "auto", "file_ids": null}},
                 {"type": "mcp", "server_url": "https://a.example/mcp"},
+                {"type": "namespace", "tools": [
+                    {"type": "function", "name": "f", "parameters": {"properties": {"file_id": {}}}},
+                ]},
             ],
-            "input": [{"role": "user", "content": [{"type": "input_image", "image_url": "https://a.example/b"}]}],
+            "input": [
+                {"type": "image_generation_call", "id": "ig_1", "result": "QQ=="},
+                {"role": "assistant", "content": [{"type": "output_text", "text": "a",
+                    "annotations": [{"type": "container_file_citation", "container_id": "c"}]}]},
+                {"role": "user", "content": [{"type": "input_image", "image_url": "https://a.example/b"}]}],
         });
         assert_eq!(refuse(fine.as_object().expect("an object")), Ok(()));
     }

@@ -25,10 +25,7 @@ impl Responses {
                     continue;
                 }
                 Some("response.failed" | "error") | None => continue,
-                Some("response.output_item.done") => {
-                    self.stream.keep(event.get("item").cloned().unwrap_or_default());
-                }
-                Some(_) => {}
+                Some(kind) => self.stream.overhear(kind, &event),
             }
             if let Some(Value::Object(response)) = event.get_mut("response") {
                 self.complete(response, said);

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::input;
+use super::input::{self, Heard};
 use super::kept;
 use crate::chat::{ChatRequest, Native, RequestError, Tongue};
 
@@ -55,7 +55,7 @@ pub(super) fn read(said: &Map<String, Value>) -> Result<ChatRequest, RequestErro
         whole(most)?;
         chat.insert("max_tokens".to_owned(), most.clone());
     }
-    let (messages, untranslated) = input::messages(said)?;
+    let Heard { messages, foreign: untranslated, left_out } = input::messages(said)?;
     chat.insert("messages".to_owned(), messages);
     tools(said, &mut chat)?;
     text(said, &mut chat);
@@ -74,7 +74,7 @@ pub(super) fn read(said: &Map<String, Value>) -> Result<ChatRequest, RequestErro
     }
     kept::refuse(said)?;
     let said = said.clone();
-    Ok(request.with_native(Native { tongue: Tongue::Responses, said, untranslated }))
+    Ok(request.with_native(Native { tongue: Tongue::Responses, said, untranslated, left_out }))
 }
 
 fn present<'a>(said: &'a Map<String, Value>, field: &str) -> Option<&'a Value> {

@@ -6,6 +6,9 @@ use serde_json::{Map, Value, json};
 use super::item::{Also, Item, Kind, Proof};
 use crate::sse;
 
+/// Bytes of items of a provider's that are kept for the end: they may be pictures.
+const KEPT_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// What of the answer was said so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stream {
@@ -13,6 +16,8 @@ pub(super) struct Stream {
     /// The next event's.
     sequence_number: u64,
     items: Vec<Value>,
+    /// Of items that were passed on.
+    kept_bytes: usize,
     open: Option<Item>,
     proof: Proof,
     also: Also,
@@ -60,9 +65,35 @@ impl Stream {
         self.finish_reason = Some(reason.to_owned());
     }
 
-    /// An item that its provider said is kept for the end.
-    pub(super) fn keep(&mut self, item: Value) {
-        self.items.push(item);
+    /// Learns of an event that is passed on what an end has to repeat that its provider does not come to:
+    /// the items that are done, and what was said of the one that is not.
+    pub(super) fn overhear(&mut self, kind: &str, event: &Map<String, Value>) {
+        let field = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
+        let item = event.get("item").unwrap_or(&Value::Null);
+        if kind == "response.output_item.added" {
+            self.open = Item::added(item);
+        } else if kind == "response.output_item.done" {
+            self.open = None;
+            self.keep(item);
+        } else if let Some(open) = self.open.as_mut().filter(|it| it.id == field("item_id"))
+            && let Some(said) = kind.strip_suffix(".delta")
+        {
+            open.add(said, field("delta"));
+        }
+    }
+
+    /// One that is too long to be said once more is not.
+    fn keep(&mut self, item: &Value) {
+        let bytes = self.kept_bytes.saturating_add(item.to_string().len());
+        let kept = bytes <= KEPT_BYTES_MAX;
+        self.items.push(if kept {
+            item.clone()
+        } else {
+            json!({"type": item["type"], "id": item["id"]})
+        });
+        if kept {
+            self.kept_bytes = bytes;
+        }
     }
 
     /// An event was passed on with this number, if it had one.

@@ -311,6 +311,90 @@ fn what_the_form_in_the_middle_has_no_word_for_is_remembered() {
 }
 
 #[test]
+fn what_a_translation_leaves_out_has_no_bound_where_it_is_passed_on() {
+    let screen = json!({"type": "computer_screenshot", "image_url": "https://a.example/b.png"});
+    let call = json!({"type": "computer_call_output", "call_id": "c", "output": screen});
+    let shell = json!({"type": "shell_call_output", "call_id": "c", "output": [{"stdout": "a"}]});
+    for (item, field) in [(call, "input[0].output"), (shell, "input[0].output")] {
+        let (request, _) = asked(&json!({"input": [item]})).expect("a request");
+        assert_eq!(request.untranslated().map(|it| it.field.as_str()), Some(field));
+        assert_eq!(request.prompt_tokens_bound(), Err(field.to_owned()));
+    }
+    let drawn = json!({"type": "image_generation_call", "id": "ig_1", "result": "QQ=="});
+    let input = json!([{"role": "user", "content": "hi"}, drawn]);
+    let (request, _) = asked(&json!({"input": input})).expect("a request");
+    // Others are told what the model said of it.
+    assert_eq!(request.untranslated(), None);
+    assert_eq!(request.prompt_tokens_bound(), Err("input[1]".to_owned()));
+    assert_eq!(request.uses(), keyway_core::pricing::Uses::ALL);
+    let texts = json!([{"type": "function_call_output", "call_id": "c", "output": "a"}]);
+    let (request, _) = asked(&json!({"input": texts})).expect("a request");
+    assert!(request.prompt_tokens_bound().is_ok());
+}
+
+#[test]
+fn words_that_only_openrouter_has_are_translated() {
+    let is_native = |fields: &Value| {
+        let (request, _) = asked(fields).expect("a request");
+        request.native(crate::chat::Tongue::Responses).is_some()
+    };
+    assert!(is_native(&json!({"modalities": null})));
+    assert!(!is_native(&json!({"modalities": ["text"]})));
+    assert!(!is_native(&json!({"presence_penalty": 0.5})));
+}
+
+fn object(value: &Value) -> Map<String, Value> {
+    value.as_object().expect("an object").clone()
+}
+
+#[test]
+fn a_stream_that_was_passed_on_and_is_cut_ends_with_what_was_said() {
+    let (_, mut voice) = asked(&json!({})).expect("a request");
+    let said = chunk(&json!({}), None);
+    let thought = json!({"type": "reasoning", "id": "rs_1", "summary": []});
+    let message = json!({"type": "message", "id": "msg_1", "role": "assistant", "content": []});
+    let delta = |text: &str| json!({"type": "response.output_text.delta", "item_id": "msg_1", "delta": text});
+    let natives = [
+        json!({"type": "response.created", "response": {}}),
+        json!({"type": "response.output_item.added", "item": thought}),
+        json!({"type": "response.output_item.done", "item": thought}),
+        json!({"type": "response.output_item.added", "item": message}),
+        delta("hel"),
+        delta("lo"),
+        json!({"type": "response.output_text.delta", "item_id": "msg_2", "delta": "x"}),
+    ];
+    let numbered = natives.iter().enumerate().map(|(number, event)| {
+        let mut event = object(event);
+        event.insert("sequence_number".into(), number.into());
+        event
+    });
+    let passed = voice.pass_on(numbered.collect(), &said);
+    let why = voice.cut_short(object(&json!({"why": "budget"})));
+    let events = events(&[passed, why, voice.closing(&envelope(), &receipt(), None)]);
+    let ends = ["output_text.done", "content_part.done", "output_item.done", "incomplete"];
+    assert_eq!(types(&events)[7..], ends);
+    assert_eq!(events[9]["output_index"], 1);
+    let output = &events.last().expect("events")["response"]["output"];
+    assert_eq!(output[0], thought);
+    assert_eq!((&output[1]["id"], &output[1]["status"]), (&json!("msg_1"), &json!("incomplete")));
+    assert_eq!(output[1]["content"][0]["text"], "hello");
+}
+
+#[test]
+fn not_too_much_that_was_passed_on_is_said_again() {
+    let (_, mut voice) = asked(&json!({})).expect("a request");
+    let picture =
+        json!({"type": "image_generation_call", "id": "ig_1", "result": "A".repeat(3 << 20)});
+    for _ in 0..3 {
+        let done = json!({"type": "response.output_item.done", "item": picture});
+        let _ = voice.pass_on(vec![object(&done)], &chunk(&json!({}), None));
+    }
+    let _ = voice.cut_short(Map::new());
+    let closing = voice.closing(&envelope(), &receipt(), None);
+    assert!((3 << 20..4 << 20).contains(&closing.len()), "{}", closing.len());
+}
+
+#[test]
 fn a_failure_is_a_response_that_failed() {
     let (_, mut voice) = asked(&json!({})).expect("a request");
     let said = voice.chunk(&chunk(&json!({"content": "he"}), None));

@@ -4,7 +4,10 @@ use serde_json::{Map, Value};
 
 use super::FORMAT;
 use crate::chat::{ChatRequest, is_of};
+use crate::openai::quirks::Messages;
 use crate::openai::{FOR_THE_GATEWAY, OWN_PROVIDERS, Quirks};
+
+const MARK: &str = "cache_control";
 
 /// The body of `request`, which was `said` in this dialect, for a server that calls the model
 /// `upstream_model`.
@@ -38,7 +41,26 @@ pub(in crate::openai) fn request_body(
         items.retain(can_be_read);
         items.iter_mut().filter(|item| is_of(item, "reasoning")).for_each(plain);
     }
+    if quirks.messages != Messages::Kept {
+        unmark(&mut body);
+    }
     body
+}
+
+/// Takes out the marks for caches, which OpenAI has not.
+fn unmark(body: &mut Map<String, Value>) {
+    for field in ["input", "tools"] {
+        let items = body.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten();
+        for item in items.filter_map(Value::as_object_mut) {
+            item.shift_remove(MARK);
+            for field in ["content", "output"] {
+                let parts = item.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten();
+                parts
+                    .filter_map(Value::as_object_mut)
+                    .for_each(|part| drop(part.shift_remove(MARK)));
+            }
+        }
+    }
 }
 
 /// A thought that is not kept anywhere is read from what is encrypted of it, by who encrypted it.
@@ -63,6 +85,28 @@ mod tests {
     use super::*;
     use crate::chat::Tongue;
     use crate::face::Face;
+
+    #[test]
+    fn marks_for_caches_are_for_those_who_have_them() {
+        let mark = json!({"type": "ephemeral"});
+        let body = json!({
+            "model": "a/b",
+            "input": [{"role": "user", "content": [
+                {"type": "input_text", "text": "hi", "cache_control": mark},
+            ]}],
+            "tools": [{"type": "function", "name": "f", "cache_control": mark}],
+        });
+        let (request, _) = Face::Responses.read(body.clone()).expect("a request");
+        let said = request.native(Tongue::Responses).expect("in OpenAI's words");
+        let sent = |name: &str| {
+            let quirks = Quirks::named(name).expect("a row");
+            Value::Object(request_body(&request, said, "theirs", quirks))
+        };
+        assert_eq!(sent("openrouter")["input"], body["input"]);
+        let expected = json!([{"role": "user", "content": [{"type": "input_text", "text": "hi"}]}]);
+        assert_eq!(sent("openai")["input"], expected);
+        assert_eq!(sent("openai")["tools"], json!([{"type": "function", "name": "f"}]));
+    }
 
     #[test]
     fn what_the_client_said_is_sent_but_what_is_for_the_gateway() {
