@@ -1,5 +1,6 @@
 //! JSON, read strictly: two readers of one body must not understand it in two ways.
 
+use std::cell::Cell;
 use std::fmt;
 use std::str::FromStr;
 
@@ -11,6 +12,8 @@ use thiserror::Error;
 
 /// How serde_json hands numbers to a visitor when it keeps their text.
 const NUMBER: &str = "$serde_json::private::Number";
+/// Values that a body may have: each takes many times the memory of the two bytes that spell it out.
+const VALUES_MAX: usize = 1_000_000;
 /// Characters of a key that an error repeats.
 const KEY_CHARACTERS_MAX: usize = 64;
 
@@ -24,20 +27,29 @@ pub struct JsonError {
 }
 
 /// Reads one JSON value. Refuses duplicate keys at any depth, text behind the value, a depth of 128
-/// or more, and what is not UTF-8. Numbers keep their text, objects the order of their keys.
+/// or more, more than a million values, and what is not UTF-8. Numbers keep their text, objects the order
+/// of their keys.
 pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
-    read(bytes, Duplicates::Refuse)
+    parse_and_count(bytes).map(|(value, _)| value)
+}
+
+/// The same, and how many values it is made of, itself among them.
+pub fn parse_and_count(bytes: &[u8]) -> Result<(Value, usize), JsonError> {
+    let left = Cell::new(VALUES_MAX);
+    let value = read(bytes, Reader { duplicates: Duplicates::Refuse, left: &left })?;
+    Ok((value, VALUES_MAX - left.get()))
 }
 
 /// Reads what a provider sent. Of a key that appears twice the last one counts, as most readers have
 /// it: an answer that has to be paid for is not thrown away over that.
 pub(crate) fn parse_lenient(bytes: &[u8]) -> Result<Value, JsonError> {
-    read(bytes, Duplicates::TakeLast)
+    let left = Cell::new(usize::MAX);
+    read(bytes, Reader { duplicates: Duplicates::TakeLast, left: &left })
 }
 
-fn read(bytes: &[u8], duplicates: Duplicates) -> Result<Value, JsonError> {
+fn read(bytes: &[u8], reader: Reader<'_>) -> Result<Value, JsonError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Reader { duplicates }.deserialize(&mut deserializer).map_err(JsonError::from)?;
+    let value = reader.deserialize(&mut deserializer).map_err(JsonError::from)?;
     deserializer.end().map_err(JsonError::from)?;
     Ok(value)
 }
@@ -61,19 +73,25 @@ enum Duplicates {
 /// Reads any value. serde_json's own reader takes the last of duplicate keys, and takes an object
 /// that spells out one of its reserved keys for something else.
 #[derive(Clone, Copy)]
-struct Reader {
+struct Reader<'a> {
     duplicates: Duplicates,
+    /// How many values may still come.
+    left: &'a Cell<usize>,
 }
 
-impl<'de> DeserializeSeed<'de> for Reader {
+impl<'de> DeserializeSeed<'de> for Reader<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        let Some(left) = self.left.get().checked_sub(1) else {
+            return Err(D::Error::custom(format_args!("more than {VALUES_MAX} values")));
+        };
+        self.left.set(left);
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Reader {
+impl<'de> Visitor<'de> for Reader<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -191,6 +209,17 @@ mod tests {
         assert_eq!(error.to_string(), expected);
         let long = format!(r#"{{"{0}":1,"{0}":2}}"#, "k".repeat(1_000));
         assert!(parse(long.as_bytes()).expect_err("a duplicate").message.len() < 100);
+    }
+
+    #[test]
+    fn values_are_counted_and_bounded() {
+        let (_, values) = parse_and_count(br#"{"a":[1,"x",null],"b":{}}"#).expect("valid");
+        assert_eq!(values, 6);
+        let row = |values: usize| format!("[{}0]", "0,".repeat(values - 2));
+        assert!(parse(row(VALUES_MAX).as_bytes()).is_ok());
+        let error = parse(row(VALUES_MAX + 1).as_bytes()).expect_err("one too many");
+        assert_eq!(error.message, "more than 1000000 values");
+        assert!(parse_lenient(row(VALUES_MAX + 1).as_bytes()).is_ok(), "answers may be long");
     }
 
     #[test]

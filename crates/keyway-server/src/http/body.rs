@@ -9,7 +9,8 @@ use bytes::{Bytes, BytesMut};
 use http::header;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use keyway_core::error::{Error, ErrorKind};
-use keyway_providers::json;
+use keyway_core::id::KeyId;
+use keyway_providers::json::{self, JsonError};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -24,6 +25,8 @@ use crate::config::ServerLimits;
 pub const MANAGEMENT_BYTES_MAX: usize = 1024 * 1024;
 /// How often a body is in memory at once: as it came, and as it was understood.
 const COPIES: usize = 2;
+/// What each value of a body takes beyond the text that it has, as it was understood.
+const VALUE_BYTES: usize = 96;
 /// How long a body may come as slowly as it likes.
 const RATE_GRACE: Duration = Duration::from_secs(10);
 /// How much of a body that is too large is read away beyond its limit, and for how long.
@@ -37,12 +40,35 @@ pub struct Held {
     pub(crate) hold: Hold,
 }
 
-/// Reads a whole body of at most `bytes_max`.
+impl Held {
+    /// Reads JSON as [`parse`] does, and holds what the values take: many small ones take far more than
+    /// their text.
+    ///
+    /// # Errors
+    /// 503 besides, where there is no room for them.
+    pub(crate) fn parse(self) -> Result<(Value, Hold), ApiError> {
+        let Self { bytes, mut hold } = self;
+        let (value, values) = json::parse_and_count(&bytes).map_err(|error| not_json(&error))?;
+        if hold.grow(values.saturating_mul(VALUE_BYTES)) {
+            Ok((value, hold))
+        } else {
+            Err(overloaded())
+        }
+    }
+}
+
+/// Reads a whole body of at most `bytes_max`. Where it says with which key it was sent, that key's larger
+/// bodies leave room for those of others.
 ///
 /// # Errors
 /// 413 where it is larger, 408 where it comes too slowly, 400 where it breaks off, 503 where there is no
 /// room for it.
-pub async fn read(request: Request, bytes_max: usize, edge: &Edge) -> Result<Held, ApiError> {
+pub async fn read(
+    request: Request,
+    bytes_max: usize,
+    key: Option<KeyId>,
+    edge: &Edge,
+) -> Result<Held, ApiError> {
     let announced = request.headers().get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > bytes_max as u64) {
@@ -55,7 +81,7 @@ pub async fn read(request: Request, bytes_max: usize, edge: &Edge) -> Result<Hel
         return Err(too_large(bytes_max));
     }
     let mut body = Limited::new(request.into_body(), bytes_max);
-    let mut hold = edge.memory.nothing();
+    let mut hold = edge.memory.nothing(key);
     let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
     let began = Instant::now();
     loop {
@@ -119,9 +145,11 @@ fn too_slow(patience: Duration) -> ApiError {
 
 /// Reads JSON; duplicate keys are an error, since two readers could take either.
 pub fn parse(body: &[u8]) -> Result<Value, ApiError> {
-    json::parse(body).map_err(|error| {
-        Error::new(ErrorKind::Invalid, format!("The request's body {error}")).into()
-    })
+    json::parse(body).map_err(|error| not_json(&error))
+}
+
+fn not_json(error: &JsonError) -> ApiError {
+    Error::new(ErrorKind::Invalid, format!("The request's body {error}")).into()
 }
 
 /// The body of a management call that says nothing which has no default: an empty one says nothing.
@@ -137,7 +165,7 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
         let app = Arc::<App>::from_ref(state);
-        let Held { bytes, .. } = read(request, MANAGEMENT_BYTES_MAX, &app.edge).await?;
+        let Held { bytes, .. } = read(request, MANAGEMENT_BYTES_MAX, None, &app.edge).await?;
         if bytes.is_empty() { Ok(Self(Map::new())) } else { object(&bytes).map(Self) }
     }
 }
@@ -166,7 +194,7 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
         let app = Arc::<App>::from_ref(state);
-        let Held { bytes, .. } = read(request, MANAGEMENT_BYTES_MAX, &app.edge).await?;
+        let Held { bytes, .. } = read(request, MANAGEMENT_BYTES_MAX, None, &app.edge).await?;
         Ok(Self { fields: object(&bytes)?, bytes })
     }
 }

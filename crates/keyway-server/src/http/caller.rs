@@ -50,23 +50,21 @@ where
     }
 }
 
-/// Looks for a key that is not in memory, unless too many that do not exist came from where it comes from.
+/// Looks for a key that is not in memory, when it is the turn of where it comes from.
 async fn look_up(
     app: &App,
     presented: &str,
     parts: &Parts,
 ) -> Result<Result<Arc<KeyRecord>, AuthError>, ApiError> {
     let (strangers, now) = (&app.edge.strangers, app.clock.now());
-    let peer = parts.extensions.get::<Peer>();
-    let client = peer.map(|Peer(peer)| app.edge.client(*peer, &parts.headers));
-    if let Some(client) = client {
-        strangers.check(client, now)?;
-    }
+    let Some(Peer(peer)) = parts.extensions.get::<Peer>() else {
+        return Ok(app.keyring.authenticate(presented, now).await);
+    };
+    let look = strangers.look(app.edge.client(*peer, &parts.headers), now).await?;
     let found = app.keyring.authenticate(presented, now).await;
-    let is_strange =
-        matches!(found, Err(AuthError::Malformed | AuthError::Mistyped | AuthError::Unknown));
-    if let (true, Some(client)) = (is_strange, client) {
-        strangers.note(client, now);
+    // What does not even have the form of a key was not looked for.
+    if matches!(found, Err(AuthError::Unknown)) {
+        strangers.note(&look, now)?;
     }
     Ok(found)
 }

@@ -24,7 +24,7 @@ use super::told;
 use super::{betas, bound, origin};
 use crate::app::App;
 use crate::entropy::random;
-use crate::http::body::{self, Held};
+use crate::http::body;
 use crate::http::caller::refused_key;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
@@ -41,11 +41,11 @@ pub(super) async fn admit(
     let headers = request.headers().clone();
     let wish = Wish::of(&headers, key.on_limit)?;
     let brought = Brought::of(&headers)?;
+    let bytes_max = app.edge.limits.body_bytes_max;
+    let received = body::read(request, bytes_max, Some(key.id), &app.edge).await?;
+    // Not before the body is here: who sends it slowly keeps nobody from a turn.
     let turn = app.edge.turns.take().await?;
-    let Held { bytes, hold } =
-        body::read(request, app.edge.limits.body_bytes_max, &app.edge).await?;
-    let body = body::parse(&bytes)?;
-    drop(bytes);
+    let (body, hold) = received.parse()?;
     let (mut request, voice) = face.read(body).map_err(invalid)?;
     request.betas = betas::of(&headers);
     // What changed since it was authenticated is in force; from here to the job nothing waits.

@@ -63,8 +63,8 @@ pub async fn count_tokens(
 ) -> Result<Json<CountedTokens>, ApiError> {
     let headers = request.headers().clone();
     let brought = Brought::of(&headers)?;
-    let held = body::read(request, app.edge.limits.body_bytes_max, &app.edge).await?;
-    let mut body = body::parse(&held.bytes)?;
+    let held = body::read(request, app.edge.limits.body_bytes_max, Some(key.id), &app.edge).await?;
+    let (mut body, _hold) = held.parse()?;
     let fields = body.as_object_mut();
     let fields = fields.ok_or_else(|| Error::invalid("The request's body", "must be an object"))?;
     fields.shift_remove(MAX_TOKENS);

@@ -13,6 +13,8 @@ use crate::field::{Field, Key};
 
 /// Scheduling on a busy machine.
 const SLACK: Duration = Duration::from_millis(100);
+/// However slow the machine is.
+const TOOK_MAX: Duration = Duration::from_secs(5);
 const BETWEEN_CHANGES: Duration = Duration::from_millis(200);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,12 +89,12 @@ pub(crate) fn judge(name: &str, revoked: &[Revoked], median_max: Duration, slow_
     let calls: Vec<Call> = revoked.iter().filter_map(|revoked| revoked.call).collect();
     let let_in: Vec<_> = revoked.iter().filter(|revoked| !revoked.let_in.is_empty()).collect();
     let waited = Spread::of(calls.iter().map(Call::waited));
+    let took = Spread::of(calls.iter().map(|call| call.took));
     println!(
-        "{name}: {} revocations ({} expired by themselves): {}; other changes meanwhile: {}; waited \
+        "{name}: {} revocations ({} expired by themselves): {took}; other changes meanwhile: {}; waited \
          for nodes: {waited}; {} requests let in before, {} keys let somebody in afterwards",
         revoked.len(),
         revoked.len() - calls.len(),
-        Spread::of(calls.iter().map(|call| call.took)),
         Spread::of(calls.iter().map(|call| call.round_trip)),
         revoked.iter().map(|revoked| revoked.before).sum::<usize>(),
         let_in.len()
@@ -111,7 +113,9 @@ pub(crate) fn judge(name: &str, revoked: &[Revoked], median_max: Duration, slow_
     }
     assert!(let_in.is_empty());
     assert!(revoked.iter().any(|revoked| revoked.before > 0), "they were in use");
-    assert!(waited.median <= median_max && waited.slow <= slow_max + SLACK);
+    // The median is as it is; what is slower may be what the machine was busy with.
+    assert!(took.median <= median_max && waited.slow <= slow_max + SLACK);
+    assert!(took.slowest <= TOOK_MAX);
 }
 
 struct Spread {

@@ -1,18 +1,20 @@
 //! Keys that do not exist, tried again and again.
 
 use http::StatusCode;
+use keyway_core::secret::{KEY_ENTROPY_BYTES, KeyPrefix, KeySecret};
 use keyway_testkit::{Client, Gateway};
 
 use super::{gateway, key};
 
 const KEY: &str = "/api/v1/key";
 
-/// A key that has the form of one, with another number.
-fn guess(number: usize) -> String {
-    format!("sk-or-v1-{number:064x}")
+/// A key that has the form of one, check digits and all.
+fn guess(number: u8) -> String {
+    let prefix = KeyPrefix::new("sk-or-v1-").expect("a prefix");
+    KeySecret::mint(&prefix, &[number; KEY_ENTROPY_BYTES]).expose().to_owned()
 }
 
-async fn guesses(gateway: &Gateway, forwarded_for: &str, count: usize) {
+async fn guesses(gateway: &Gateway, forwarded_for: &str, count: u8) {
     for number in 0..count {
         let client = gateway.client(&guess(number)).with_header("x-forwarded-for", forwarded_for);
         assert_eq!(client.get(KEY).await.status, StatusCode::UNAUTHORIZED, "{number}");
@@ -39,6 +41,9 @@ async fn an_address_that_guesses_is_held_up_and_keys_in_use_go_on() {
     // Nobody trusts whoever says so: the address is the connection's.
     is_refused(&gateway.client(&guess(6)).with_header("x-forwarded-for", "192.0.2.2")).await;
     assert_eq!(client.get(KEY).await.status, StatusCode::OK);
+    // Nor is a key refused that nobody used yet: others may come from the same address.
+    let unused = self::key(&gateway).await;
+    assert_eq!(gateway.client(&unused).get(KEY).await.status, StatusCode::OK);
 }
 
 #[tokio::test]
