@@ -73,7 +73,16 @@ impl Folder {
         Edition::read(text, Some(&path)).map_err(|error| FolderError::Refused(path, error))
     }
 
-    /// The same, to be put in force in the place of `in_force`: refused where a price leaps and nobody
+    /// The edition that lies here, if somebody accepted it; else the built-in one, which is what prices are
+    /// compared with until then.
+    pub fn accepted_edition(&self) -> Result<Edition, FolderError> {
+        let edition = self.edition()?;
+        let is_accepted =
+            edition.path().is_none() || self.accepted().contains(&hex(&edition.digest()));
+        Ok(if is_accepted { edition } else { Edition::built_in() })
+    }
+
+    /// The edition that lies here, to be put in force in the place of `in_force`: refused where a price leaps and nobody
     /// accepted that.
     pub fn load(&self, in_force: &Edition) -> Result<Edition, FolderError> {
         let edition = self.edition()?;
@@ -179,10 +188,13 @@ mod tests {
         folder.install(&lock, &low, &Edition::built_in()).expect("written");
         drop(lock);
         assert_eq!(folder.load(&high).expect("accepted").text(), low.text());
+        assert_eq!(folder.accepted_edition().expect("readable").text(), low.text());
 
         std::fs::write(folder.models(), high.text()).expect("written by hand");
         let refused = folder.load(&low).expect_err("nobody accepted it").to_string();
         assert!(refused.contains("1 of its prices") && refused.contains("a/b at p"), "{refused}");
+        let compared_with = folder.accepted_edition().expect("readable");
+        assert_eq!(compared_with.path(), None, "not with what nobody accepted");
         assert!(folder.load(&high).is_ok(), "it replaces itself");
         assert!(folder.load(&edition("0.00001")).is_ok(), "it is twice that");
 

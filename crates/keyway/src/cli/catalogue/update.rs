@@ -34,7 +34,7 @@ pub(super) async fn run(args: UpdateArgs) -> Result<(), CliError> {
     let edition = read(&args).await?;
     let folder = Folder::of(&args.data_dir);
     if args.dry_run {
-        let before = folder.edition().map_err(failed)?;
+        let before = before(&folder)?;
         tell(&before, &edition)?;
         output::remark("nothing was changed");
         return Ok(());
@@ -65,9 +65,10 @@ async fn read(args: &UpdateArgs) -> Result<Edition, CliError> {
     Edition::read(text, None).map_err(|error| CliError::failed(format!("{name}: {error}")))
 }
 
-/// One that lies there and is no catalogue is compared with nothing: the built-in one was in force.
+/// What the new one is compared with. One that lies there and is no catalogue was never in force, and one
+/// that nobody accepted may not be.
 fn before(folder: &Folder) -> Result<Edition, CliError> {
-    match folder.edition() {
+    match folder.accepted_edition() {
         Err(error @ FolderError::Refused(..)) => {
             output::remark(format_args!("{error}; it is replaced"));
             Ok(Edition::built_in())
