@@ -28,11 +28,14 @@ use crate::relay::meter::Meter;
 use crate::relay::rates::Rates;
 use crate::relay::sticky::Sticky;
 use crate::relay::upstream::Upstream;
+use crate::telemetry::metrics::Metrics;
 use crate::vault::Vault;
 
 pub struct App {
     /// What clients may take of this node.
     pub edge: Arc<Edge>,
+    /// What is counted of what happens here.
+    pub metrics: Arc<Metrics>,
     pub clock: Arc<dyn Clock>,
     pub store: Arc<dyn Store>,
     pub keyring: Arc<Keyring>,
@@ -174,8 +177,12 @@ impl App {
         }
         let catalogue = relay::catalogue::with_echo(config);
         announce(&catalogue);
+        let edge = Arc::new(Edge::new(&config.server));
+        let counts = config.metrics.listen.is_some();
+        let metrics = if counts { Metrics::on(Arc::clone(&edge)) } else { Metrics::default() };
         Ok(Arc::new(Self {
-            edge: Arc::new(Edge::new(&config.server)),
+            metrics: Arc::new(metrics),
+            edge,
             keyring,
             vault,
             byok_fee: config.byok.fee,

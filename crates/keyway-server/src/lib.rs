@@ -19,4 +19,5 @@ pub mod meant;
 pub mod relay;
 pub mod running;
 pub mod secret_file;
+pub mod telemetry;
 pub mod vault;

@@ -54,6 +54,13 @@ impl Client {
         self
     }
 
+    /// The same client at another address: `http://HOST:PORT`.
+    #[must_use]
+    pub fn at(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.url);
+        self
+    }
+
     pub async fn get(&self, path: &str) -> Reply {
         self.send(Method::GET, path, Bytes::new()).await
     }

@@ -93,7 +93,8 @@ impl Setup {
             .stderr(log.expect("a log file"))
             .kill_on_drop(true)
             .env_remove("KEYWAY_CONFIG")
-            .env("KEYWAY_LOG", "keyway=trace,info");
+            .env("KEYWAY_LOG", "keyway=trace,info")
+            .env("KEYWAY_LOG_FORMAT", "text");
         if !self.own_key {
             command.env("KEYWAY_BOOTSTRAP_MANAGEMENT_KEY", MANAGEMENT_KEY);
         }

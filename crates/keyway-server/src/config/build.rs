@@ -16,6 +16,7 @@ use keyway_core::secret::{KeyPrefix, KeySecret};
 use keyway_providers::dialect::Dialect;
 use keyway_providers::openai::Quirks;
 
+use super::metrics::metrics;
 use super::mistake::{Place, Report};
 use super::rules::base_url;
 use super::server::server;
@@ -56,6 +57,7 @@ pub(super) fn config(
         byok: byok(root)?,
         credits: credits(root),
         content: content(root)?,
+        metrics: metrics(root)?,
         keys: keys(root)?,
         limits: limits(root),
         routing: routing(root),

@@ -2,6 +2,7 @@
 
 use keyway_core::rate::Figure;
 
+use super::metrics;
 use super::offers;
 use super::rules::{self, TextRule};
 use super::server;
@@ -125,6 +126,12 @@ pub(super) static ROOT: Section = Section {
             doc: "How requests find their endpoints.",
             presence: Presence::Optional,
             kind: Kind::Section(&ROUTING),
+        },
+        Field {
+            name: "metrics",
+            doc: "Figures for Prometheus, on a listener of their own.",
+            presence: Presence::Optional,
+            kind: Kind::Section(&metrics::METRICS),
         },
         Field {
             name: "providers",

@@ -8,6 +8,7 @@
 mod build;
 mod check;
 mod description;
+mod metrics;
 mod mistake;
 mod offers;
 mod pricing;
@@ -36,6 +37,7 @@ use keyway_providers::dialect::Dialect;
 use toml::de::DeTable;
 
 pub(crate) use self::description::TOKENS_MAX;
+pub use self::metrics::MetricsConfig;
 pub(crate) use self::mistake::one_line;
 pub use self::mistake::{ConfigErrors, Mistake};
 use self::mistake::{Place, Report};
@@ -62,6 +64,7 @@ pub struct Config {
     pub byok: ByokConfig,
     pub credits: CreditsConfig,
     pub content: ContentConfig,
+    pub metrics: MetricsConfig,
     pub keys: KeysConfig,
     /// For keys that have no rate limits of their own.
     pub limits: RateLimits,
@@ -180,6 +183,7 @@ impl Default for Config {
             byok: ByokConfig::default(),
             credits: CreditsConfig::default(),
             content: ContentConfig::default(),
+            metrics: MetricsConfig::default(),
             keys: KeysConfig::default(),
             limits: RateLimits::default(),
             routing: RoutingConfig::default(),

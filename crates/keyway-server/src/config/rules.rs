@@ -1,6 +1,6 @@
 //! What single values have to look like.
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use http::Uri;
@@ -62,6 +62,12 @@ pub(super) static NETWORK: TextRule = TextRule {
     allowed: "an address, such as \"127.0.0.1\", or a network, such as \"10.0.0.0/8\", with zeros behind its prefix",
     pattern: "[0-9A-Fa-f.:]+(/[0-9]{1,3})?",
     check: network,
+};
+
+pub(super) static SOCKET: TextRule = TextRule {
+    allowed: "an address and a port, such as \"127.0.0.1:9464\"; port 0 takes a free one",
+    pattern: "[0-9A-Fa-f.:\\[\\]]+:[0-9]{1,5}",
+    check: socket,
 };
 
 pub(super) static RATE: TextRule = TextRule {
@@ -207,6 +213,11 @@ fn is_host(host: &str) -> bool {
 
 fn network(text: &str) -> Result<(), String> {
     Network::parse(text).map(|_| ()).ok_or_else(|| "is no network".to_owned())
+}
+
+fn socket(text: &str) -> Result<(), String> {
+    let parsed = text.parse::<SocketAddr>();
+    parsed.map(|_| ()).map_err(|_| "is no address with a port".to_owned())
 }
 
 fn rate(text: &str) -> Result<(), String> {

@@ -24,6 +24,7 @@ use super::socket::{Patience, Socket};
 use super::turns::overloaded;
 use super::visit::Visitor;
 use crate::config::ServerLimits;
+use crate::telemetry::metrics::Metrics;
 
 /// Pause after an accept that failed, as when descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -50,9 +51,10 @@ const PENDING_RESETS_MAX: usize = 20;
 const OWN_RESETS_MAX: usize = 128;
 
 /// Takes connections and answers what they ask.
-pub(super) struct Doorman {
+pub(crate) struct Doorman {
     edge: Arc<Edge>,
     routes: Service,
+    metrics: Arc<Metrics>,
     protocols: auto::Builder<Tracked>,
     timed_out: Arc<[u8]>,
     no_room: Arc<[u8]>,
@@ -74,7 +76,12 @@ where
 }
 
 impl Doorman {
-    pub(super) async fn new(edge: Arc<Edge>, routes: Service, tasks: TaskTracker) -> Self {
+    pub(crate) async fn new(
+        edge: Arc<Edge>,
+        routes: Service,
+        tasks: TaskTracker,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let seconds = edge.limits.head_timeout.as_secs_f32();
         let timed_out = format!("The head of the request took longer than {seconds} s");
         let timed_out = Error::new(ErrorKind::Timeout, timed_out);
@@ -85,11 +92,12 @@ impl Doorman {
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
             edge,
             routes,
+            metrics,
             tasks,
         }
     }
 
-    pub(super) async fn run(
+    pub(crate) async fn run(
         &self,
         listener: TcpListener,
         connections: &GracefulShutdown,
@@ -123,7 +131,8 @@ impl Doorman {
         let patience = Patience::from(&self.edge.limits);
         let parting = Arc::clone(&self.timed_out);
         let socket = Socket::new(stream, Arc::clone(&presence), patience, parting);
-        let visitor = Visitor { routes: self.routes.clone(), peer, presence };
+        let (routes, metrics) = (self.routes.clone(), Arc::clone(&self.metrics));
+        let visitor = Visitor { routes, metrics, peer, presence };
         let connection = self.protocols.serve_connection(TokioIo::new(socket), visitor);
         let connection = connections.watch(connection.into_owned());
         #[expect(clippy::disallowed_methods, reason = "`connections` tracks it")]

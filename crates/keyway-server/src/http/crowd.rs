@@ -33,6 +33,10 @@ impl Crowd {
         Self { most, most_per_address, open: Mutex::default() }
     }
 
+    pub(super) fn open(&self) -> usize {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).all
+    }
+
     /// Takes in a connection from `address`; `None` where there is no room for it.
     pub(super) fn join(self: &Arc<Self>, address: IpAddr, is_proxy: bool) -> Option<Member> {
         let customer = (!is_proxy).then(|| customer(address));

@@ -23,6 +23,14 @@ pub struct Edge {
     pub(super) strangers: Strangers,
 }
 
+/// How much of what it bears is taken.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EdgeStanding {
+    pub(crate) connections: usize,
+    pub(crate) running: usize,
+    pub(crate) memory_bytes: usize,
+}
+
 /// The other end of a request's connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) IpAddr);
@@ -37,6 +45,14 @@ impl Edge {
             turns: Turns::new(limits.requests_max, limits.requests_waiting_max),
             memory: Arc::new(Memory::new(limits.memory_bytes_max)),
             strangers: Strangers::new(limits.bad_keys_per_minute),
+        }
+    }
+
+    pub(crate) fn standing(&self) -> EdgeStanding {
+        EdgeStanding {
+            connections: self.crowd.open(),
+            running: self.turns.running(),
+            memory_bytes: self.memory.held(),
         }
     }
 

@@ -82,6 +82,12 @@ impl ApiError {
         error_type(self.0.error.kind)
     }
 
+    /// Which limit stands in the way, where one does; else the type of the error.
+    fn reason(&self) -> &str {
+        let limit = self.0.metadata.get("limit_source").and_then(Value::as_str);
+        limit.unwrap_or_else(|| self.error_type())
+    }
+
     /// `{"error":{"code":…,"message":…,"metadata":{…}}}`; `code` is the status, a number.
     pub fn envelope(&self) -> Value {
         let mut metadata = Map::new();
@@ -111,7 +117,7 @@ impl ApiError {
         match self.0.error.kind {
             ErrorKind::Internal => tracing::error!(detail, "a request failed by our own fault"),
             ErrorKind::Upstream => tracing::warn!(detail, "a provider failed"),
-            _ => tracing::debug!(detail, message = self.message(), "a request was refused"),
+            _ => tracing::debug!(detail, said = self.message(), "a request was refused"),
         }
     }
 }
@@ -156,6 +162,10 @@ impl From<StoreError> for ApiError {
     }
 }
 
+/// Why a request was refused, in a word: what limits it, or the type of its error.
+#[derive(Clone, Debug)]
+pub(super) struct Refused(pub(super) String);
+
 /// The body that an error would have for Anthropic's clients.
 #[derive(Clone, Debug)]
 struct InAnthropicsWords(Value);
@@ -173,8 +183,16 @@ pub async fn in_anthropics_words(mut response: Response) -> Response {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         self.log();
+        self.unlogged()
+    }
+}
+
+impl ApiError {
+    /// The answer, for one that is made before anything goes wrong.
+    pub(super) fn unlogged(self) -> Response {
         let mut response = (self.status(), Json(self.envelope())).into_response();
         response.extensions_mut().insert(InAnthropicsWords(self.anthropic_envelope()));
+        response.extensions_mut().insert(Refused(self.reason().to_owned()));
         response.headers_mut().extend(self.0.headers);
         if let Some(seconds) = self.0.retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());

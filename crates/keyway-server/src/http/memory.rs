@@ -33,6 +33,10 @@ impl Memory {
         Self { held: AtomicUsize::new(0), most, large: Mutex::default() }
     }
 
+    pub(super) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
     /// Holds nothing yet, for a request of `key` where it says whose it is.
     pub(crate) fn nothing(self: &Arc<Self>, key: Option<KeyId>) -> Hold {
         Hold { memory: Arc::clone(self), bytes: 0, large: key.map(|key| (key, 0)) }

@@ -1,7 +1,7 @@
 //! HTTP: the router on one screen, who calls, bodies and queries, errors, the accept loop and what it
 //! bears.
 
-mod accept;
+pub(crate) mod accept;
 pub mod body;
 pub mod caller;
 mod crowd;

@@ -1,6 +1,5 @@
 //! Answers as bytes, for clients whose request is not read.
 
-use axum::response::IntoResponse;
 use http::{HeaderValue, header};
 use http_body_util::BodyExt;
 
@@ -8,7 +7,7 @@ use super::error::ApiError;
 
 /// What HTTP/1.1 says for `error`, and that nothing follows on this connection.
 pub(super) async fn answer(error: ApiError) -> Vec<u8> {
-    let (mut head, body) = error.into_response().into_parts();
+    let (mut head, body) = error.unlogged().into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     head.headers.insert(header::CONTENT_LENGTH, body.len().into());
     head.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -17,8 +17,8 @@ use utoipa_axum::routes;
 use super::error::{ApiError, in_anthropics_words};
 use crate::api::openapi::Description;
 use crate::api::{
-    activity, byok, credits, generation, generation_content, key, keys, management_keys, models,
-    openapi, providers,
+    activity, byok, credits, generation, generation_content, healthz, key, keys, management_keys,
+    models, openapi, providers, readyz,
 };
 use crate::app::App;
 use crate::relay::{chat, completions, count_tokens, embeddings, messages, rerank, responses};
@@ -71,7 +71,10 @@ fn routes() -> OpenApiRouter<Shared> {
         .routes(routes!(messages::create_message).layer(map_response(in_anthropics_words)))
         .routes(routes!(count_tokens::count_tokens).layer(map_response(in_anthropics_words)))
         .routes(routes!(openapi::get_openapi));
-    OpenApiRouter::with_openapi(openapi::frame()).nest("/api/v1", v1)
+    OpenApiRouter::with_openapi(openapi::frame())
+        .routes(routes!(healthz::get_health))
+        .routes(routes!(readyz::get_readiness))
+        .nest("/api/v1", v1)
 }
 
 /// The description of every route.

@@ -16,6 +16,7 @@ const WAIT_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct Turns {
     running: Arc<Semaphore>,
     waiting: Semaphore,
+    running_max: usize,
 }
 
 /// One request's turn; over when dropped.
@@ -30,7 +31,12 @@ impl Turns {
         Self {
             running: Arc::new(Semaphore::new(running_max)),
             waiting: Semaphore::new(waiting_max),
+            running_max,
         }
+    }
+
+    pub(super) fn running(&self) -> usize {
+        self.running_max - self.running.available_permits()
     }
 
     /// Takes a turn, and waits for it where few others wait.

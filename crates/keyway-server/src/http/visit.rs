@@ -15,13 +15,16 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tower::ServiceExt;
 
 use super::edge::Peer;
+use super::error::Refused;
 use super::presence::{Presence, Visit};
 use super::router::Service;
+use crate::telemetry::metrics::Metrics;
 
 /// Answers what one connection asks.
 #[derive(Clone, Debug)]
 pub(super) struct Visitor {
     pub(super) routes: Service,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) peer: IpAddr,
     pub(super) presence: Arc<Presence>,
 }
@@ -42,10 +45,13 @@ impl hyper::service::Service<http::Request<Incoming>> for Visitor {
     fn call(&self, request: http::Request<Incoming>) -> Self::Future {
         let visit = self.presence.begin();
         let (routes, peer) = (self.routes.clone(), self.peer);
+        let metrics = Arc::clone(&self.metrics);
         Box::pin(async move {
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(Peer(peer));
-            let response: Response = routes.oneshot(request).await?;
+            let mut response: Response = routes.oneshot(request).await?;
+            let refused = response.extensions_mut().remove::<Refused>();
+            metrics.answered(response.status().as_u16(), refused.map(|Refused(reason)| reason));
             Ok(response.map(|body| Visited { body, visit }))
         })
     }

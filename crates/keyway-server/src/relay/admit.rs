@@ -38,6 +38,7 @@ pub(super) async fn admit(
     face: Face,
 ) -> Result<Response, ApiError> {
     let dry_run = dry_run::is_asked(query)?;
+    let arrived = app.metrics.start();
     let headers = request.headers().clone();
     let wish = Wish::of(&headers, key.on_limit)?;
     let brought = Brought::of(&headers)?;
@@ -87,6 +88,7 @@ pub(super) async fn admit(
         told_routing: told::asked(&headers, &request.model),
         bound,
         id,
+        arrived,
         wish,
         says_length,
         voice,
@@ -97,6 +99,7 @@ pub(super) async fn admit(
         hold: Some(hold),
         recording,
     };
+    tracing::debug!(%id, streamed, "a request was accepted");
     let (head, answered) = Head::new();
     app.tasks.spawn(job.run(request, head));
     let broken = || Error::internal("a relay task ended without an answer").into();

@@ -25,6 +25,7 @@ use super::sticky::Conversation;
 use super::tally::SoFar;
 use super::watch::Watch;
 use crate::app::App;
+use crate::telemetry::metrics::Gate;
 
 #[derive(Debug)]
 pub(super) struct Exchange {
@@ -112,7 +113,9 @@ impl Exchange {
             }
         }
         let metered = self.hold_what_is_asked(&outcome).await;
+        let began = self.app.metrics.start();
         let settlement = self.app.meter.settle(&metered, &outcome, late).await;
+        self.app.metrics.waited(Gate::Last, began);
         // What is left to do is to hand over the last bytes: a client that has them may ask again.
         self.app.rates.end(&self.permit, usage.total());
         let settlement = settlement?;
@@ -120,6 +123,7 @@ impl Exchange {
             self.app.contents.offer(recording.said(&self.metered));
         }
         log(&settlement);
+        self.app.metrics.settled(&settlement);
         let cost = if free { Cost::default() } else { cost };
         let byok = byok.map(|byok| if free { Nanos::ZERO } else { byok });
         Ok(Receipt { usage, cost, charge: settlement.charge, byok })

@@ -10,12 +10,12 @@ use keyway_core::catalogue::Endpoint;
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::id::GenerationId;
 use keyway_core::key::KeyRecord;
-use keyway_core::ledger::{Course, Ending, Metered, Origin, Outcome, Tried};
-use keyway_core::money::Nanos;
+use keyway_core::ledger::{Course, Ending, Metered, Origin, Tried};
 use keyway_core::pricing::Usage;
 use keyway_core::routing::{Attempt, Plan};
 use keyway_providers::chat::{ChatRequest, Envelope};
 use keyway_providers::face::Voice;
+use tokio::time::Instant;
 
 use super::ask::Begun;
 use super::bound::Bound;
@@ -27,7 +27,7 @@ use super::dispatch::{Dispatch, Dispatched, Reach};
 use super::exchange::{Ended, Exchange};
 use super::head::Head;
 use super::hedge::Hedge;
-use super::meter::{Late, ReserveError, path};
+use super::meter::{ReserveError, path};
 use super::outlet::{Outlet, outlet};
 use super::pass::Pass;
 use super::pump::{self, Pump};
@@ -36,6 +36,7 @@ use super::recording::{Failure, Recording};
 use super::refusal::refusal;
 use super::sticky::Conversation;
 use super::told;
+use super::unanswered::end_unanswered;
 use super::upstream::Reply;
 use crate::app::App;
 use crate::http::caller::refused_key;
@@ -58,6 +59,8 @@ pub(super) struct Job {
     pub(super) told_routing: Option<String>,
     pub(super) bound: Bound,
     pub(super) id: GenerationId,
+    /// Where it is of use to know.
+    pub(super) arrived: Option<Instant>,
     pub(super) wish: Wish,
     /// Whether the client itself said how long an answer may be.
     pub(super) says_length: bool,
@@ -258,6 +261,10 @@ impl Job {
         let metered = &Metered { reserved, ..metered.clone() };
         let mut exchange = self.exchange(metered, pass, attempt, &upstream.name);
         exchange.lost = hedged.and_then(|hedged| hedged.lost);
+        if failed.is_empty() {
+            self.app.metrics.admitted(self.arrived, watch.sent());
+        }
+        self.app.metrics.began(&attempt.endpoint().provider, self.streamed, watch.took());
         exchange.watch = Some(watch);
         exchange.recording = recording;
         let now = self.app.clock.now();
@@ -371,26 +378,6 @@ impl Job {
             lost: None,
             recording: None,
         }
-    }
-}
-
-/// Ends a request that nobody was given anything of, at no charge: where a mark of it may be in the store
-/// it is settled, and its reservation is free again only then.
-async fn end_unanswered(app: &App, metered: &Arc<Metered>, ending: Ending) {
-    if app.meter.void(metered.id) {
-        return;
-    }
-    let outcome = Outcome {
-        usage: Usage::default(),
-        cost: Nanos::ZERO,
-        byok: Nanos::ZERO,
-        free: true,
-        ending,
-        estimated: false,
-        course: Arc::default(),
-    };
-    if let Err(error) = app.meter.settle(metered, &outcome, Late::Waive).await {
-        tracing::debug!(%error, "a request that was not answered is settled later");
     }
 }
 

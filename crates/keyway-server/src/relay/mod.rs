@@ -46,5 +46,6 @@ mod route;
 pub mod sticky;
 mod tally;
 mod told;
+mod unanswered;
 pub mod upstream;
 mod watch;

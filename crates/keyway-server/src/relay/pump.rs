@@ -4,6 +4,7 @@
 //! When the client goes away the pump reads on, within bounds, to learn what the provider bills.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -22,6 +23,7 @@ use super::pass::Halt;
 use super::recording::Failure as Recorded;
 use super::tally::Tally;
 use super::upstream::{ChunkStream, Failure};
+use crate::telemetry::metrics::Gate;
 
 /// Completion tokens that are authorised ahead of delivery, each time. After a crash an answer is
 /// charged at most this much beyond what was delivered.
@@ -64,7 +66,10 @@ impl<'a> Pump<'a> {
     pub(super) async fn open(exchange: &'a mut Exchange, client: Outlet) -> Result<Self, Halt> {
         let mut pump = Self::new(exchange, client, 0);
         // As much is held from the beginning.
+        let metrics = Arc::clone(&pump.exchange.app.metrics);
+        let began = metrics.start();
         pump.authorise(AUTHORISE_TOKENS).await?;
+        metrics.waited(Gate::First, began);
         Ok(pump)
     }
 

@@ -1,5 +1,7 @@
 //! One answer of an endpoint, watched for what it says of the endpoint's health.
 
+use std::time::Duration;
+
 use keyway_core::ledger::Ending;
 use keyway_core::routing::{Attempt, Outcome};
 use tokio::time::Instant;
@@ -37,6 +39,16 @@ impl Watch {
     pub(super) fn began(mut self, streamed: bool) -> Self {
         self.first = streamed.then(Instant::now);
         self
+    }
+
+    /// When the request was sent.
+    pub(super) const fn sent(&self) -> Instant {
+        self.sent
+    }
+
+    /// How long its answer took to begin, of one that does not stream to be there.
+    pub(super) fn took(&self) -> Duration {
+        self.first.unwrap_or_else(Instant::now).saturating_duration_since(self.sent)
     }
 
     /// It is not. What the request itself is to blame for, or a credential that is not the

@@ -13,6 +13,7 @@ use keyway_server::clock::SystemClock;
 use keyway_server::config::Config;
 use keyway_server::entropy::random;
 use keyway_server::http::serve::serve;
+use keyway_server::telemetry;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -26,6 +27,8 @@ use super::{CliError, ServeArgs, output};
 
 /// What the log shows: a level, or levels by module as `tracing` writes them.
 const LOG_VARIABLE: &str = "KEYWAY_LOG";
+/// How it shows it: `text` for people, `json` for programs.
+const LOG_FORMAT_VARIABLE: &str = "KEYWAY_LOG_FORMAT";
 
 /// The one node of a store that only one process may open.
 const NODE_NAME: &str = "local";
@@ -76,6 +79,10 @@ async fn serve_on(
 ) -> Result<(), CliError> {
     let cannot_listen = |error| CliError::failed(format!("cannot listen on {listen}: {error}"));
     let listener = TcpListener::bind(listen).await.map_err(cannot_listen)?;
+    let metrics = match config.metrics.listen {
+        Some(listen) => Some(metrics_listener(listen).await?),
+        None => None,
+    };
     let url = format!("http://{}", listener.local_addr().map_err(cannot_listen)?);
     let stop = stop_on_signals()?;
     let prefix = &config.keys.prefix;
@@ -88,9 +95,22 @@ async fn serve_on(
     let app = App::start(config, store, secrets, clock, url.clone(), name);
     let app = app.await.map_err(|error| CliError::failed(error.to_string()))?;
     app.companions.spawn(changes.follow(Arc::clone(&app)));
+    if let Some(listener) = metrics {
+        let stop = app.leave.clone();
+        app.companions.spawn(telemetry::listener::serve(Arc::clone(&app), listener, stop));
+    }
     output::line(&format!("listening on {url}"));
     serve(app, listener, stop, config.server.shutdown_grace).await;
     Ok(())
+}
+
+async fn metrics_listener(listen: SocketAddr) -> Result<TcpListener, CliError> {
+    let failed =
+        |error| CliError::failed(format!("cannot listen on {listen} for metrics: {error}"));
+    let listener = TcpListener::bind(listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    output::line(&format!("metrics on http://{address}/metrics"));
+    Ok(listener)
 }
 
 fn not_shown(error: &std::io::Error) -> CliError {
@@ -120,11 +140,19 @@ fn stop_on_signals() -> Result<CancellationToken, CliError> {
 
 fn start_log() {
     let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-        .init();
+    let is_terminal = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let is_text = match std::env::var(LOG_FORMAT_VARIABLE).as_deref() {
+        Ok("text") => true,
+        Ok("json") => false,
+        // Who collects what nobody looks at reads it by programs.
+        _ => is_terminal,
+    };
+    if is_text {
+        log.with_ansi(is_terminal && std::env::var_os("NO_COLOR").is_none()).init();
+    } else {
+        log.json().flatten_event(true).init();
+    }
 }
 
 /// Many systems allow few open files unless asked, and a connection is one.

@@ -26,6 +26,7 @@ mod hedge;
 mod idempotency;
 mod keys;
 mod limits;
+mod metrics;
 mod migrate;
 mod models;
 mod money;

@@ -20,7 +20,9 @@ enum Takes {
 use Takes::{Anyone, Either, Inference, Management};
 
 /// `{hash}` stands for that of a key that is there, `{author}/{slug}` for a model.
-const ROUTES: [(&str, &str, Takes); 36] = [
+const ROUTES: [(&str, &str, Takes); 38] = [
+    ("GET", "/healthz", Anyone),
+    ("GET", "/readyz", Anyone),
     ("GET", "/api/v1/keys", Management),
     ("POST", "/api/v1/keys", Management),
     ("GET", "/api/v1/keys/{hash}", Management),

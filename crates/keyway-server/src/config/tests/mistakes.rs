@@ -69,7 +69,7 @@ fn unknown_fields_are_told_with_what_was_meant() {
             "[server]",
             "[sever]",
             "2:2: sever: is not a field of this section; did you mean \"server\"?",
-            "server, store, budget, byok, credits, content, keys, limits, routing, providers, models",
+            "server, store, budget, byok, credits, content, keys, limits, routing, metrics, providers, models",
         ),
         case(
             "name = \"Acme\"",

@@ -151,7 +151,8 @@ impl Meter {
     }
 
     /// Asks the store whether it can be written, but only after it could not.
-    async fn check_store(&self) -> Result<(), StoreError> {
+    /// Fails where the last write failed, and the store cannot be written still.
+    pub async fn check_store(&self) -> Result<(), StoreError> {
         if !self.lock().ledger.is_running() {
             return Err(StoreError::Unavailable("this node begins a new run".to_owned()));
         }
