@@ -82,8 +82,8 @@ impl Doorman {
         tasks: TaskTracker,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let seconds = edge.limits.head_timeout.as_secs_f32();
-        let timed_out = format!("The head of the request took longer than {seconds} s");
+        let patience = edge.limits.head_timeout;
+        let timed_out = format!("The head of the request took longer than {patience:?}");
         let timed_out = Error::new(ErrorKind::Timeout, timed_out);
         Self {
             protocols: protocols(&edge.limits, &tasks),

@@ -136,10 +136,7 @@ fn broken_off(detail: String) -> ApiError {
 }
 
 fn too_slow(patience: Duration) -> ApiError {
-    let message = format!(
-        "The request's body comes too slowly: it is not here after {} s",
-        patience.as_secs_f32()
-    );
+    let message = format!("The request's body comes too slowly: it is not here after {patience:?}");
     Error::new(ErrorKind::Timeout, message).into()
 }
 

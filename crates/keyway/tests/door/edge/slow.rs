@@ -30,7 +30,7 @@ async fn a_head_that_does_not_come_is_not_waited_for() {
         if number % 2 == 0 {
             let (status, body) = refusal(&said);
             assert_eq!(status, 408);
-            let message = "The head of the request took longer than 0.3 s";
+            let message = "The head of the request took longer than 300ms";
             assert_eq!(body["error"]["message"], message);
         } else {
             assert_eq!(said, "", "who says nothing is told nothing");
@@ -91,7 +91,7 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
         assert_eq!(status, 408);
         assert_eq!(
             body["error"]["message"],
-            "The request's body comes too slowly: it is not here after 0.3 s"
+            "The request's body comes too slowly: it is not here after 300ms"
         );
     }
 }
