@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// Lines of code that a file may have before its tests.
-const FILE_LINES_MAX: usize = 350;
+const FILE_LINES_MAX: usize = 370;
 
 fn sources(directory: &Path) -> Vec<(PathBuf, String)> {
     let mut files = Vec::new();

@@ -21,6 +21,7 @@ use super::ask::Begun;
 use super::bound::Bound;
 use super::byok::Brought;
 use super::clamp::{self, Wish};
+use super::client::Client;
 use super::course;
 use super::deliver::{give_whole, identified, open_stream, stream_response, withhold};
 use super::dispatch::{Dispatch, Dispatched, Reach};
@@ -28,7 +29,7 @@ use super::exchange::{Ended, Exchange};
 use super::head::Head;
 use super::hedge::Hedge;
 use super::meter::{ReserveError, path};
-use super::outlet::{Outlet, outlet};
+use super::outlet::outlet;
 use super::pass::Pass;
 use super::pump::{self, Pump};
 use super::rates::Permit;
@@ -36,7 +37,7 @@ use super::recording::{Failure, Recording};
 use super::refusal::refusal;
 use super::sticky::Conversation;
 use super::told;
-use super::unanswered::end_unanswered;
+use super::unanswered::{Undone, end_unanswered};
 use super::upstream::Reply;
 use crate::app::App;
 use crate::http::caller::refused_key;
@@ -78,39 +79,6 @@ pub(super) struct Job {
     pub(super) hold: Option<Hold>,
     /// What is said, where the key keeps it.
     pub(super) recording: Option<Recording>,
-}
-
-/// Why no endpoint answered a request.
-struct Undone {
-    ending: Ending,
-    error: ApiError,
-    /// The endpoints that failed.
-    tried: Vec<Tried>,
-}
-
-impl Undone {
-    /// By something else than an endpoint.
-    fn by(ending: Ending, error: impl Into<ApiError>) -> Self {
-        Self { ending, error: error.into(), tried: Vec::new() }
-    }
-}
-
-/// What the client was given so far.
-enum Client {
-    /// Nothing: an error can still have a status of its own.
-    Waiting(Head),
-    /// The head of a stream, and comments; what comes now comes as an event.
-    Streaming(Outlet),
-}
-
-impl Client {
-    /// Waits until nobody listens any more.
-    async fn closed(&mut self) {
-        match self {
-            Self::Waiting(head) => head.closed().await,
-            Self::Streaming(events) => events.closed().await,
-        }
-    }
 }
 
 impl Job {

@@ -15,6 +15,7 @@ pub mod catalogue;
 pub mod chat;
 mod choices;
 mod clamp;
+mod client;
 pub mod completions;
 pub mod count_tokens;
 mod course;
