@@ -165,6 +165,13 @@ enum Heard {
     Left,
 }
 
+/// What was done with a request. Who stalls may notice the request after it was given up, and others asked.
+fn in_order(deeds: Option<&Vec<Done>>) -> Vec<Done> {
+    let mut deeds = deeds.cloned().unwrap_or_default();
+    deeds.sort_by_key(|done| !matches!(done.deed, Deed::Stalled));
+    deeds
+}
+
 fn configuration(vendors: &[Provider], tokens: &Provider) -> String {
     let providers = vendors.iter().zip(VENDORS).enumerate().map(|(number, (vendor, (dialect, _)))| {
         let more = match dialect {
@@ -422,12 +429,13 @@ async fn what_is_sold_is_what_is_charged() {
     let log = log.lock().unwrap_or_else(PoisonError::into_inner);
     let (mut expected, mut uncounted, mut fallbacks) = (Vec::new(), 0_i64, 0);
     let (mut refused, mut broken, mut left, mut free, mut own) = (0, 0, 0, 0, 0);
-    let (mut cached_1h, mut searches, mut given_up) = (0, 0, 0);
+    let (mut cached_1h, mut searches) = (0, 0);
     for (ticket, heard) in &heard {
-        let deeds = log.get(ticket).map_or(&[][..], Vec::as_slice);
+        let deeds = in_order(log.get(ticket));
         fallbacks += u32::from(deeds.len() > 1);
         let (last, before) = deeds.split_last().expect("every request reaches a provider");
-        given_up += u64::from(!before.iter().all(Done::gave_nothing));
+        let only_last = before.iter().all(Done::gave_nothing);
+        assert!(only_last, "{ticket}: nobody is asked after an answer: {deeds:?}");
         let owed = last.owed();
         match (heard, last.deed) {
             (Heard::Refused, Deed::Failed | Deed::Stalled | Deed::BrokeOff) => refused += 1,
@@ -465,8 +473,6 @@ async fn what_is_sold_is_what_is_charged() {
         assert!(expected.iter().any(|row| row.provider == slug), "{slug} sells something");
     }
     assert!(own > 0 && cached_1h > 0 && searches > 0, "every kind of price is met");
-    // On a busy machine an answer may be lost on its way here; what replaces it is what is charged.
-    assert!(given_up <= requests / 1_000, "{given_up} answers were given up");
     expected.sort_unstable();
     let (rows, estimated, overrun) = ledger(&gateway);
     let sold: i64 = expected.iter().map(|row| row.charge).sum();
