@@ -106,8 +106,13 @@ pub(crate) fn request_body(
     Ok(serde_json::to_vec(&body).expect("a JSON object can be written"))
 }
 
-fn chat_body(request: &ChatRequest, upstream_model: &str, quirks: &Quirks) -> Map<String, Value> {
-    let mut body: Map<String, Value> = request.body().clone();
+/// What was said, without what is for the gateway or refused by the server, of the model by its name there.
+fn without_ours(
+    said: &Map<String, Value>,
+    upstream_model: &str,
+    quirks: &Quirks,
+) -> Map<String, Value> {
+    let mut body = said.clone();
     body.retain(|field, _| {
         let field = field.as_str();
         let ours = FOR_THE_GATEWAY.contains(&field) && !quirks.keeps.contains(&field);
@@ -117,6 +122,11 @@ fn chat_body(request: &ChatRequest, upstream_model: &str, quirks: &Quirks) -> Ma
         provider.retain(|field, _| !OWN_PROVIDERS.contains(&field.as_str()));
     }
     body.insert("model".into(), upstream_model.into());
+    body
+}
+
+fn chat_body(request: &ChatRequest, upstream_model: &str, quirks: &Quirks) -> Map<String, Value> {
+    let mut body = without_ours(request.body(), upstream_model, quirks);
     if request.errand.is_some() {
         // It has no answer that could be too long, and no stream.
         return body;

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::FORMAT;
 use crate::chat::{ChatRequest, is_of};
 use crate::openai::quirks::Messages;
-use crate::openai::{FOR_THE_GATEWAY, OWN_PROVIDERS, Quirks};
+use crate::openai::{Quirks, without_ours};
 
 const MARK: &str = "cache_control";
 
@@ -17,16 +17,7 @@ pub(in crate::openai) fn request_body(
     upstream_model: &str,
     quirks: &Quirks,
 ) -> Map<String, Value> {
-    let mut body = said.clone();
-    body.retain(|field, _| {
-        let field = field.as_str();
-        let ours = FOR_THE_GATEWAY.contains(&field) && !quirks.keeps.contains(&field);
-        !ours && !quirks.refuses.contains(&field)
-    });
-    if let Some(Value::Object(provider)) = body.get_mut("provider") {
-        provider.retain(|field, _| !OWN_PROVIDERS.contains(&field.as_str()));
-    }
-    body.insert("model".into(), upstream_model.into());
+    let mut body = without_ours(said, upstream_model, quirks);
     // Otherwise it is kept, in the operator's account.
     body.insert("store".into(), false.into());
     if let Some(most) = request.max_tokens {
