@@ -3,13 +3,13 @@
 
 use std::fs;
 
-use keyway_providers::chat::{ChatRequest, StreamEvent};
-use keyway_providers::dialect::{Dialect, Reader, Target};
+use keyway_providers::chat::ChatRequest;
+use keyway_providers::dialect::{Dialect, Target};
 use keyway_providers::json;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::golden::{compare, fixtures, relayed};
+use super::golden::{compare, fixtures, read, relayed};
 use super::{clients, envelope, receipt};
 
 const OTHERS: [(&str, Dialect, &str); 4] = [
@@ -71,22 +71,6 @@ fn who_gives_one_answer_is_asked_for_no_more() {
     for (name, dialect, _) in OTHERS {
         assert_eq!(dialect.body(&request, &target).expect_err("refused").field, "n", "{name}");
     }
-}
-
-/// What a reader makes of bytes: its events, and what ended it.
-fn read(mut reader: Reader, pieces: &[&[u8]]) -> (Vec<StreamEvent>, Option<String>) {
-    let mut events = Vec::new();
-    for piece in pieces {
-        reader.feed(piece);
-        loop {
-            match reader.next() {
-                Ok(Some(event)) => events.push(event),
-                Ok(None) => break,
-                Err(error) => return (events, Some(error.to_string())),
-            }
-        }
-    }
-    (events, None)
 }
 
 /// A recorded stream, with some of its bytes overwritten.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use keyway_core::pricing::Usage;
 use keyway_providers::chat::{Answer, StreamEvent, error_chunk, scrub, stream_event, usage_chunk};
+use keyway_providers::dialect::Reader;
 use keyway_providers::sse::{self, Decoder};
 use serde_json::Value;
 
@@ -97,4 +98,20 @@ pub(crate) fn compare(sent: &Path, rendered: &str) {
     }
     let expected = fs::read_to_string(&recorded).unwrap_or_default();
     assert_eq!(rendered, expected, "{}", recorded.display());
+}
+
+/// What a reader makes of bytes: its events, and what ended it.
+pub(crate) fn read(mut reader: Reader, pieces: &[&[u8]]) -> (Vec<StreamEvent>, Option<String>) {
+    let mut events = Vec::new();
+    for piece in pieces {
+        reader.feed(piece);
+        loop {
+            match reader.next() {
+                Ok(Some(event)) => events.push(event),
+                Ok(None) => break,
+                Err(error) => return (events, Some(error.to_string())),
+            }
+        }
+    }
+    (events, None)
 }

@@ -4,13 +4,13 @@
 use std::fs;
 
 use keyway_providers::chat::{ChatRequest, StreamEvent};
-use keyway_providers::dialect::{Dialect, Reader, Target};
+use keyway_providers::dialect::{Dialect, Target};
 use keyway_providers::face::{Face, StreamError, Voice};
 use keyway_providers::openai::Quirks;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::golden::{compare, fixtures};
+use super::golden::{compare, fixtures, read};
 use super::{envelope, receipt};
 
 const TARGET: Target<'static> = Target { model: "theirs", completion_tokens_max: 100 };
@@ -135,22 +135,6 @@ fn streams_are_passed_on_as_recorded() {
         }
         compare(&file, std::str::from_utf8(&rendered).expect("text"));
     }
-}
-
-/// What a reader makes of bytes: its events, and what ended it.
-fn read(mut reader: Reader, pieces: &[&[u8]]) -> (Vec<StreamEvent>, Option<String>) {
-    let mut events = Vec::new();
-    for piece in pieces {
-        reader.feed(piece);
-        loop {
-            match reader.next() {
-                Ok(Some(event)) => events.push(event),
-                Ok(None) => break,
-                Err(error) => return (events, Some(error.to_string())),
-            }
-        }
-    }
-    (events, None)
 }
 
 fn recorded() -> Vec<Vec<u8>> {
