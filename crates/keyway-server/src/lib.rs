@@ -2,6 +2,7 @@
 //!
 //! `api` and `relay` do not know each other. Neither names a store: the binary chooses one.
 
+mod alarm;
 pub mod api;
 pub mod app;
 pub mod catalogue;

@@ -33,7 +33,7 @@ impl Memory {
         Self { held: AtomicUsize::new(0), most, large: Mutex::default() }
     }
 
-    pub(super) fn held(&self) -> usize {
+    pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 

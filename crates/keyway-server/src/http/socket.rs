@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::presence::Presence;
+use crate::alarm::Alarm;
 use crate::config::ServerLimits;
 
 /// How HTTP/2 begins; no method of HTTP/1 that is served here does.
@@ -52,10 +53,6 @@ struct Reading {
     is_http2: bool,
     since: Option<Instant>,
 }
-
-/// A timer that is moved only when it goes off, not whenever its deadline does.
-#[derive(Debug, Default)]
-struct Alarm(Option<Pin<Box<Sleep>>>);
 
 impl From<&ServerLimits> for Patience {
     fn from(limits: &ServerLimits) -> Self {
@@ -146,22 +143,6 @@ impl Reading {
         if self.begun != begun {
             (self.begun, self.heard, self.since) = (begun, false, None);
         }
-    }
-}
-
-impl Alarm {
-    fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        if deadline < sleep.deadline() {
-            sleep.as_mut().reset(deadline);
-        }
-        while sleep.as_mut().poll(cx).is_ready() {
-            if deadline <= Instant::now() {
-                return Poll::Ready(());
-            }
-            sleep.as_mut().reset(deadline);
-        }
-        Poll::Pending
     }
 }
 

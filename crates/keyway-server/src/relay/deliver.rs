@@ -2,7 +2,6 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use futures_util::stream;
 use http::{HeaderName, HeaderValue, header};
 use keyway_core::id::GenerationId;
 use keyway_core::ledger::Ending;
@@ -80,10 +79,6 @@ pub(super) async fn withhold(exchange: &mut Exchange, ended: Ended) {
 }
 
 pub(super) fn stream_response(id: &GenerationId, events: Inlet) -> Response {
-    let events = stream::unfold(events, |mut events| async {
-        let event = events.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(event), events))
-    });
     let mut response = Body::from_stream(events).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));

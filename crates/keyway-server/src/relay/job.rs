@@ -211,7 +211,7 @@ impl Job {
             }
         };
         // A client that does not read needs no comment, and one that left is noticed later.
-        events.try_send(self.voice.keep_alive());
+        let _ = events.offer(self.voice.keep_alive());
         Client::Streaming(events)
     }
 
@@ -293,7 +293,7 @@ impl Job {
             Client::Streaming(events) => {
                 let (status, kind) = (error.status(), error.error_type());
                 let event = exchange.error_event(status, error.message(), kind);
-                events.try_send(event);
+                let _ = events.offer(event);
             }
         }
     }

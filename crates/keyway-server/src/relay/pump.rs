@@ -3,26 +3,30 @@
 //! Nothing is delivered beyond what is durably authorised, and the usage event waits for the charge.
 //! When the client goes away the pump reads on, within bounds, to learn what the provider bills.
 
-use std::pin::pin;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::future::BoxFuture;
 use http::StatusCode;
 use keyway_core::ledger::Ending;
 use keyway_providers::chat::{About, Chunk, StreamEvent};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::broken::Break;
 use super::choices::Choices;
 use super::exchange::{Ended, Exchange};
 use super::job::KEEP_ALIVE;
 use super::meter::Late;
-use super::outlet::Outlet;
+use super::outlet::{Offered, Outlet};
 use super::pass::Halt;
 use super::recording::Failure as Recorded;
 use super::tally::Tally;
 use super::upstream::{ChunkStream, Failure};
+use crate::alarm::Alarm;
 use crate::telemetry::metrics::Gate;
 
 /// Completion tokens that are authorised ahead of delivery, each time. After a crash an answer is
@@ -37,6 +41,11 @@ pub(super) struct Pump<'a> {
     exchange: &'a mut Exchange,
     /// `None` once the client has left.
     client: Option<Outlet>,
+    /// Whatever ends the flow from outside. Made once: each piece would register anew for all of it.
+    halted: BoxFuture<'static, Break>,
+    /// When a client that hears nothing is told to wait on, and one that left is not waited for.
+    alarm: Alarm,
+    quiet_since: Instant,
     drain_until: Option<Instant>,
     drained_bytes: u64,
     /// Completion tokens up to which delivery is durably authorised.
@@ -80,8 +89,11 @@ impl<'a> Pump<'a> {
 
     fn new(exchange: &'a mut Exchange, client: Outlet, authorised_tokens: u64) -> Self {
         Self {
+            halted: halted(exchange),
             exchange,
             client: Some(client),
+            alarm: Alarm::default(),
+            quiet_since: Instant::now(),
             drain_until: None,
             drained_bytes: 0,
             authorised_tokens,
@@ -165,44 +177,39 @@ impl<'a> Pump<'a> {
 
     /// Waits for the next event, and tells a waiting client meanwhile that there will be one.
     async fn step(&mut self, stream: &mut ChunkStream) -> Step {
-        let cut = self.exchange.app.cut.clone();
-        let mut next = pin!(stream.next());
         loop {
-            if self.client.is_none() && self.exchange.rolling {
-                // Nothing more is billed from here on, and nothing more is held.
-                return Step::DrainedEnough;
+            let step = poll_fn(|cx| self.poll_step(stream, cx)).await;
+            self.quiet_since = Instant::now();
+            if let Some(step) = step {
+                return step;
             }
-            let drained = self.drain_until.unwrap_or_else(|| Instant::now() + DRAIN_TIME_MAX);
-            let client = self.client.clone();
-            let gone = async {
-                match &client {
-                    Some(client) => client.closed().await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                biased;
-                halt = self.exchange.pass.revoked(), if self.client.is_some() => {
-                    return Step::Cut(halt.into());
-                }
-                event = &mut next => return Step::Event(event),
-                () = cut.cancelled() => {
-                    return Step::Cut(Break::stopped("The gateway is shutting down"));
-                }
-                () = gone => self.client_left(),
-                () = tokio::time::sleep_until(drained), if self.client.is_none() => {
-                    return Step::DrainedEnough;
-                }
-                () = tokio::time::sleep(KEEP_ALIVE), if self.client.is_some() => {
-                    if let Err(broken) = self.give(self.exchange.voice.keep_alive()).await {
-                        return Step::Cut(broken);
-                    }
-                }
-            }
-            if self.drained_bytes > DRAIN_BYTES_MAX {
-                return Step::DrainedEnough;
+            if let Err(broken) = self.give(self.exchange.voice.keep_alive()).await {
+                return Step::Cut(broken);
             }
         }
+    }
+
+    /// `None` where a client that waits has heard nothing for long.
+    fn poll_step(&mut self, stream: &mut ChunkStream, cx: &mut Context<'_>) -> Poll<Option<Step>> {
+        if let Poll::Ready(broken) = self.halted.as_mut().poll(cx) {
+            return Poll::Ready(Some(Step::Cut(broken)));
+        }
+        // Nothing more is billed of a rolling one from here on, and nothing more is held.
+        let is_drained = self.exchange.rolling || self.drained_bytes > DRAIN_BYTES_MAX;
+        if self.client.is_none() && is_drained {
+            return Poll::Ready(Some(Step::DrainedEnough));
+        }
+        if let Poll::Ready(event) = stream.poll_next(cx) {
+            return Poll::Ready(Some(Step::Event(event)));
+        }
+        if self.client.as_ref().is_some_and(|client| client.poll_closed(cx).is_ready()) {
+            self.client_left();
+            // What that changes is looked at from the beginning.
+            return self.poll_step(stream, cx);
+        }
+        let deadline = self.drain_until.unwrap_or(self.quiet_since + KEEP_ALIVE);
+        let waits = self.client.is_some();
+        self.alarm.poll(deadline, cx).map(|()| (!waits).then_some(Step::DrainedEnough))
     }
 
     /// Passes one chunk on, once it is authorised. What it says of usage stays here.
@@ -267,13 +274,17 @@ impl<'a> Pump<'a> {
     /// Answers whether the client has it, or will when it reads on.
     async fn give(&mut self, bytes: Bytes) -> Result<bool, Break> {
         let Some(client) = &self.client else { return Ok(false) };
-        let cut = self.exchange.app.cut.clone();
-        let patience = self.exchange.app.edge.limits.write_timeout;
-        let given = tokio::select! {
-            biased;
-            halt = self.exchange.pass.revoked() => return Err(halt.into()),
-            given = client.send(bytes, patience) => given,
-            () = cut.cancelled() => false,
+        let given = match client.offer(bytes) {
+            Offered::Taken => return Ok(true),
+            Offered::Left => false,
+            Offered::Full(bytes) => {
+                let patience = self.exchange.app.edge.limits.write_timeout;
+                tokio::select! {
+                    biased;
+                    broken = &mut self.halted => return Err(broken),
+                    given = client.send(bytes, patience) => given,
+                }
+            }
         };
         if !given {
             self.client_left();
@@ -296,6 +307,8 @@ impl<'a> Pump<'a> {
 
     fn client_left(&mut self) {
         self.client = None;
+        // What was asked is billed on, whatever becomes of the key.
+        self.halted = Box::pin(stopped(self.exchange.app.cut.clone()));
         self.drain_until = Some(Instant::now() + DRAIN_TIME_MAX);
     }
 
@@ -323,4 +336,21 @@ impl<'a> Pump<'a> {
             about: std::mem::take(&mut self.about),
         }
     }
+}
+
+/// Waits until the key is not valid any more, or nothing may go on.
+fn halted(exchange: &Exchange) -> BoxFuture<'static, Break> {
+    let (pass, stopped) = (Arc::clone(&exchange.pass), stopped(exchange.app.cut.clone()));
+    Box::pin(async move {
+        tokio::select! {
+            biased;
+            halt = pass.revoked() => halt.into(),
+            broken = stopped => broken,
+        }
+    })
+}
+
+async fn stopped(cut: CancellationToken) -> Break {
+    cut.cancelled().await;
+    Break::stopped("The gateway is shutting down")
 }

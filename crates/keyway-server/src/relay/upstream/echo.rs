@@ -1,12 +1,15 @@
 //! The built-in model, in time: `keyway_providers::echo` says what, this says when.
 
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::StatusCode;
 use keyway_providers::chat::{Answer, ChatRequest, StreamEvent};
 use keyway_providers::echo::{Chunks, Echo};
+use tokio::time::Instant;
 
 use super::{ANSWER_TIMEOUT, Failure, timed_out};
+use crate::alarm::Alarm;
 
 /// A streamed echo.
 #[derive(Debug)]
@@ -14,6 +17,9 @@ pub(in crate::relay) struct EchoStream {
     chunks: Chunks,
     /// Before the next chunk.
     pause: Duration,
+    /// When that is over, once it has begun.
+    over: Option<Instant>,
+    alarm: Alarm,
     each: Duration,
     /// Chunks until it breaks off.
     cut_after: Option<u64>,
@@ -41,20 +47,32 @@ impl EchoStream {
         Ok(Self {
             chunks: echo.chunks(),
             pause: Duration::from_millis(echo.first_ms()),
+            over: None,
+            alarm: Alarm::default(),
             each: Duration::from_millis(echo.each_ms()),
             cut_after: echo.cut_after(),
         })
     }
 
-    pub(super) async fn next(&mut self) -> Result<Option<StreamEvent>, Failure> {
-        if let Some(left) = &mut self.cut_after {
-            *left = left.checked_sub(1).ok_or_else(cut)?;
+    pub(super) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<StreamEvent>, Failure>> {
+        if self.cut_after == Some(0) {
+            return Poll::Ready(Err(cut()));
         }
+        ready!(self.poll_pause(cx));
+        self.cut_after = self.cut_after.map(|left| left - 1);
+        Poll::Ready(Ok(self.chunks.next().map(StreamEvent::Chunk)))
+    }
+
+    fn poll_pause(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.pause.is_zero() {
-            tokio::time::sleep(self.pause).await;
+            let over = *self.over.get_or_insert_with(|| Instant::now() + self.pause);
+            ready!(self.alarm.poll(over, cx));
         }
-        self.pause = self.each;
-        Ok(self.chunks.next().map(StreamEvent::Chunk))
+        (self.pause, self.over) = (self.each, None);
+        Poll::Ready(())
     }
 }
 

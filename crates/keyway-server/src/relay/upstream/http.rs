@@ -1,14 +1,16 @@
 //! A provider over HTTP: sends what its dialect says, reads what it says of the answer.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use keyway_core::catalogue::Patience;
 use keyway_core::clock::Clock;
 use keyway_core::secret::KeySecret;
@@ -17,6 +19,7 @@ use keyway_providers::dialect::{COUNTED_HEADER, Dialect, Reader, Target};
 use tokio::sync::Semaphore;
 
 use super::google::{self, Tokens};
+use super::silence::Silence;
 use super::{Failure, authorize, timed_out};
 use crate::config::{ProviderConfig, Timeouts};
 use crate::egress::{Egress, EgressError};
@@ -47,8 +50,7 @@ pub(in crate::relay) struct HttpStream {
     body: Incoming,
     reader: Reader,
     ended: bool,
-    /// How long it may stay silent.
-    idle: Duration,
+    silence: Silence,
     /// What must not be passed on, whatever the provider repeats.
     api_key: Option<KeySecret>,
 }
@@ -120,7 +122,7 @@ impl HttpProvider {
             body: response.into_body(),
             reader,
             ended: false,
-            idle: timeouts.idle,
+            silence: Silence::new(timeouts.idle),
             api_key,
         })
     }
@@ -270,29 +272,43 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 }
 
 impl HttpStream {
-    pub(super) async fn next(&mut self) -> Result<Option<StreamEvent>, Failure> {
+    pub(super) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<StreamEvent>, Failure>> {
         loop {
-            let secret = self.api_key.as_ref();
-            match self.reader.next() {
-                Ok(Some(StreamEvent::Error { code, message })) => {
-                    let message = said(&message, secret).message;
-                    return Ok(Some(StreamEvent::Error { code, message }));
-                }
-                Ok(Some(event)) => return Ok(Some(event)),
-                Ok(None) if self.ended => return Ok(None),
-                Ok(None) => {}
-                Err(error) => return Err(said(&error.to_string(), secret)),
+            match self.read() {
+                Ok(None) if !self.ended => {}
+                read => return Poll::Ready(read),
             }
-            let frame = tokio::time::timeout(self.idle, self.body.frame()).await;
-            match frame.map_err(|_| timed_out())? {
+            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+                return self.silence.poll(cx).map(|()| Err(timed_out()));
+            };
+            self.silence.broken();
+            match frame {
                 Some(Ok(frame)) => {
                     if let Some(bytes) = frame.data_ref() {
                         self.reader.feed(bytes);
                     }
                 }
-                Some(Err(_)) => return Err(Failure::new("The provider broke the connection")),
+                Some(Err(_)) => {
+                    return Poll::Ready(Err(Failure::new("The provider broke the connection")));
+                }
                 None => self.ended = true,
             }
+        }
+    }
+
+    /// The next event of what has come.
+    fn read(&mut self) -> Result<Option<StreamEvent>, Failure> {
+        let secret = self.api_key.as_ref();
+        match self.reader.next() {
+            Ok(Some(StreamEvent::Error { code, message })) => {
+                let message = said(&message, secret).message;
+                Ok(Some(StreamEvent::Error { code, message }))
+            }
+            Ok(event) => Ok(event),
+            Err(error) => Err(said(&error.to_string(), secret)),
         }
     }
 }

@@ -5,9 +5,12 @@ mod aws;
 mod echo;
 mod google;
 mod http;
+mod silence;
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ::http::StatusCode;
@@ -55,7 +58,7 @@ pub(super) enum Reply {
 /// The rest of a streamed answer.
 #[derive(Debug)]
 pub(super) enum ChunkStream {
-    Echo(EchoStream),
+    Echo(Box<EchoStream>),
     Http(Box<HttpStream>),
 }
 
@@ -172,13 +175,13 @@ impl Upstream {
             .map(Reply::Whole);
         }
         let mut stream = match &self.connection {
-            Connection::Echo => ChunkStream::Echo(EchoStream::open(request)?),
+            Connection::Echo => ChunkStream::Echo(Box::new(EchoStream::open(request)?)),
             Connection::Http(provider) => {
                 let stream = provider.stream(request, target, credential, patience).await?;
                 ChunkStream::Http(Box::new(stream))
             }
         };
-        match stream.next().await? {
+        match poll_fn(|cx| stream.poll_next(cx)).await? {
             Some(StreamEvent::Chunk(first)) => Ok(Reply::Stream(first, stream)),
             Some(StreamEvent::Error { code, message }) => Err(Failure {
                 status: code.and_then(|code| StatusCode::from_u16(code).ok()),
@@ -210,10 +213,13 @@ impl Upstream {
 
 impl ChunkStream {
     /// The next event; `None` when the provider closed the stream.
-    pub(super) async fn next(&mut self) -> Result<Option<StreamEvent>, Failure> {
+    pub(super) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<StreamEvent>, Failure>> {
         match self {
-            Self::Echo(stream) => stream.next().await,
-            Self::Http(stream) => stream.next().await,
+            Self::Echo(stream) => stream.poll_next(cx),
+            Self::Http(stream) => stream.poll_next(cx),
         }
     }
 }
