@@ -64,6 +64,25 @@ impl Dialect {
         }
     }
 
+    /// What OpenTelemetry's conventions call who speaks it; `None` where that may be anybody.
+    pub fn otel_name(self) -> Option<&'static str> {
+        Some(match self {
+            Self::OpenAi(quirks) => match quirks.name {
+                "plain" => return None,
+                "azure" | "azure-deployments" => "azure.ai.openai",
+                "mistral" => "mistral_ai",
+                "xai" => "x_ai",
+                "moonshot" => "moonshot_ai",
+                name => name,
+            },
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gcp.gemini",
+            Self::Vertex | Self::VertexAnthropic => "gcp.vertex_ai",
+            Self::Bedrock => "aws.bedrock",
+            Self::Cohere => "cohere",
+        })
+    }
+
     /// Whether it is Anthropic's, wherever it is spoken.
     pub const fn is_anthropics(self) -> bool {
         matches!(self, Self::Anthropic | Self::VertexAnthropic)

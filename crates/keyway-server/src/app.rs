@@ -29,6 +29,8 @@ use crate::relay::rates::Rates;
 use crate::relay::sticky::Sticky;
 use crate::relay::upstream::Upstream;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::standing::Standing;
+use crate::telemetry::traces::{Traces, TracesError};
 use crate::vault::Vault;
 
 pub struct App {
@@ -36,6 +38,8 @@ pub struct App {
     pub edge: Arc<Edge>,
     /// What is counted of what happens here.
     pub metrics: Arc<Metrics>,
+    /// What is told of requests.
+    pub traces: Arc<Traces>,
     pub clock: Arc<dyn Clock>,
     pub store: Arc<dyn Store>,
     pub keyring: Arc<Keyring>,
@@ -95,6 +99,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error("{0}")]
     Kek(#[from] KekError),
+    #[error("{0}")]
+    Traces(#[from] TracesError),
 }
 
 /// Why another catalogue is not put in force.
@@ -123,6 +129,7 @@ impl App {
         name: String,
     ) -> Result<Arc<Self>, StartError> {
         let started_at = clock.now();
+        let (traces, export) = Traces::new(&config.traces, &name)?;
         let clock = Arc::new(StoreClock::new(clock));
         let kek = secrets.kek.open(store.as_ref(), started_at).await?;
         if store.budget_set(config.budget, started_at).await? {
@@ -167,6 +174,9 @@ impl App {
             joined,
         ));
         companions.spawn(Arc::clone(&node).run(leave.clone()));
+        if let Some(export) = export {
+            companions.spawn(export.run(leave.clone()));
+        }
         let kept_days = config.content.retention_days;
         companions.spawn(Arc::clone(&node).prune(kept_days, leave.clone()));
         companions.spawn(Arc::clone(&node).beat(leave.clone()));
@@ -178,10 +188,12 @@ impl App {
         let catalogue = relay::catalogue::with_echo(config);
         announce(&catalogue);
         let edge = Arc::new(Edge::new(&config.server));
+        let standing = Standing { edge: Arc::clone(&edge), spans: traces.counts() };
         let counts = config.metrics.listen.is_some();
-        let metrics = if counts { Metrics::on(Arc::clone(&edge)) } else { Metrics::default() };
+        let metrics = if counts { Metrics::on(standing) } else { Metrics::default() };
         Ok(Arc::new(Self {
             metrics: Arc::new(metrics),
+            traces: Arc::new(traces),
             edge,
             keyring,
             vault,

@@ -50,7 +50,9 @@ type Decide = Arc<dyn Fn(&Received) -> Script + Send + Sync>;
 pub struct Received {
     pub path: String,
     pub headers: HeaderMap,
+    /// Null where it is no JSON.
     pub body: Value,
+    pub bytes: Bytes,
 }
 
 /// Listens on a port of its own until it is dropped.
@@ -143,6 +145,7 @@ async fn answer(
         path: head.uri.path().to_owned(),
         headers: head.headers,
         body: serde_json::from_slice(&body).unwrap_or_default(),
+        bytes: body,
     };
     let script = {
         let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -45,6 +45,8 @@ pub struct ChatRequest {
     pub errand: Option<Errand>,
     /// What a client of Anthropic's turns on, for providers that know it: the header's value.
     pub betas: Option<String>,
+    /// Which trace it belongs to, for providers that are told: the header's value.
+    pub traceparent: Option<String>,
     /// Whether its cost has to have a bound.
     held_to_bound: bool,
     /// As the client said it, where that was in a dialect that some providers speak too.
@@ -81,6 +83,7 @@ impl ChatRequest {
             prompts: 1,
             errand: None,
             betas: None,
+            traceparent: None,
             held_to_bound: false,
             native: None,
             body,
@@ -98,6 +101,7 @@ impl ChatRequest {
             prompts: 1,
             errand,
             betas: None,
+            traceparent: None,
             held_to_bound: false,
             native: None,
             body,

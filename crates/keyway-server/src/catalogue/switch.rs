@@ -84,6 +84,7 @@ fn provider(
             timeouts: Timeouts::default(),
             abort_stops_billing: false,
             trust_provider_cost: known.trust_provider_cost,
+            pass_traceparent: false,
         },
     ))
 }

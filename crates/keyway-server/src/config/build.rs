@@ -20,6 +20,7 @@ use super::metrics::metrics;
 use super::mistake::{Place, Report};
 use super::rules::base_url;
 use super::server::server;
+use super::traces::traces;
 use super::traits::traits;
 use super::view::View;
 use super::{
@@ -58,6 +59,7 @@ pub(super) fn config(
         credits: credits(root),
         content: content(root)?,
         metrics: metrics(root)?,
+        traces: traces(root)?,
         keys: keys(root)?,
         limits: limits(root),
         routing: routing(root),
@@ -209,6 +211,7 @@ fn provider(
         timeouts: timeouts::timeouts(view),
         abort_stops_billing: view.flag("abort_stops_billing").unwrap_or(false),
         trust_provider_cost: view.flag("trust_provider_cost").unwrap_or(false),
+        pass_traceparent: view.flag("pass_traceparent").unwrap_or(false),
     })
 }
 

@@ -6,6 +6,7 @@ use super::metrics;
 use super::offers;
 use super::rules::{self, TextRule};
 use super::server;
+use super::traces;
 
 /// A table of the file.
 pub(super) struct Section {
@@ -132,6 +133,12 @@ pub(super) static ROOT: Section = Section {
             doc: "Figures for Prometheus, on a listener of their own.",
             presence: Presence::Optional,
             kind: Kind::Section(&metrics::METRICS),
+        },
+        Field {
+            name: "traces",
+            doc: "Spans of inference requests, for a collector of OpenTelemetry.",
+            presence: Presence::Optional,
+            kind: Kind::Section(&traces::TRACES),
         },
         Field {
             name: "providers",

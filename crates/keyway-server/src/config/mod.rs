@@ -17,6 +17,7 @@ mod schema;
 mod secret;
 mod server;
 mod timeouts;
+mod traces;
 mod traits;
 mod view;
 
@@ -45,6 +46,7 @@ pub use self::rules::base_url;
 pub use self::schema::schema;
 pub use self::server::{ServerConfig, ServerLimits};
 pub use self::timeouts::Timeouts;
+pub use self::traces::TracesConfig;
 use crate::contents::Redaction;
 
 /// Largest configuration that is read.
@@ -65,6 +67,7 @@ pub struct Config {
     pub credits: CreditsConfig,
     pub content: ContentConfig,
     pub metrics: MetricsConfig,
+    pub traces: TracesConfig,
     pub keys: KeysConfig,
     /// For keys that have no rate limits of their own.
     pub limits: RateLimits,
@@ -143,6 +146,7 @@ pub struct KeysConfig {
 
 /// An upstream that serves models.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in the file")]
 pub struct ProviderConfig {
     pub slug: String,
     /// For people.
@@ -161,6 +165,8 @@ pub struct ProviderConfig {
     pub abort_stops_billing: bool,
     /// Whether what it says that an answer costs is charged, where it says so.
     pub trust_provider_cost: bool,
+    /// Whether it is told which trace a request belongs to.
+    pub pass_traceparent: bool,
 }
 
 impl Durability {
@@ -184,6 +190,7 @@ impl Default for Config {
             credits: CreditsConfig::default(),
             content: ContentConfig::default(),
             metrics: MetricsConfig::default(),
+            traces: TracesConfig::default(),
             keys: KeysConfig::default(),
             limits: RateLimits::default(),
             routing: RoutingConfig::default(),

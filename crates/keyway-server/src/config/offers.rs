@@ -79,6 +79,12 @@ pub(super) static PROVIDER: Section = Section {
             kind: Kind::Flag,
         },
         Field {
+            name: "pass_traceparent",
+            doc: "Whether it is told which trace a request belongs to (W3C traceparent), where requests are traced; false where absent.",
+            presence: Presence::Optional,
+            kind: Kind::Flag,
+        },
+        Field {
             name: "data_collection",
             doc: "\"deny\" where it neither keeps what it is sent beyond the request nor trains on it; \"allow\" where absent. Requests may ask for providers that deny.",
             presence: Presence::Optional,

@@ -25,6 +25,7 @@ use super::turns::overloaded;
 use super::visit::Visitor;
 use crate::config::ServerLimits;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::Traces;
 
 /// Pause after an accept that failed, as when descriptors run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -55,6 +56,7 @@ pub(crate) struct Doorman {
     edge: Arc<Edge>,
     routes: Service,
     metrics: Arc<Metrics>,
+    traces: Arc<Traces>,
     protocols: auto::Builder<Tracked>,
     timed_out: Arc<[u8]>,
     no_room: Arc<[u8]>,
@@ -80,7 +82,7 @@ impl Doorman {
         edge: Arc<Edge>,
         routes: Service,
         tasks: TaskTracker,
-        metrics: Arc<Metrics>,
+        (metrics, traces): (Arc<Metrics>, Arc<Traces>),
     ) -> Self {
         let patience = edge.limits.head_timeout;
         let timed_out = format!("The head of the request took longer than {patience:?}");
@@ -93,6 +95,7 @@ impl Doorman {
             edge,
             routes,
             metrics,
+            traces,
             tasks,
         }
     }
@@ -132,7 +135,8 @@ impl Doorman {
         let parting = Arc::clone(&self.timed_out);
         let socket = Socket::new(stream, Arc::clone(&presence), patience, parting);
         let (routes, metrics) = (self.routes.clone(), Arc::clone(&self.metrics));
-        let visitor = Visitor { routes, metrics, peer, presence };
+        let traces = Arc::clone(&self.traces);
+        let visitor = Visitor { routes, metrics, traces, peer, presence };
         let connection = self.protocols.serve_connection(TokioIo::new(socket), visitor);
         let connection = connections.watch(connection.into_owned());
         #[expect(clippy::disallowed_methods, reason = "`connections` tracks it")]

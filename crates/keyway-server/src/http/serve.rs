@@ -18,9 +18,8 @@ const CUT_GRACE: Duration = Duration::from_secs(5);
 /// and cuts what is left. Returns when every charge is settled, or left to the next start.
 pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken, grace: Duration) {
     let routes = router::router(Arc::clone(&app));
-    let doorman =
-        Doorman::new(Arc::clone(&app.edge), routes, app.tasks.clone(), Arc::clone(&app.metrics))
-            .await;
+    let seen = (Arc::clone(&app.metrics), Arc::clone(&app.traces));
+    let doorman = Doorman::new(Arc::clone(&app.edge), routes, app.tasks.clone(), seen).await;
     let connections = GracefulShutdown::new();
     doorman.run(listener, &connections, &stop).await;
     tracing::info!(grace_s = grace.as_secs(), "stopping: no new work, streams may finish");

@@ -19,12 +19,14 @@ use super::error::Refused;
 use super::presence::{Presence, Visit};
 use super::router::Service;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::traces::{Trace, Traces};
 
 /// Answers what one connection asks.
 #[derive(Clone, Debug)]
 pub(super) struct Visitor {
     pub(super) routes: Service,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) traces: Arc<Traces>,
     pub(super) peer: IpAddr,
     pub(super) presence: Arc<Presence>,
 }
@@ -35,6 +37,8 @@ pub(super) struct Visited {
     body: Body,
     #[expect(dead_code, reason = "held for its destructor")]
     visit: Visit,
+    #[expect(dead_code, reason = "held for its destructor")]
+    trace: Trace,
 }
 
 impl hyper::service::Service<http::Request<Incoming>> for Visitor {
@@ -46,13 +50,17 @@ impl hyper::service::Service<http::Request<Incoming>> for Visitor {
         let visit = self.presence.begin();
         let (routes, peer) = (self.routes.clone(), self.peer);
         let metrics = Arc::clone(&self.metrics);
+        let trace = self.traces.begin(&request);
         Box::pin(async move {
             let mut request: Request = request.map(Body::new);
             request.extensions_mut().insert(Peer(peer));
+            trace.join(&mut request);
             let mut response: Response = routes.oneshot(request).await?;
             let refused = response.extensions_mut().remove::<Refused>();
-            metrics.answered(response.status().as_u16(), refused.map(|Refused(reason)| reason));
-            Ok(response.map(|body| Visited { body, visit }))
+            let refused = refused.map(|Refused(reason)| reason);
+            trace.answered(response.status(), refused.as_deref());
+            metrics.answered(response.status().as_u16(), refused);
+            Ok(response.map(|body| Visited { body, visit, trace }))
         })
     }
 }

@@ -28,6 +28,7 @@ use crate::http::body;
 use crate::http::caller::refused_key;
 use crate::http::error::ApiError;
 use crate::http::query::Query;
+use crate::telemetry::traces::Trace;
 
 /// Answers a request of `face` with `key`, or tells what would become of it.
 pub(super) async fn admit(
@@ -39,6 +40,7 @@ pub(super) async fn admit(
 ) -> Result<Response, ApiError> {
     let dry_run = dry_run::is_asked(query)?;
     let arrived = app.metrics.start();
+    let trace = Trace::of(&request);
     let headers = request.headers().clone();
     let wish = Wish::of(&headers, key.on_limit)?;
     let brought = Brought::of(&headers)?;
@@ -77,6 +79,7 @@ pub(super) async fn admit(
         .map_err(|error| rate_refusal(error, bound.tokens(), app.clock.now()))
         .map(Arc::new)?;
     let may_roll = rolling::may_roll(&app, &request, &plan, &wish);
+    trace.admitted(&id, &plan.first().model().id, streamed);
     let recording = Recording::begin(&app, &key, face, &request);
     let job = Job {
         app: Arc::clone(&app),
@@ -98,6 +101,7 @@ pub(super) async fn admit(
         turn,
         hold: Some(hold),
         recording,
+        trace,
     };
     tracing::debug!(%id, streamed, "a request was accepted");
     let (head, answered) = Head::new();

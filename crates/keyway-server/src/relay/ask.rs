@@ -14,6 +14,7 @@ use super::room::Length;
 use super::upstream::{Failure, Reply, Upstream};
 use super::watch::Watch;
 use crate::app::App;
+use crate::telemetry::traces::Trace;
 
 /// An endpoint that is to be asked.
 pub(super) struct Ask<'a> {
@@ -21,6 +22,7 @@ pub(super) struct Ask<'a> {
     pub(super) upstream: &'a Upstream,
     pub(super) credential: Option<KeySecret>,
     pub(super) length: Length,
+    pub(super) trace: &'a Trace,
 }
 
 /// An endpoint that began to answer, and what it said.
@@ -52,8 +54,15 @@ impl<'a> Asked<'a> {
 impl<'a> Ask<'a> {
     /// Asks it, and nobody else, and waits until it begins to answer or fails.
     pub(super) async fn alone(&self, app: &App, request: &mut ChatRequest) -> Asked<'a> {
-        let watch = Watch::start(self.attempt);
+        let watch = self.watch(request);
         Asked::one(self.send(app, request, &watch).await)
+    }
+
+    fn watch(&self, request: &mut ChatRequest) -> Watch {
+        let model = &self.attempt.endpoint().upstream_model;
+        let trace = self.trace.attempt(&self.upstream.callee, model, request.stream);
+        request.traceparent = trace.traceparent().filter(|_| self.upstream.pass_traceparent);
+        Watch::start(self.attempt, trace)
     }
 
     async fn send(
@@ -116,7 +125,7 @@ pub(super) async fn race<'a>(
 ) -> Asked<'a> {
     // Each is asked in its own words.
     let mut copy = request.clone();
-    let first_watch = Watch::start(first.attempt);
+    let first_watch = first.watch(request);
     let mut one = pin!(first.send(app, request, &first_watch));
     tokio::select! {
         biased;
@@ -125,7 +134,7 @@ pub(super) async fn race<'a>(
     }
     let held = if client_left.load(Ordering::Relaxed) { None } else { hedge.hold() };
     let Some(reserved) = held else { return Asked::one(one.await) };
-    let second_watch = Watch::start(second.attempt);
+    let second_watch = second.watch(&mut copy);
     let mut other = pin!(second.send(app, &mut copy, &second_watch));
     let (sent, first_began) = tokio::select! {
         biased;

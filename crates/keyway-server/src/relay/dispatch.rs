@@ -18,6 +18,7 @@ use super::upstream::Failure;
 use crate::app::App;
 use crate::http::error::ApiError;
 use crate::http::redact::redact;
+use crate::telemetry::traces::Trace;
 
 /// Tells OpenAI's and Anthropic's clients not to ask again by themselves.
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -63,6 +64,7 @@ pub(super) struct Dispatch<'a> {
     pub(super) reach: Reach,
     pub(super) hedge: Option<Hedge<'a>>,
     pub(super) client_left: &'a AtomicBool,
+    pub(super) trace: &'a Trace,
 }
 
 impl<'a> Dispatch<'a> {
@@ -111,7 +113,8 @@ impl<'a> Dispatch<'a> {
             let credential = self.brought.presented(self.app, attempt);
             if let (Some(upstream), Ok(credential)) = (upstream, credential) {
                 let length = self.reach.length(most, attempt);
-                return Some(Ask { attempt, upstream, credential, length });
+                let trace = self.trace;
+                return Some(Ask { attempt, upstream, credential, length, trace });
             }
         }
     }

@@ -26,6 +26,7 @@ use super::tally::SoFar;
 use super::watch::Watch;
 use crate::app::App;
 use crate::telemetry::metrics::Gate;
+use crate::telemetry::traces::{Said, Trace};
 
 #[derive(Debug)]
 pub(super) struct Exchange {
@@ -53,6 +54,7 @@ pub(super) struct Exchange {
     pub(super) lost: Option<Lost>,
     /// What is said, where the key keeps it.
     pub(super) recording: Option<Recording>,
+    pub(super) trace: Trace,
 }
 
 /// How an answer ended and what it used.
@@ -108,10 +110,12 @@ impl Exchange {
         };
         if let Some(watch) = &self.watch {
             watch.ended(&self.app, ended.ending, usage.completion_tokens);
+            watch.trace().ended(&said(&outcome));
             if ended.ending == Ending::Completed {
                 self.conversation.was_at(&self.app, watch.attempt(), usage.cached_tokens);
             }
         }
+        self.trace.ended(ended.ending, &self.metered.model);
         let metered = self.hold_what_is_asked(&outcome).await;
         let began = self.app.metrics.start();
         let settlement = self.app.meter.settle(&metered, &outcome, late).await;
@@ -186,6 +190,17 @@ impl Exchange {
     ) -> Bytes {
         let error = StreamError { code: status.as_u16(), message, error_type };
         self.voice.failure(&self.envelope, &error)
+    }
+}
+
+/// What the span of an attempt tells of its answer.
+fn said(outcome: &Outcome) -> Said<'_> {
+    let course = &outcome.course;
+    Said {
+        ending: outcome.ending,
+        usage: &outcome.usage,
+        id: course.upstream_id.as_deref(),
+        finish_reason: course.finish_reason.as_deref(),
     }
 }
 

@@ -44,6 +44,7 @@ use crate::http::caller::refused_key;
 use crate::http::error::ApiError;
 use crate::http::memory::Hold;
 use crate::http::turns::Turn;
+use crate::telemetry::traces::Trace;
 
 /// Silence after which a client is told that its stream is still coming. Some give up after five
 /// seconds, and ask again.
@@ -79,6 +80,7 @@ pub(super) struct Job {
     pub(super) hold: Option<Hold>,
     /// What is said, where the key keeps it.
     pub(super) recording: Option<Recording>,
+    pub(super) trace: Trace,
 }
 
 impl Job {
@@ -133,6 +135,7 @@ impl Job {
                 reach,
                 hedge: Hedge::of(&self.app, metered, &self.bound),
                 client_left: &left,
+                trace: &self.trace,
             };
             // Most of a task that is otherwise small.
             let mut dispatch = Box::pin(dispatch.run(&mut request));
@@ -345,6 +348,7 @@ impl Job {
             course: Course::default(),
             lost: None,
             recording: None,
+            trace: self.trace.clone(),
         }
     }
 }

@@ -8,9 +8,14 @@ use tokio::time::Instant;
 
 use super::upstream::Failure;
 use crate::app::App;
+use crate::telemetry::traces::AttemptTrace;
 
 /// Thousandths of a token per second, of tokens per millisecond.
 const THOUSANDTHS: u64 = 1_000_000;
+/// What spans call an attempt that got no answer, or one that the gateway cannot pass on,
+const UNANSWERED: &str = "no_answer";
+/// and one that was waited for no longer.
+const OUTRUN: &str = "outrun";
 
 #[derive(Clone, Debug)]
 pub(super) struct Watch {
@@ -18,6 +23,7 @@ pub(super) struct Watch {
     sent: Instant,
     /// When the first chunk of a stream came.
     first: Option<Instant>,
+    trace: AttemptTrace,
 }
 
 impl Watch {
@@ -26,8 +32,12 @@ impl Watch {
     }
 
     /// The request is about to be sent.
-    pub(super) fn start(attempt: &Attempt) -> Self {
-        Self { attempt: attempt.clone(), sent: Instant::now(), first: None }
+    pub(super) fn start(attempt: &Attempt, trace: AttemptTrace) -> Self {
+        Self { attempt: attempt.clone(), sent: Instant::now(), first: None, trace }
+    }
+
+    pub(super) const fn trace(&self) -> &AttemptTrace {
+        &self.trace
     }
 
     /// How long it has been going on.
@@ -38,6 +48,9 @@ impl Watch {
     /// It is being answered; `streamed` by its first chunk.
     pub(super) fn began(mut self, streamed: bool) -> Self {
         self.first = streamed.then(Instant::now);
+        if let Some(first) = self.first {
+            self.trace.began(first.saturating_duration_since(self.sent));
+        }
         self
     }
 
@@ -54,6 +67,10 @@ impl Watch {
     /// It is not. What the request itself is to blame for, or a credential that is not the
     /// gateway's, says nothing of the endpoint.
     pub(super) fn failed(&self, app: &App, failure: &Failure) {
+        match failure.status {
+            Some(status) => self.trace.failed(status.as_str()),
+            None => self.trace.failed(UNANSWERED),
+        }
         let brought =
             self.attempt.is_byok() && failure.status.is_some_and(|it| it.is_client_error());
         if failure.is_requests() || brought {
@@ -65,6 +82,7 @@ impl Watch {
 
     /// Another began before it, and it was waited for no longer.
     pub(super) fn outrun(&self, app: &App) {
+        self.trace.failed(OUTRUN);
         self.record(app, Outcome::Outrun { least_ms: self.so_far_ms() });
     }
 

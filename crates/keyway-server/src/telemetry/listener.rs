@@ -14,6 +14,7 @@ use tower::Layer;
 use tower_http::normalize_path::NormalizePathLayer;
 
 use super::metrics::Metrics;
+use super::traces::Traces;
 use crate::app::App;
 use crate::config::{ServerConfig, ServerLimits};
 use crate::http::accept::Doorman;
@@ -33,8 +34,8 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
     let edge = Edge::new(&ServerConfig { limits, ..ServerConfig::default() });
     let routes = Router::new().route("/metrics", get(metrics)).with_state(Arc::clone(&app));
     let routes = NormalizePathLayer::trim_trailing_slash().layer(routes);
-    let uncounted = Arc::new(Metrics::default());
-    let doorman = Doorman::new(Arc::new(edge), routes, app.tasks.clone(), uncounted).await;
+    let unseen = (Arc::new(Metrics::default()), Arc::new(Traces::default()));
+    let doorman = Doorman::new(Arc::new(edge), routes, app.tasks.clone(), unseen).await;
     let connections = GracefulShutdown::new();
     doorman.run(listener, &connections, &stop).await;
     connections.shutdown().await;

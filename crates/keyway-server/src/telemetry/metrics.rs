@@ -1,6 +1,5 @@
 //! Counting, where it is switched on. No figure has a key or anything of a prompt in it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use keyway_core::ledger::{Ending, Settlement};
@@ -11,7 +10,6 @@ use tokio::time::Instant;
 
 use super::series::{Answered, At, Counted, Ended, Refused, Series, Waited, fault};
 use super::standing::Standing;
-use crate::http::edge::Edge;
 
 /// What every name begins with.
 const PREFIX: &str = "keyway";
@@ -34,11 +32,11 @@ pub enum Gate {
 }
 
 impl Metrics {
-    /// Counts, and tells how `edge` stands.
-    pub fn on(edge: Arc<Edge>) -> Self {
+    /// Counts, and tells what stands there at the moment.
+    pub(crate) fn on(standing: Standing) -> Self {
         let mut registry = Registry::with_prefix(PREFIX);
         let series = Series::new(&mut registry);
-        registry.register_collector(Box::new(Standing(edge)));
+        registry.register_collector(Box::new(standing));
         Self(Some(On { registry, series }))
     }
 

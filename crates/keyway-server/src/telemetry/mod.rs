@@ -1,6 +1,8 @@
-//! What an operator sees of a running node: figures for Prometheus, on a listener of their own.
+//! What an operator sees of a running node: figures for Prometheus, on a listener of their own, and spans
+//! for a collector.
 
 pub mod listener;
 pub mod metrics;
 mod series;
-mod standing;
+pub(crate) mod standing;
+pub mod traces;

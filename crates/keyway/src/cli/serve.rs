@@ -38,7 +38,11 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), CliError> {
     start_log();
     forbid_core_dumps();
     allow_many_connections();
-    let (config, changes) = Changes::begin(&args)?;
+    let (mut config, changes) = Changes::begin(&args)?;
+    config.traces =
+        config.traces.or_environment(&|name| std::env::var(name).ok()).map_err(|name| {
+            CliError::failed(format!("{name} is no http:// or https:// URL without credentials"))
+        })?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }

@@ -47,6 +47,7 @@ mod secrets;
 mod sold;
 mod start;
 mod stop;
+mod traces;
 mod upgrade;
 
 use keyway_testkit::{Gateway, Setup};

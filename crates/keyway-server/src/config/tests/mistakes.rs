@@ -17,7 +17,7 @@ const DURATION: &str = "whole seconds, such as 30, or a text such as \"500ms\", 
 const CREDENTIAL: &str =
     "1 to 8192 visible ASCII characters without spaces; leave api_key out to send none";
 const PROVIDER_FIELDS: &str = "slug, name, dialect, base_url, api_key, quirks, token_url, timeouts, allow_private, \
-     abort_stops_billing, trust_provider_cost, data_collection, zdr";
+     abort_stops_billing, trust_provider_cost, pass_traceparent, data_collection, zdr";
 const ENDPOINT_FIELDS: &str = "provider, upstream_model, pricing, variant, service_tier, \
      quantization, data_collection, zdr, supported_parameters, context_length, \
      max_completion_tokens, timeouts";
@@ -69,7 +69,7 @@ fn unknown_fields_are_told_with_what_was_meant() {
             "[server]",
             "[sever]",
             "2:2: sever: is not a field of this section; did you mean \"server\"?",
-            "server, store, budget, byok, credits, content, keys, limits, routing, metrics, providers, models",
+            "server, store, budget, byok, credits, content, keys, limits, routing, metrics, traces, providers, models",
         ),
         case(
             "name = \"Acme\"",

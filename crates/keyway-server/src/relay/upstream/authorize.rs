@@ -18,6 +18,8 @@ const API_KEY: HeaderName = HeaderName::from_static("api-key");
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
 const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+/// Of the W3C's trace context.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// How Google's keys begin; its access tokens do not.
 const GOOGLE_KEY_PREFIX: &str = "AIza";
 const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
@@ -65,6 +67,12 @@ fn headers(dialect: Dialect, key: Option<&KeySecret>) -> Result<HeaderMap, Failu
         Dialect::Gemini => headers.insert(X_GOOG_API_KEY, sensitive(key)?),
     };
     Ok(headers)
+}
+
+/// Which trace a request belongs to, where its provider is told.
+pub(super) fn traceparent(request: &ChatRequest) -> Option<(HeaderName, HeaderValue)> {
+    let value = HeaderValue::from_str(request.traceparent.as_deref()?).ok()?;
+    Some((TRACEPARENT, value))
 }
 
 /// What a client of Anthropic's turned on, for a provider that speaks its dialect.

@@ -225,6 +225,7 @@ impl HttpProvider {
         authorize::authorize(&mut call, body, self.dialect, key, self.clock.now())?;
         let headers = call.headers_mut();
         headers.extend(authorize::betas(self.dialect, request));
+        headers.extend(authorize::traceparent(request));
         for (name, value) in CONTENT_HEADERS {
             headers.insert(name, http::HeaderValue::from_static(value));
         }

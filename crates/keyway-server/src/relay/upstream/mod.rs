@@ -25,6 +25,7 @@ use self::http::{HttpProvider, HttpStream};
 use super::catalogue::BUILT_IN_PROVIDER;
 use crate::config::{Config, ProviderConfig};
 use crate::egress::{Egress, Place};
+use crate::telemetry::traces::Callee;
 
 /// How long the built-in model may take for a whole answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(10);
@@ -38,6 +39,10 @@ pub struct Upstream {
     pub abort_stops_billing: bool,
     /// Whether what it says that an answer costs is charged, where it says so.
     pub trust_provider_cost: bool,
+    /// Whether it is told which trace a request belongs to.
+    pub pass_traceparent: bool,
+    /// As spans name it.
+    pub callee: Callee,
     connection: Connection,
 }
 
@@ -125,6 +130,8 @@ pub fn connect(config: &Config, clock: &Arc<dyn Clock>) -> HashMap<String, Upstr
             name: provider.name.clone(),
             abort_stops_billing: provider.abort_stops_billing,
             trust_provider_cost: provider.trust_provider_cost,
+            pass_traceparent: provider.pass_traceparent,
+            callee: Callee::new(&provider.slug, provider.dialect, &provider.base_url),
             connection,
         };
         (provider.slug.clone(), upstream)
@@ -133,6 +140,8 @@ pub fn connect(config: &Config, clock: &Arc<dyn Clock>) -> HashMap<String, Upstr
         name: "Keyway".to_owned(),
         abort_stops_billing: true,
         trust_provider_cost: false,
+        pass_traceparent: false,
+        callee: Callee::within(BUILT_IN_PROVIDER),
         connection: Connection::Echo,
     };
     configured.chain([(BUILT_IN_PROVIDER.to_owned(), built_in)]).collect()
