@@ -1,14 +1,21 @@
 //! JSON, read strictly: two readers of one body must not understand it in two ways.
 
+pub(crate) mod scan;
+pub(crate) mod write;
+
 use std::cell::Cell;
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
+use serde::Serialize;
 use serde::de::{
     DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Unexpected, Visitor,
 };
 use serde_json::{Map, Number, Value};
 use thiserror::Error;
+
+pub use self::scan::Text;
 
 /// How serde_json hands numbers to a visitor when it keeps their text.
 const NUMBER: &str = "$serde_json::private::Number";
@@ -45,6 +52,27 @@ pub fn parse_and_count(bytes: &[u8]) -> Result<(Value, usize), JsonError> {
 pub(crate) fn parse_lenient(bytes: &[u8]) -> Result<Value, JsonError> {
     let left = Cell::new(usize::MAX);
     read(bytes, Reader { duplicates: Duplicates::TakeLast, left: &left })
+}
+
+/// How long a value is as JSON that is written here.
+pub(crate) fn written_bytes(value: &impl Serialize) -> u64 {
+    let mut count = ByteCount(0);
+    serde_json::to_writer(&mut count, value)
+        .expect("a JSON value can be written, and counting cannot fail");
+    count.0
+}
+
+struct ByteCount(u64);
+
+impl io::Write for ByteCount {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 fn read(bytes: &[u8], reader: Reader<'_>) -> Result<Value, JsonError> {
@@ -255,18 +283,21 @@ mod tests {
         assert!(parse("[".repeat(1_000_000).as_bytes()).is_err());
     }
 
-    /// Any JSON value as text, with numbers that no float holds.
-    fn json_text() -> impl Strategy<Value = String> {
-        let string = "\\PC{0,6}".prop_map(|text| Value::String(text).to_string());
+    /// Any JSON value as text, with numbers that no float holds and what need not be escaped escaped.
+    pub(super) fn json_text() -> impl Strategy<Value = String> {
+        let written = "\\PC{0,12}|[ab]".prop_map(|text| Value::String(text).to_string());
+        let escaped =
+            r#""([a-c é]{0,9}|\\[nrtbf"/\\]|\\u00[0-7][0-9a-fA-F]|\\ud83d\\ude0[0-9]){0,4}""#;
+        let string = prop_oneof![written, escaped];
         let number = "-?(0|[1-9][0-9]{0,30})([.][0-9]{1,20})?(e[+-]?[0-9]{1,3})?";
         let leaf =
             prop_oneof![Just("null".to_owned()), Just("true".to_owned()), number, string.clone()];
         leaf.prop_recursive(4, 24, 4, move |inner| {
             let entry =
-                (string.clone(), inner.clone()).prop_map(|(key, value)| format!("{key}:{value}"));
+                (string.clone(), inner.clone()).prop_map(|(key, value)| format!("{key}: {value}"));
             prop_oneof![
                 prop::collection::vec(inner, 0..4)
-                    .prop_map(|items| format!("[{}]", items.join(","))),
+                    .prop_map(|items| format!("[{}]", items.join(" ,\n"))),
                 prop::collection::vec(entry, 0..4)
                     .prop_map(|items| format!("{{{}}}", items.join(","))),
             ]

@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::Chunk;
 use super::choice::{self, Form};
-use super::{Answer, Chunk};
+use super::passage::Passage;
 
 /// What a provider has said about its answer so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,12 +45,22 @@ fn said(body: &Map<String, Value>, field: &str) -> Option<String> {
     body.get(field)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
-impl Answer {
-    pub fn about(&self) -> About {
-        let id = self.native.as_ref().and_then(|native| said(native, "id"));
-        let mut about = About { id, ..About::default() };
-        about.learn(&self.body, Form::Answer);
+impl About {
+    /// Of a whole answer, which `native` is what its provider said it in, if that is another dialect.
+    pub(super) fn of_tree(body: &Map<String, Value>, native: Option<&Map<String, Value>>) -> Self {
+        let id = native.and_then(|native| said(native, "id"));
+        let mut about = Self { id, ..Self::default() };
+        about.learn(body, Form::Answer);
         about
+    }
+
+    pub(super) fn of_passage(passage: &Passage) -> Self {
+        Self {
+            id: passage.own("id"),
+            service_tier: passage.own("service_tier"),
+            finish: passage.finish(),
+            images: passage.images(),
+        }
     }
 }
 
@@ -65,7 +76,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::chat::{StreamEvent, stream_event};
+    use crate::chat::{Answer, StreamEvent, stream_event};
 
     #[test]
     fn an_answer_and_its_stream_say_the_same() {

@@ -1,27 +1,49 @@
 //! A whole answer.
 
+use std::borrow::Cow;
+
 use keyway_core::money::Nanos;
 use keyway_core::pricing::Usage;
 use serde_json::{Map, Value};
 
 use super::choice::{self, Form};
+use super::passage::Passage;
 use super::receipt::{read_cost, read_prompt_usage, read_usage};
-use super::{AnswerError, Envelope, Errand, Receipt, keep_unknown, message_of, source};
+use super::{About, AnswerError, Envelope, Errand, Receipt, keep_unknown, message_of, source};
 use crate::json;
 
 /// What a provider answered to a request that does not stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    pub(super) body: Map<String, Value>,
+    body: Body,
     usage: Option<Usage>,
     provider_cost: Option<Nanos>,
     /// The body that it was read from, where its dialect is one of clients too.
     pub(super) native: Option<Map<String, Value>>,
 }
 
+#[derive(Clone, Debug, PartialEq)]
+enum Body {
+    Tree(Map<String, Value>),
+    Passage(Passage),
+}
+
 impl Answer {
     /// Reads a provider's body.
     pub fn parse(body: &[u8]) -> Result<Self, AnswerError> {
+        Self::parse_passage(body).map_or_else(|| Self::parse_tree(body), Ok)
+    }
+
+    /// Reads one that can be passed on as it came.
+    pub(super) fn parse_passage(body: &[u8]) -> Option<Self> {
+        let passage = Passage::read(body)?;
+        let usage = passage.counted().and_then(read_usage);
+        let provider_cost = passage.counted().and_then(read_cost);
+        Some(Self { body: Body::Passage(passage), usage, provider_cost, native: None })
+    }
+
+    /// Reads any other, and those too.
+    pub(super) fn parse_tree(body: &[u8]) -> Result<Self, AnswerError> {
         let malformed = |why: &str| AnswerError::Malformed(why.to_owned());
         let read = json::parse_lenient(body).map_err(|error| malformed(&error.to_string()))?;
         let Value::Object(mut read) = read else { return Err(malformed("is not an object")) };
@@ -39,7 +61,7 @@ impl Answer {
     pub(crate) fn of(body: Map<String, Value>) -> Self {
         let usage = body.get("usage").and_then(read_usage);
         let provider_cost = body.get("usage").and_then(read_cost);
-        Self { body, usage, provider_cost, native: None }
+        Self { body: Body::Tree(body), usage, provider_cost, native: None }
     }
 
     /// Reads a provider's answer to an errand.
@@ -64,14 +86,14 @@ impl Answer {
     pub(crate) fn to_errand(body: Map<String, Value>) -> Self {
         let usage = body.get("usage").and_then(read_prompt_usage);
         let provider_cost = body.get("usage").and_then(read_cost);
-        Self { body, usage, provider_cost, native: None }
+        Self { body: Body::Tree(body), usage, provider_cost, native: None }
     }
 
     /// An answer that was made here.
     pub(crate) fn new(choices: Value, usage: Usage) -> Self {
         let mut body = Map::new();
         body.insert("choices".into(), choices);
-        Self { body, usage: Some(usage), provider_cost: None, native: None }
+        Self { body: Body::Tree(body), usage: Some(usage), provider_cost: None, native: None }
     }
 
     /// The same with what the provider says that it charges.
@@ -102,39 +124,65 @@ impl Answer {
         self.usage
     }
 
+    /// The body as a tree.
+    pub(super) fn tree(&self) -> Cow<'_, Map<String, Value>> {
+        match &self.body {
+            Body::Tree(tree) => Cow::Borrowed(tree),
+            Body::Passage(passage) => Cow::Owned(passage.to_tree()),
+        }
+    }
+
+    /// What it says about itself.
+    pub fn about(&self) -> About {
+        let native = self.native.as_ref();
+        match &self.body {
+            Body::Tree(tree) => About::of_tree(tree, native),
+            Body::Passage(passage) => About::of_passage(passage),
+        }
+    }
+
     /// UTF-8 bytes of what was said.
     pub fn output_bytes(&self) -> u64 {
-        choice::output_bytes(&self.body, Form::Answer)
+        match &self.body {
+            Body::Tree(tree) => choice::output_bytes(tree, Form::Answer),
+            Body::Passage(passage) => passage.output_bytes(),
+        }
     }
 
     /// Zero-completion insurance (contract, C.5): an answer that ended in an error, or that says
     /// nothing and not why, is not charged.
     pub fn is_uncharged(&self) -> bool {
-        // What is no conversation has none, and says what was asked for without a token.
-        if !self.body.contains_key("choices") {
-            return false;
+        match &self.body {
+            // What is no conversation has none, and says what was asked for without a token.
+            Body::Tree(tree) if !tree.contains_key("choices") => false,
+            Body::Tree(tree) => self.is_nothing(choice::finish_reasons(tree)),
+            Body::Passage(passage) => self.is_nothing(passage.finish_reasons()),
         }
+    }
+
+    fn is_nothing(&self, reasons: impl Iterator<Item = Option<impl AsRef<str>>>) -> bool {
         let silent = match self.usage {
             Some(usage) => usage.completion_tokens == 0,
             None => self.output_bytes() == 0,
         };
-        let mut reasons = choice::finish_reasons(&self.body).peekable();
+        let mut reasons = reasons.peekable();
         let answered = reasons.peek().is_some();
-        let free = reasons.all(|reason| reason == Some("error") || (silent && reason.is_none()));
+        let free = reasons.all(|reason| reason.map_or(silent, |it| it.as_ref() == "error"));
         free && (answered || silent)
     }
 
     /// The answer to an errand as clients get it.
     pub fn complete_errand(
-        mut self,
+        self,
         object: &str,
         envelope: &Envelope,
         receipt: &Receipt,
     ) -> Map<String, Value> {
-        let counted = self.body.shift_remove("usage");
+        let mut said = self.body.into_tree();
+        let counted = said.shift_remove("usage");
         let mut body = envelope.head(object);
         body.shift_remove("created");
-        keep_unknown(&mut body, self.body);
+        keep_unknown(&mut body, said);
         let mut usage = receipt.write(counted);
         for field in ["completion_tokens", "completion_tokens_details"] {
             usage.as_object_mut().and_then(|usage| usage.shift_remove(field));
@@ -145,23 +193,36 @@ impl Answer {
 
     /// The answer as clients get it, as text.
     pub fn render(self, envelope: &Envelope, receipt: &Receipt) -> Vec<u8> {
+        if let Body::Passage(passage) = &self.body {
+            return passage.write(envelope, receipt);
+        }
         let body = self.complete(envelope, receipt);
         serde_json::to_vec(&body).expect("a JSON object can be written")
     }
 
     /// The answer as clients get it.
-    pub fn complete(mut self, envelope: &Envelope, receipt: &Receipt) -> Map<String, Value> {
-        let counted = self.body.shift_remove("usage");
+    pub fn complete(self, envelope: &Envelope, receipt: &Receipt) -> Map<String, Value> {
+        let mut said = self.body.into_tree();
+        let counted = said.shift_remove("usage");
         let mut body = envelope.head("chat.completion");
         // Required in an answer, null or not; in a chunk null is refused.
-        let fingerprint = self.body.shift_remove("system_fingerprint");
+        let fingerprint = said.shift_remove("system_fingerprint");
         let fingerprint = fingerprint.filter(Value::is_string).unwrap_or_default();
         body.insert("system_fingerprint".into(), fingerprint);
-        let choices = self.body.shift_remove("choices").unwrap_or_default();
+        let choices = said.shift_remove("choices").unwrap_or_default();
         body.insert("choices".into(), choice::complete(choices, Form::Answer));
-        keep_unknown(&mut body, self.body);
+        keep_unknown(&mut body, said);
         body.insert("usage".into(), receipt.write(counted));
         body
+    }
+}
+
+impl Body {
+    fn into_tree(self) -> Map<String, Value> {
+        match self {
+            Self::Tree(tree) => tree,
+            Self::Passage(passage) => passage.to_tree(),
+        }
     }
 }
 

@@ -72,7 +72,7 @@ fn choices(body: &Map<String, Value>) -> impl Iterator<Item = &Value> {
     body.get("choices").and_then(Value::as_array).into_iter().flatten()
 }
 
-fn said_bytes(said: &Value) -> u64 {
+pub(super) fn said_bytes(said: &Value) -> u64 {
     let text = |field: &str| said.get(field).and_then(Value::as_str);
     let parts = said.get("content").and_then(Value::as_array).into_iter().flatten();
     let parts = parts.filter_map(|part| part.get("text")?.as_str());
@@ -92,7 +92,7 @@ fn said_reason(reason: Option<&Value>) -> Option<&str> {
 }
 
 /// A reason in OpenRouter's words; one that is unknown is passed on.
-fn translated(native: &str) -> &str {
+pub(super) fn translated(native: &str) -> &str {
     match native {
         "eos" | "end_turn" | "stop_sequence" => "stop",
         "max_tokens" => "length",
@@ -101,7 +101,7 @@ fn translated(native: &str) -> &str {
     }
 }
 
-fn complete_choice(mut choice: Value, position: u64, form: Form) -> Value {
+pub(super) fn complete_choice(mut choice: Value, position: u64, form: Form) -> Value {
     let native = said_reason(choice.get("finish_reason")).map(str::to_owned);
     let raw =
         said_reason(choice.get("native_finish_reason")).or(native.as_deref()).map(str::to_owned);

@@ -5,8 +5,9 @@
 
 use serde_json::{Map, Value};
 
-use super::prompt::{TOKENS_PER_MESSAGE, serialized_bytes};
+use super::prompt::TOKENS_PER_MESSAGE;
 use super::{ChatRequest, RequestError, model_id, place};
+use crate::json::written_bytes;
 
 /// Texts in one request, at most: what OpenAI takes.
 const INPUTS_MAX: usize = 2_048;
@@ -61,10 +62,10 @@ impl Errand {
         // Each document is read together with the query.
         let query = match self {
             Self::Embed => 0,
-            Self::Rerank => body.get("query").map_or(0, serialized_bytes),
+            Self::Rerank => body.get("query").map_or(0, written_bytes),
         };
         let around = query.saturating_add(TOKENS_PER_MESSAGE).saturating_mul(prompts);
-        Ok(body.values().map(serialized_bytes).sum::<u64>().saturating_add(around))
+        Ok(body.values().map(written_bytes).sum::<u64>().saturating_add(around))
     }
 }
 
@@ -89,7 +90,7 @@ pub(super) fn search_units_estimate(body: &Map<String, Value>) -> u64 {
 
 fn search_units(body: &Map<String, Value>, piece_bytes: u64) -> u64 {
     let documents = body.get("documents").and_then(Value::as_array).into_iter().flatten();
-    let pieces = documents.map(|it| serialized_bytes(it).div_ceil(piece_bytes));
+    let pieces = documents.map(|it| written_bytes(it).div_ceil(piece_bytes));
     pieces.fold(0, u64::saturating_add).div_ceil(DOCUMENTS_PER_UNIT)
 }
 

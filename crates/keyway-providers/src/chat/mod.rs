@@ -15,6 +15,7 @@ pub(crate) mod inputs;
 mod media;
 mod native;
 pub(crate) mod part;
+mod passage;
 pub(crate) mod place;
 mod prompt;
 mod reasoning;

@@ -1,11 +1,10 @@
 //! How much a request gives the model to read.
 
-use std::io;
-
 use keyway_core::pricing::{Kind, Usage, Uses};
 use serde_json::{Map, Value};
 
 use super::media;
+use crate::json::written_bytes;
 
 /// Tokens that a template may put around each message, at most.
 pub(super) const TOKENS_PER_MESSAGE: u64 = 16;
@@ -42,7 +41,7 @@ pub(super) fn tokens_bound(body: &Map<String, Value>, messages: &[Value]) -> Res
 /// The most tokens of what is only text. Any field may end up in the prompt: tools and schemas do, and
 /// templates take arguments.
 pub(super) fn bytes_bound(body: &Map<String, Value>, messages: usize) -> u64 {
-    let bytes: u64 = body.values().map(serialized_bytes).sum();
+    let bytes: u64 = body.values().map(written_bytes).sum();
     let explains = COUNTED_FIELDS.iter().any(|field| body.get(*field).is_some_and(is_given));
     let around = TOKENS_PER_REQUEST + if explains { TOKENS_FOR_TOOLS } else { 0 };
     let messages = TOKENS_PER_MESSAGE.saturating_mul(messages as u64);
@@ -54,7 +53,7 @@ pub(super) fn tokens_estimate(body: &Map<String, Value>, messages: &[Value]) -> 
     let texts: u64 = messages.iter().map(text_bytes).sum();
     let calls = messages.iter().filter_map(|message| message.get("tool_calls"));
     let further = COUNTED_FIELDS.iter().filter_map(|field| body.get(*field)).chain(calls);
-    let bytes = texts.saturating_add(further.map(serialized_bytes).sum());
+    let bytes = texts.saturating_add(further.map(written_bytes).sum());
     let texts = Usage::of(bytes.div_ceil(BYTES_PER_TOKEN), 0);
     messages.iter().map(media::estimate).fold(texts, media::plus)
 }
@@ -157,27 +156,6 @@ fn first_of_another_type(items: &[Value], types: &[&str]) -> Option<usize> {
 /// Null and an empty list ask for nothing; an empty object may ask for the defaults.
 pub(super) fn is_given(value: &Value) -> bool {
     !value.is_null() && value.as_array().is_none_or(|items| !items.is_empty())
-}
-
-/// The length of a value as JSON: whatever of it reaches the model is no longer than that.
-pub(super) fn serialized_bytes(value: &Value) -> u64 {
-    let mut count = ByteCount(0);
-    serde_json::to_writer(&mut count, value)
-        .expect("a JSON value can be written, and counting cannot fail");
-    count.0
-}
-
-struct ByteCount(u64);
-
-impl io::Write for ByteCount {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,24 @@ use keyway_core::money::Nanos;
 use keyway_core::pricing::{Cost, Usage};
 use serde_json::{Map, Number, Value, json};
 
+use crate::json::scan::Node;
+use crate::json::write::Object;
+
+const COST_DETAILS: &str = "cost_details";
+const PROMPT_DETAILS: &str = "prompt_tokens_details";
+const COMPLETION_DETAILS: &str = "completion_tokens_details";
+/// Fields of the block that are written here, whatever a provider says in them.
+const FIELDS: [&str; 8] = [
+    "prompt_tokens",
+    "completion_tokens",
+    "total_tokens",
+    "cost",
+    "is_byok",
+    COST_DETAILS,
+    PROMPT_DETAILS,
+    COMPLETION_DETAILS,
+];
+
 /// What a settled request used and cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
@@ -23,9 +41,9 @@ pub struct Receipt {
 ///
 /// `prompt_tokens` and `completion_tokens` count their whole side. Of which kind they are is said by
 /// `*_details`, and by DeepSeek, Moonshot, Together and Perplexity in fields of their own.
-pub(super) fn read_usage(block: &Value) -> Option<Usage> {
-    let count = |field: &str| block.get(field).and_then(Value::as_u64);
-    let detail = |side: &str, field: &str| block.get(side)?.get(field)?.as_u64();
+pub(super) fn read_usage(block: impl Block) -> Option<Usage> {
+    let count = |field: &str| block.at(field)?.count();
+    let detail = |side: &str, field: &str| block.at(side)?.at(field)?.count();
     let of_prompt = |field: &str| detail("prompt_tokens_details", field);
     let of_completion = |field: &str| detail("completion_tokens_details", field);
     let prompt_tokens = count("prompt_tokens")?;
@@ -72,13 +90,46 @@ pub(super) fn read_prompt_usage(block: &Value) -> Option<Usage> {
 const CACHED: [&str; 3] = ["prompt_cache_hit_tokens", "cached_tokens", "num_cached_tokens"];
 
 /// What a provider says itself that it charges, in USD; `None` where it says nothing, or no amount.
-pub(crate) fn read_cost(block: &Value) -> Option<Nanos> {
-    let cost = block.get("cost")?;
-    let cost = cost.get("total_cost").unwrap_or(cost);
-    if !cost.is_number() {
-        return None;
+pub(crate) fn read_cost(block: impl Block) -> Option<Nanos> {
+    let cost = block.at("cost")?;
+    let cost = cost.at("total_cost").unwrap_or(cost);
+    Nanos::parse_cost(&cost.number()?).ok()
+}
+
+/// A `usage` block or something in it, as a tree or where it stands in its text.
+pub(crate) trait Block: Copy {
+    fn at(self, field: &str) -> Option<Self>;
+    fn count(self) -> Option<u64>;
+    /// The text of a number.
+    fn number(self) -> Option<String>;
+}
+
+impl Block for &Value {
+    fn at(self, field: &str) -> Option<Self> {
+        self.get(field)
     }
-    Nanos::parse_cost(&cost.to_string()).ok()
+
+    fn count(self) -> Option<u64> {
+        self.as_u64()
+    }
+
+    fn number(self) -> Option<String> {
+        self.is_number().then(|| self.to_string())
+    }
+}
+
+impl Block for Node<'_> {
+    fn at(self, field: &str) -> Option<Self> {
+        self.get(field)
+    }
+
+    fn count(self) -> Option<u64> {
+        self.as_u64()
+    }
+
+    fn number(self) -> Option<String> {
+        self.is_number().then(|| self.raw().to_owned())
+    }
 }
 
 /// An amount in USD as a JSON number with its exact decimal text.
@@ -99,8 +150,7 @@ impl Receipt {
             _ => Map::new(),
         };
         block.retain(|_, value| !value.is_null());
-        let usage = &self.usage;
-        let Usage { prompt_tokens, completion_tokens, .. } = *usage;
+        let Usage { prompt_tokens, completion_tokens, .. } = self.usage;
         block.insert("prompt_tokens".into(), prompt_tokens.into());
         block.insert("completion_tokens".into(), completion_tokens.into());
         block.insert("total_tokens".into(), prompt_tokens.saturating_add(completion_tokens).into());
@@ -111,26 +161,79 @@ impl Receipt {
             "upstream_inference_prompt_cost": usd(self.cost.prompt),
             "upstream_inference_completions_cost": usd(self.cost.completion),
         });
-        block.insert("cost_details".into(), costs);
+        block.insert(COST_DETAILS.into(), costs);
+        details(&mut block, PROMPT_DETAILS, &self.of_prompt());
+        let said: Vec<_> = self.of_completion().collect();
+        details(&mut block, COMPLETION_DETAILS, &said);
+        Value::Object(block)
+    }
+
+    /// The same as text, over what the provider said in its own.
+    pub(super) fn write_around(&self, out: &mut Vec<u8>, provider: Option<Node<'_>>) {
+        let Usage { prompt_tokens, completion_tokens, .. } = self.usage;
+        let mut block = Object::begin(out);
+        let said = provider.into_iter().flat_map(Node::entries);
+        for (key, value) in said.filter(|(_, value)| !value.is_null()) {
+            if !FIELDS.iter().any(|field| key.is(field)) {
+                block.copy(key, value);
+            }
+        }
+        block.put("prompt_tokens", &prompt_tokens);
+        block.put("completion_tokens", &completion_tokens);
+        block.put("total_tokens", &prompt_tokens.saturating_add(completion_tokens));
+        block.put("cost", &usd(self.charge));
+        block.put("is_byok", &self.byok.is_some());
+        let mut costs = Object::begin(block.key(COST_DETAILS));
+        costs.put("upstream_inference_cost", &self.byok.map(usd));
+        costs.put("upstream_inference_prompt_cost", &usd(self.cost.prompt));
+        costs.put("upstream_inference_completions_cost", &usd(self.cost.completion));
+        costs.end();
+        let details = |name: &str| provider.and_then(|it| it.get(name));
+        write_details(block.key(PROMPT_DETAILS), details(PROMPT_DETAILS), self.of_prompt());
+        let said = self.of_completion();
+        write_details(block.key(COMPLETION_DETAILS), details(COMPLETION_DETAILS), said);
+        block.end();
+    }
+
+    const fn of_prompt(&self) -> [(&'static str, u64); 3] {
+        let usage = &self.usage;
         let written = usage.cache_write_tokens.saturating_add(usage.cache_write_1h_tokens);
-        let of_prompt = [
+        [
             ("cached_tokens", usage.cached_tokens),
             ("cache_write_tokens", written),
             ("audio_tokens", usage.audio_tokens),
-        ];
-        details(&mut block, "prompt_tokens_details", &of_prompt);
-        let of_completion = [
-            ("reasoning_tokens", usage.reasoning_tokens),
+        ]
+    }
+
+    /// Clients want reasoning, and of the others only what there is.
+    fn of_completion(&self) -> impl Iterator<Item = (&'static str, u64)> + Clone {
+        let usage = &self.usage;
+        let others = [
             ("image_tokens", usage.image_output_tokens),
             ("audio_tokens", usage.audio_output_tokens),
         ];
-        // Clients want reasoning, and of the others only what there is.
-        let said = of_completion.into_iter().enumerate();
-        let said = said.filter(|(place, (_, tokens))| *place == 0 || *tokens > 0);
-        let said: Vec<_> = said.map(|(_, detail)| detail).collect();
-        details(&mut block, "completion_tokens_details", &said);
-        Value::Object(block)
+        let others = others.into_iter().filter(|(_, tokens)| *tokens > 0);
+        std::iter::once(("reasoning_tokens", usage.reasoning_tokens)).chain(others)
     }
+}
+
+fn write_details(
+    out: &mut Vec<u8>,
+    provider: Option<Node<'_>>,
+    counted: impl IntoIterator<Item = (&'static str, u64), IntoIter: Clone>,
+) {
+    let counted = counted.into_iter();
+    let mut details = Object::begin(out);
+    let said = provider.into_iter().flat_map(Node::entries);
+    for (key, value) in said.filter(|(_, value)| value.as_u64().is_some()) {
+        if !counted.clone().any(|(kind, _)| key.is(kind)) {
+            details.copy(key, value);
+        }
+    }
+    for (kind, tokens) in counted {
+        details.put(kind, &tokens);
+    }
+    details.end();
 }
 
 /// Clients want what is `counted` in the details as numbers, and none of the others as null.

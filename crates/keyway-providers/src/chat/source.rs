@@ -5,6 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::choice::Form;
 
+/// Where servers tell sources beside the choices, the better place first.
+pub(super) const FIELDS: [&str; 2] = ["search_results", "citations"];
 /// Annotations that are made for one answer, at most.
 const SOURCES_MAX: usize = 256;
 
@@ -59,7 +61,7 @@ fn beside(body: &Map<String, Value>) -> Vec<Value> {
         let url = source.as_str().or_else(|| text("url"))?;
         Some(Source { url, title, content }.annotation((0, 0)))
     };
-    let told = list("search_results").or_else(|| list("citations")).into_iter().flatten();
+    let told = FIELDS.into_iter().find_map(list).into_iter().flatten();
     told.filter_map(read).take(SOURCES_MAX).collect()
 }
 

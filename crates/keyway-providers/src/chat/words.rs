@@ -30,7 +30,7 @@ impl Words {
     }
 
     pub fn hear_answer(&mut self, answer: &Answer) {
-        self.hear(&answer.body, Form::Answer);
+        self.hear(&answer.tree(), Form::Answer);
     }
 
     pub fn hear_chunk(&mut self, chunk: &Chunk) {

@@ -104,6 +104,9 @@ impl Voice {
 
     /// A whole answer's body.
     pub fn whole(&self, mut answer: Answer, envelope: &Envelope, receipt: &Receipt) -> Vec<u8> {
+        if self.says_all() {
+            return answer.render(envelope, receipt);
+        }
         let native = answer.take_native();
         let chat = |answer: Answer| {
             let mut said = answer.complete(envelope, receipt);
@@ -122,6 +125,11 @@ impl Voice {
             body.insert(ROUTING.to_owned(), routing.clone());
         }
         serde_json::to_vec(&body).expect("a JSON object can be written")
+    }
+
+    /// Whether an answer in the form in the middle is what the client hears, and nothing else.
+    fn says_all(&self) -> bool {
+        matches!(self.dialect, Dialect::Chat) && !self.hides_reasoning && self.routing.is_none()
     }
 
     /// The events of a chunk; none where it says nothing to this client.

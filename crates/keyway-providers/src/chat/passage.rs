@@ -1,0 +1,313 @@
+//! A whole answer as it came, in the form in the middle already: it is passed on around what is replaced,
+//! and never becomes a tree. What it means, and what clients get, is what a tree of it would give.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::about::Finish;
+use super::choice::{self, Form};
+use super::{Envelope, Receipt, source};
+use crate::json::Text;
+use crate::json::scan::Node;
+use crate::json::write::{self, Object};
+
+const CHOICES: &str = "choices";
+const FINGERPRINT: &str = "system_fingerprint";
+const FINISH: &str = "finish_reason";
+const INDEX: &str = "index";
+const LOGPROBS: &str = "logprobs";
+const MESSAGE: &str = "message";
+const NATIVE_FINISH: &str = "native_finish_reason";
+const USAGE: &str = "usage";
+/// Fields of an answer that do not stay as they came.
+const REPLACED: [&str; 8] =
+    ["id", "object", "created", "model", "provider", FINGERPRINT, CHOICES, USAGE];
+/// Bytes that are written beside what came, about.
+const ADDED_BYTES: usize = 1_024;
+
+/// An answer with a list of choices.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Passage(Text);
+
+impl Passage {
+    /// `None` where it has to be read as a tree, or is no answer.
+    pub(super) fn read(body: &[u8]) -> Option<Self> {
+        let passage = Self(Text::scan(body)?);
+        let root = passage.0.root();
+        let is_answer = root.get(CHOICES).is_some_and(Node::is_array);
+        // They are told with the choices.
+        let has_sources =
+            source::FIELDS.iter().any(|field| root.get(field).is_some_and(Node::is_array));
+        (is_answer && !has_sources).then_some(passage)
+    }
+
+    pub(super) fn to_tree(&self) -> Map<String, Value> {
+        self.0.root().to_map()
+    }
+
+    /// What the provider counted.
+    pub(super) fn counted(&self) -> Option<Node<'_>> {
+        self.0.root().get(USAGE)
+    }
+
+    /// A text about itself.
+    pub(super) fn own(&self, field: &str) -> Option<String> {
+        reason(self.0.root().get(field)).map(Cow::into_owned)
+    }
+
+    pub(super) fn output_bytes(&self) -> u64 {
+        self.messages().map(said_bytes).sum()
+    }
+
+    pub(super) fn images(&self) -> u64 {
+        self.messages().filter_map(|it| it.get("images")).map(|it| it.items().count() as u64).sum()
+    }
+
+    /// Why each choice ended, in the provider's words; blank is none.
+    pub(super) fn finish_reasons(&self) -> impl Iterator<Item = Option<Cow<'_, str>>> {
+        self.choices().map(|choice| reason(choice.get(FINISH)))
+    }
+
+    /// Why the first choice ended that did.
+    pub(super) fn finish(&self) -> Option<Finish> {
+        self.choices().find_map(|choice| {
+            let said = reason(choice.get(FINISH))?;
+            let native = reason(choice.get(NATIVE_FINISH)).unwrap_or_else(|| said.clone());
+            let reason = choice::translated(&said).to_owned();
+            Some(Finish { reason, native: native.into_owned() })
+        })
+    }
+
+    /// The answer as clients get it, as text.
+    pub(super) fn write(&self, envelope: &Envelope, receipt: &Receipt) -> Vec<u8> {
+        let root = self.0.root();
+        let mut out = Vec::with_capacity(root.raw().len() + ADDED_BYTES);
+        let mut answer = Object::begin(&mut out);
+        answer.put("id", &envelope.id);
+        answer.put("object", &"chat.completion");
+        answer.put("created", &envelope.created);
+        answer.put("model", &envelope.model);
+        answer.put("provider", &envelope.provider);
+        answer.copy_or_null(FINGERPRINT, root.get(FINGERPRINT).filter(|it| it.is_string()));
+        self.write_choices(answer.key(CHOICES));
+        for (key, value) in root.entries().filter(|(_, value)| !value.is_null()) {
+            if !REPLACED.iter().any(|field| key.is(field)) {
+                answer.copy(key, value);
+            }
+        }
+        receipt.write_around(answer.key(USAGE), self.counted());
+        answer.end();
+        out
+    }
+
+    fn write_choices(&self, out: &mut Vec<u8>) {
+        out.push(b'[');
+        for (choice, position) in self.choices().filter(|it| it.is_object()).zip(0_u64..) {
+            if position > 0 {
+                out.push(b',');
+            }
+            write_choice(out, choice, position);
+        }
+        out.push(b']');
+    }
+
+    fn choices(&self) -> impl Iterator<Item = Node<'_>> {
+        self.0.root().get(CHOICES).into_iter().flat_map(Node::items)
+    }
+
+    fn messages(&self) -> impl Iterator<Item = Node<'_>> {
+        self.choices().filter_map(|choice| choice.get(MESSAGE))
+    }
+}
+
+/// Whether something else is said than texts. What it is is for a tree to tell.
+fn is_odd(message: Node<'_>) -> bool {
+    message.entries().any(|(key, value)| {
+        let is_call = key.is("tool_calls") || key.is("function_call");
+        (is_call && !value.is_null()) || (key.is("content") && value.is_array())
+    })
+}
+
+fn said_bytes(message: Node<'_>) -> u64 {
+    if is_odd(message) {
+        return choice::said_bytes(&message.to_value());
+    }
+    let text = |field: &str| message.get(field).and_then(Node::as_str);
+    let reasoning = text("reasoning").or_else(|| text("reasoning_content"));
+    let texts = [text("content"), reasoning, text("refusal")];
+    texts.into_iter().flatten().map(|text| text.len() as u64).sum()
+}
+
+fn reason(said: Option<Node<'_>>) -> Option<Cow<'_, str>> {
+    said.and_then(Node::as_str).filter(|reason| !reason.is_empty())
+}
+
+fn write_choice(out: &mut Vec<u8>, choice: Node<'_>, position: u64) {
+    let message = choice.get(MESSAGE);
+    if message.is_some_and(is_odd) {
+        let choice = choice::complete_choice(choice.to_value(), position, Form::Answer);
+        return write::value(out, &choice);
+    }
+    let native = reason(choice.get(FINISH));
+    let raw = reason(choice.get(NATIVE_FINISH)).or_else(|| native.clone());
+    let mut written = Object::begin(out);
+    written.put(INDEX, &choice.get(INDEX).and_then(Node::as_u64).unwrap_or(position));
+    write_message(written.key(MESSAGE), message);
+    written.put(FINISH, &native.as_deref().map(choice::translated));
+    written.put(NATIVE_FINISH, &raw);
+    written.copy_or_null(LOGPROBS, choice.get(LOGPROBS));
+    for (key, value) in choice.entries() {
+        if ![INDEX, MESSAGE, FINISH, NATIVE_FINISH, LOGPROBS].iter().any(|field| key.is(field)) {
+            written.copy(key, value);
+        }
+    }
+    written.end();
+}
+
+fn write_message(out: &mut Vec<u8>, message: Option<Node<'_>>) {
+    let get = |field: &str| message.and_then(|it| it.get(field));
+    let mut written = Object::begin(out);
+    written.put("role", &"assistant");
+    written.copy_or_null("content", get("content"));
+    written.copy_or_null("refusal", get("refusal"));
+    // OpenRouter has one name for reasoning.
+    let reasoning = get("reasoning");
+    let has_alias = !reasoning.is_some_and(Node::is_string) && get("reasoning_content").is_some();
+    let alias = get("reasoning_content").filter(|it| has_alias && it.is_string());
+    written.copy_or_null("reasoning", alias.or(reasoning));
+    let told = message.into_iter().flat_map(Node::entries).filter(|(_, value)| !value.is_null());
+    for (key, value) in told {
+        let is_told = ["role", "content", "refusal", "reasoning"].iter().any(|field| key.is(field));
+        let is_alias = has_alias && key.is("reasoning_content");
+        if !is_told && !is_alias {
+            written.copy(key, value);
+        }
+    }
+    written.end();
+}
+
+#[cfg(test)]
+mod tests {
+    use keyway_core::money::Nanos;
+    use keyway_core::pricing::{Cost, Usage};
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::Answer;
+    use super::*;
+
+    fn envelope() -> Envelope {
+        Envelope { id: "gen-1".into(), model: "a/b".into(), provider: "A \"B\"".into(), created: 7 }
+    }
+
+    fn receipt(usage: Usage) -> Receipt {
+        let cost = Cost {
+            prompt: Nanos::new(5),
+            completion: Nanos::new(1_000_000_001),
+            ..Cost::default()
+        };
+        Receipt { usage, cost, charge: Nanos::new(18_000), byok: Some(Nanos::new(3)) }
+    }
+
+    /// That a text is understood and written as its tree is.
+    fn compare(text: &str) {
+        let tree = Answer::parse_tree(text.as_bytes());
+        let Some(passage) = Answer::parse_passage(text.as_bytes()) else { return };
+        let tree = tree.unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(passage.usage(), tree.usage(), "{text}");
+        assert_eq!(passage.provider_cost(), tree.provider_cost(), "{text}");
+        assert_eq!(passage.output_bytes(), tree.output_bytes(), "{text}");
+        assert_eq!(passage.is_uncharged(), tree.is_uncharged(), "{text}");
+        assert_eq!(passage.about(), tree.about(), "{text}");
+        let receipt = receipt(passage.usage().unwrap_or_default());
+        let written = passage.render(&envelope(), &receipt);
+        let written: Value = serde_json::from_slice(&written).unwrap_or_else(|error| {
+            panic!("{text} became {}: {error}", String::from_utf8_lossy(&written))
+        });
+        assert_eq!(written, Value::Object(tree.complete(&envelope(), &receipt)), "{text}");
+    }
+
+    #[test]
+    fn an_answer_that_needs_no_tree_is_passed_on() {
+        let text = r#"{"id":"x", "choices":[{"message":{"content":"h\u0069"}, "finish_reason":"end_turn"}],
+            "service_tier":null, "x":1.50, "usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
+        let passage = Passage::read(text.as_bytes()).expect("an answer");
+        assert_eq!(passage.output_bytes(), 2);
+        compare(text);
+        let written = Answer::parse(text.as_bytes()).expect("an answer");
+        let written = written.render(&envelope(), &receipt(Usage::default()));
+        let written = String::from_utf8(written).expect("text");
+        assert!(
+            written.contains(r#""content":"h\u0069""#) && written.contains(r#""x":1.50"#),
+            "{written}"
+        );
+        assert!(
+            written.contains(r#""finish_reason":"stop","native_finish_reason":"end_turn""#),
+            "{written}"
+        );
+    }
+
+    #[test]
+    fn what_needs_a_tree_is_read_as_one() {
+        for text in [
+            r#"{"choices":[],"citations":["https://a.example"]}"#,
+            r#"{"choices":[],"choices":[{}]}"#,
+            r#"{"choices":null,"error":{"message":"no"}}"#,
+            "[]",
+            "",
+        ] {
+            assert_eq!(Passage::read(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    /// Values under the names that answers have, the likely ones more often.
+    fn any_answer() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            4 => "(stop|end_turn|error|length|assistant|text|a\"é\n|)".prop_map(Value::from),
+            2 => (0..9_u64).prop_map(Value::from),
+            1 => Just(Value::Null), 1 => any::<bool>().prop_map(Value::from),
+            1 => Just(json!(1.5)), 1 => Just(json!(-1)), 1 => Just(json!({})), 1 => Just(json!([])),
+            1 => Just(json!([{"type": "text", "text": "part"}, {"text": 1}])),
+            1 => Just(json!([{"id": null, "function": {"name": "f", "arguments": "{}"}}, 1])),
+        ];
+        let fields = |names: &'static str, inner: BoxedStrategy<Value>| {
+            let entries = prop::collection::vec((names, inner), 0..7);
+            entries.prop_map(|entries| Value::Object(entries.into_iter().collect())).boxed()
+        };
+        let details = fields(
+            "cached_tokens|reasoning_tokens|cache_write_tokens|audio_tokens|x",
+            leaf.clone().boxed(),
+        );
+        let usage = fields(
+            "prompt_tokens|completion_tokens|total_tokens|cost|is_byok|cost_details|cached_tokens|queue|\
+             prompt_tokens_details|completion_tokens_details",
+            prop_oneof![3 => leaf.clone(), 1 => details].boxed(),
+        );
+        let message = fields(
+            "role|content|refusal|reasoning|reasoning_content|tool_calls|function_call|images|annotations|x",
+            leaf.clone().boxed(),
+        );
+        let choice = fields(
+            "index|message|finish_reason|native_finish_reason|logprobs|x",
+            prop_oneof![leaf.clone(), message].boxed(),
+        );
+        let choices = prop::collection::vec(prop_oneof![9 => choice, 1 => leaf.clone()], 0..3);
+        let rest = fields(
+            "id|object|created|model|provider|system_fingerprint|service_tier|citations|x|y",
+            leaf.boxed(),
+        );
+        (choices, usage, rest, any::<bool>()).prop_map(|(choices, usage, mut rest, pretty)| {
+            rest["choices"] = choices.into();
+            rest["usage"] = usage;
+            if pretty { format!("{rest:#}") } else { rest.to_string() }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn an_answer_is_passed_on_as_its_tree_would_be(text in any_answer()) {
+            compare(&text);
+        }
+    }
+}

@@ -1,0 +1,654 @@
+//! JSON as it came, looked through once: where each of its values stands, and a copy of none.
+//!
+//! What is accepted is exactly what [`super::parse`] accepts; why something is not is for that to say.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+
+use super::{JsonError, NUMBER, VALUES_MAX};
+
+/// Containers within containers; one more is refused.
+const DEPTH_MAX: usize = 127;
+/// Keys of an object that are compared with each other; of more a set is made.
+const KEYS_COMPARED_MAX: usize = 16;
+/// Bytes of a text for each of its values, about; and for how many room is made beforehand at most.
+const BYTES_PER_VALUE: usize = 12;
+const ROOM_MAX: usize = 4_096;
+
+/// A JSON text that was looked through.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Text {
+    text: String,
+    places: Places,
+}
+
+/// Where the values of a JSON text stand, in the order in which they begin.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Places {
+    places: Vec<Place>,
+    values: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Place {
+    kind: Kind,
+    start: u32,
+    /// Behind it.
+    end: u32,
+    /// The number of the place behind it and all that is in it.
+    next: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Null,
+    False,
+    True,
+    Number,
+    /// With nothing in it that is to be read otherwise than it is written.
+    Plain,
+    Escaped,
+    Array,
+    /// Its keys and values follow in turns.
+    Object,
+}
+
+/// One value of a text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Node<'a> {
+    text: &'a str,
+    places: &'a [Place],
+    at: usize,
+}
+
+/// Looks through `text`; `None` where it is not one JSON value as it is taken here.
+pub(crate) fn scan(text: &str) -> Option<Places> {
+    // Places are numbers of 32 bits.
+    u32::try_from(text.len()).ok()?;
+    let room = (text.len() / BYTES_PER_VALUE).min(ROOM_MAX);
+    let bytes = text.as_bytes();
+    let mut scanner =
+        Scanner { text, bytes, at: 0, places: Vec::with_capacity(room), left: VALUES_MAX };
+    scanner.skip_blanks();
+    scanner.value(DEPTH_MAX)?;
+    scanner.skip_blanks();
+    let Scanner { at, places, left, .. } = scanner;
+    (at == text.len()).then_some(Places { places, values: VALUES_MAX - left })
+}
+
+impl Text {
+    /// Takes what [`super::parse`] takes.
+    pub fn read(bytes: impl Into<Vec<u8>>) -> Result<Self, JsonError> {
+        let text = String::from_utf8(bytes.into()).map_err(|it| why(it.as_bytes()))?;
+        match scan(&text) {
+            Some(places) => Ok(Self { text, places }),
+            None => Err(why(text.as_bytes())),
+        }
+    }
+
+    /// The same, where nobody asks why not.
+    pub(crate) fn scan(bytes: &[u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let places = scan(text)?;
+        Some(Self { text: text.to_owned(), places })
+    }
+
+    pub(crate) fn root(&self) -> Node<'_> {
+        self.places.root(&self.text)
+    }
+
+    /// How many values it is made of, itself among them.
+    pub const fn values(&self) -> usize {
+        self.places.values
+    }
+
+    /// The same as a tree.
+    pub fn to_value(&self) -> Value {
+        self.root().to_value()
+    }
+}
+
+/// Why `bytes` are refused.
+fn why(bytes: &[u8]) -> JsonError {
+    let refused = || JsonError { message: "is refused".to_owned(), line: 0, column: 0 };
+    super::parse(bytes).err().unwrap_or_else(refused)
+}
+
+impl Places {
+    /// The whole value of `text`, which is what was scanned.
+    pub(crate) fn root<'a>(&'a self, text: &'a str) -> Node<'a> {
+        Node { text, places: &self.places, at: 0 }
+    }
+}
+
+/// Reads forward. What answers `None` was refused.
+struct Scanner<'a> {
+    text: &'a str,
+    bytes: &'a [u8],
+    at: usize,
+    places: Vec<Place>,
+    /// How many values may still come.
+    left: usize,
+}
+
+impl Scanner<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    fn skip_blanks(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\n' | b'\t' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    /// Goes past `byte` and the blanks behind it, where it stands here.
+    fn skip(&mut self, byte: u8) -> bool {
+        let stands = self.peek() == Some(byte);
+        if stands {
+            self.at += 1;
+            self.skip_blanks();
+        }
+        stands
+    }
+
+    /// `depth` more containers may be opened.
+    fn value(&mut self, depth: usize) -> Option<()> {
+        self.left = self.left.checked_sub(1)?;
+        match self.peek()? {
+            b'"' => self.string(),
+            b'{' => self.container(Kind::Object, depth),
+            b'[' => self.container(Kind::Array, depth),
+            b't' => self.word("true", Kind::True),
+            b'f' => self.word("false", Kind::False),
+            b'n' => self.word("null", Kind::Null),
+            _ => self.number(),
+        }
+    }
+
+    fn put(&mut self, kind: Kind, start: usize) {
+        let next = as_place(self.places.len() + 1);
+        self.places.push(Place { kind, start: as_place(start), end: as_place(self.at), next });
+    }
+
+    fn word(&mut self, word: &str, kind: Kind) -> Option<()> {
+        let start = self.at;
+        if !self.bytes[start..].starts_with(word.as_bytes()) {
+            return None;
+        }
+        self.at += word.len();
+        self.put(kind, start);
+        Some(())
+    }
+
+    fn number(&mut self) -> Option<()> {
+        let start = self.at;
+        self.at += usize::from(self.peek() == Some(b'-'));
+        match self.peek()? {
+            b'0' => self.at += 1,
+            b'1'..=b'9' => self.digits()?,
+            _ => return None,
+        }
+        if self.peek() == Some(b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
+            self.digits()?;
+        }
+        self.put(Kind::Number, start);
+        Some(())
+    }
+
+    /// One digit at least.
+    fn digits(&mut self) -> Option<()> {
+        let start = self.at;
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit()) {
+            self.at += 1;
+        }
+        (self.at > start).then_some(())
+    }
+
+    fn container(&mut self, kind: Kind, depth: usize) -> Option<()> {
+        let depth = depth.checked_sub(1)?;
+        let (place, start) = (self.places.len(), self.at);
+        self.put(kind, start);
+        self.at += 1;
+        self.skip_blanks();
+        match kind {
+            Kind::Object => self.entries(depth)?,
+            _ => self.items(depth)?,
+        }
+        let next = as_place(self.places.len());
+        self.places[place] = Place { kind, start: as_place(start), end: as_place(self.at), next };
+        if kind == Kind::Object { self.check_keys(place) } else { Some(()) }
+    }
+
+    fn items(&mut self, depth: usize) -> Option<()> {
+        if self.peek() != Some(b']') {
+            loop {
+                self.value(depth)?;
+                self.skip_blanks();
+                if !self.skip(b',') {
+                    break;
+                }
+            }
+        }
+        self.close(b']')
+    }
+
+    fn entries(&mut self, depth: usize) -> Option<()> {
+        if self.peek() != Some(b'}') {
+            loop {
+                if self.peek() != Some(b'"') {
+                    return None;
+                }
+                self.string()?;
+                self.skip_blanks();
+                if !self.skip(b':') {
+                    return None;
+                }
+                self.value(depth)?;
+                self.skip_blanks();
+                if !self.skip(b',') {
+                    break;
+                }
+            }
+        }
+        self.close(b'}')
+    }
+
+    fn close(&mut self, byte: u8) -> Option<()> {
+        let closes = self.peek() == Some(byte);
+        self.at += usize::from(closes);
+        closes.then_some(())
+    }
+
+    fn string(&mut self) -> Option<()> {
+        let start = self.at;
+        let mut kind = Kind::Plain;
+        self.at += 1;
+        loop {
+            self.skip_plain();
+            match self.peek()? {
+                b'"' => break,
+                b'\\' => {
+                    kind = Kind::Escaped;
+                    self.escape()?;
+                }
+                0..0x20 => return None,
+                _ => self.at += 1,
+            }
+        }
+        self.at += 1;
+        self.put(kind, start);
+        Some(())
+    }
+
+    /// Goes past what says nothing but itself, eight bytes at a time.
+    fn skip_plain(&mut self) {
+        while let Some(word) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
+            let plain = plain_bytes(u64::from_le_bytes(*word));
+            self.at += plain;
+            if plain < size_of::<u64>() {
+                return;
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Option<()> {
+        let escaped = *self.bytes.get(self.at + 1)?;
+        self.at += 2;
+        match escaped {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(()),
+            b'u' => match self.hex()? {
+                // The first half of a character is nothing without the second.
+                0xD800..=0xDBFF => {
+                    let follows = self.bytes[self.at..].starts_with(b"\\u");
+                    self.at += 2;
+                    (follows && matches!(self.hex()?, 0xDC00..=0xDFFF)).then_some(())
+                }
+                0xDC00..=0xDFFF => None,
+                _ => Some(()),
+            },
+            _ => None,
+        }
+    }
+
+    fn hex(&mut self) -> Option<u16> {
+        let digits = self.bytes.get(self.at..self.at + 4)?;
+        self.at += 4;
+        digits.iter().try_fold(0, |code, digit| {
+            let digit = char::from(*digit).to_digit(16)?;
+            Some(code << 4 | u16::try_from(digit).ok()?)
+        })
+    }
+
+    /// No key stands twice in the object at `place`, and none is one that serde_json takes for itself.
+    fn check_keys(&self, place: usize) -> Option<()> {
+        let object = Node { text: self.text, places: &self.places, at: place };
+        let mut seen = HashSet::new();
+        for (number, (key, _)) in object.entries().enumerate() {
+            let mut earlier = object.entries().take(number).map(|(key, _)| key);
+            let is_new = if number < KEYS_COMPARED_MAX {
+                earlier.all(|other| !other.equals(key))
+            } else {
+                if seen.is_empty() {
+                    seen.extend(earlier.filter_map(Node::as_str));
+                }
+                seen.insert(key.as_str()?)
+            };
+            if !is_new || key.is(NUMBER) {
+                return None;
+            }
+        }
+        Some(())
+    }
+}
+
+/// How many of eight bytes come before the first that ends a string, or cannot stand in one as it is.
+const fn plain_bytes(word: u64) -> usize {
+    /// One in each byte.
+    const ONES: u64 = u64::MAX / 0xFF;
+    /// The highest bit of the lowest byte that is less than `least`, and maybe of some above that one.
+    const fn less(word: u64, least: u8) -> u64 {
+        word.wrapping_sub(ONES * least as u64) & !word & (ONES << 7)
+    }
+    let quote = less(word ^ (ONES * b'"' as u64), 1);
+    let backslash = less(word ^ (ONES * b'\\' as u64), 1);
+    ((quote | backslash | less(word, b' ')).trailing_zeros() / u8::BITS) as usize
+}
+
+fn as_place(number: usize) -> u32 {
+    u32::try_from(number).expect("a text of this length has no more places")
+}
+
+impl<'a> Node<'a> {
+    fn place(self) -> Place {
+        self.places[self.at]
+    }
+
+    const fn with(self, at: usize) -> Self {
+        Self { at, ..self }
+    }
+
+    /// As it stands in the text.
+    pub(crate) fn raw(self) -> &'a str {
+        let Place { start, end, .. } = self.place();
+        &self.text[start as usize..end as usize]
+    }
+
+    pub(crate) fn is_null(self) -> bool {
+        self.place().kind == Kind::Null
+    }
+
+    pub(crate) fn is_object(self) -> bool {
+        self.place().kind == Kind::Object
+    }
+
+    pub(crate) fn is_array(self) -> bool {
+        self.place().kind == Kind::Array
+    }
+
+    pub(crate) fn is_number(self) -> bool {
+        self.place().kind == Kind::Number
+    }
+
+    pub(crate) fn is_string(self) -> bool {
+        matches!(self.place().kind, Kind::Plain | Kind::Escaped)
+    }
+
+    /// A whole number that is written as one.
+    pub(crate) fn as_u64(self) -> Option<u64> {
+        self.raw().parse().ok().filter(|_| self.is_number())
+    }
+
+    pub(crate) fn as_str(self) -> Option<Cow<'a, str>> {
+        let raw = self.raw();
+        match self.place().kind {
+            Kind::Plain => Some(Cow::Borrowed(&raw[1..raw.len() - 1])),
+            Kind::Escaped => Some(Cow::Owned(unescaped(raw))),
+            _ => None,
+        }
+    }
+
+    /// Whether it is the string `text`.
+    pub(crate) fn is(self, text: &str) -> bool {
+        self.as_str().is_some_and(|it| it == text)
+    }
+
+    /// Whether it is a string, and the same as another.
+    fn equals(self, other: Self) -> bool {
+        match (self.place().kind, other.place().kind) {
+            (Kind::Plain, Kind::Plain) => self.raw() == other.raw(),
+            _ => self.as_str().is_some_and(|text| other.is(&text)),
+        }
+    }
+
+    /// The items of an array; none of anything else.
+    pub(crate) fn items(self) -> impl Iterator<Item = Self> {
+        let is_array = self.is_array();
+        self.within().filter(move |_| is_array)
+    }
+
+    /// The keys and values of an object; none of anything else.
+    pub(crate) fn entries(self) -> impl Iterator<Item = (Self, Self)> {
+        let mut keys = self.within();
+        let is_object = self.is_object();
+        std::iter::from_fn(move || {
+            let key = keys.next().filter(|_| is_object)?;
+            Some((key, keys.next()?))
+        })
+    }
+
+    /// What an object has at `key`.
+    pub(crate) fn get(self, key: &str) -> Option<Self> {
+        self.entries().find(|(name, _)| name.is(key)).map(|(_, value)| value)
+    }
+
+    /// What stands in it, and not in anything in it.
+    fn within(self) -> impl Iterator<Item = Self> {
+        let (mut at, end) = (self.at + 1, self.place().next as usize);
+        std::iter::from_fn(move || {
+            let node = (at < end).then(|| self.with(at))?;
+            at = node.place().next as usize;
+            Some(node)
+        })
+    }
+
+    /// The same as a tree.
+    pub(crate) fn to_value(self) -> Value {
+        match self.place().kind {
+            Kind::Null => Value::Null,
+            Kind::False => Value::Bool(false),
+            Kind::True => Value::Bool(true),
+            Kind::Number => serde_json::from_str(self.raw()).expect("it was scanned"),
+            Kind::Plain | Kind::Escaped => self.as_str().unwrap_or_default().into_owned().into(),
+            Kind::Array => Value::Array(self.items().map(Node::to_value).collect()),
+            Kind::Object => Value::Object(self.to_map()),
+        }
+    }
+
+    /// An object as a tree; an empty one of anything else.
+    pub(crate) fn to_map(self) -> Map<String, Value> {
+        let entry =
+            |(key, value): (Self, Self)| Some((key.as_str()?.into_owned(), value.to_value()));
+        self.entries().filter_map(entry).collect()
+    }
+}
+
+fn unescaped(raw: &str) -> String {
+    serde_json::from_str(raw).expect("it was scanned")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::super::tests::json_text;
+    use super::super::{parse, parse_and_count};
+    use super::*;
+
+    fn is_taken(text: &str) -> bool {
+        scan(text).is_some()
+    }
+
+    #[test]
+    fn values_are_found_where_they_stand() {
+        let text = r#" {"a": [1, "x\u00e9", null], "b\n":{"c" :true}, "n":12.50} "#;
+        let places = scan(text).expect("JSON");
+        let root = places.root(text);
+        assert_eq!(places.values, 8);
+        let keys: Vec<_> = root.entries().filter_map(|(key, _)| key.as_str()).collect();
+        assert_eq!(keys, ["a", "b\n", "n"]);
+        let list = root.get("a").expect("a list");
+        assert_eq!(list.raw(), r#"[1, "x\u00e9", null]"#);
+        let [one, text, null] = list.items().collect::<Vec<_>>()[..] else { panic!("three") };
+        assert_eq!(
+            (one.as_u64(), text.as_str(), null.is_null()),
+            (Some(1), Some("xé".into()), true)
+        );
+        assert_eq!(root.get("b\n").and_then(|it| it.get("c")).map(Node::raw), Some("true"));
+        let number = root.get("n").expect("a number");
+        assert_eq!((number.as_u64(), number.raw()), (None, "12.50"));
+        assert_eq!(
+            (root.items().count(), list.entries().count(), root.get("c").is_none()),
+            (0, 0, true)
+        );
+    }
+
+    #[test]
+    fn what_is_refused_is_what_a_tree_refuses() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        let many = |keys: usize| {
+            let keys: Vec<String> = (0..keys).map(|number| format!("\"{number}\":0")).collect();
+            format!("{{{},\"0\":1}}", keys.join(","))
+        };
+        let values = |values: usize| format!("[{}0]", "0,".repeat(values - 2));
+        for text in [
+            "",
+            " ",
+            "{",
+            "}",
+            "{}{}",
+            "{} x",
+            "NaN",
+            "01",
+            "-",
+            "-a",
+            "+1",
+            "1.",
+            ".5",
+            "1e",
+            "1e+",
+            "1.e1",
+            "'a'",
+            "{'a':1}",
+            r#"{"a":1,}"#,
+            "[1,]",
+            "[,1]",
+            r#"{"a"}"#,
+            r#"{"a":}"#,
+            "{,}",
+            "tru",
+            "nulll",
+            "[1 2]",
+            r#"{"a" 1}"#,
+            "{1:2}",
+            "\"",
+            "\"\\\"",
+            r#""\x""#,
+            r#""\u12g4""#,
+            r#""\u+123""#,
+            r#""\ud800""#,
+            r#""\ud800x""#,
+            r#""\ud800\u0041""#,
+            r#""\udc00""#,
+            "\"a\tb\"",
+            "\"1234567\u{1}\"",
+            r#"{"a":1,"a":2}"#,
+            r#"{"\u0061":1,"a":2}"#,
+            r#"[{"a":{"b":1,"b":1}}]"#,
+            r#"{"$serde_json::private::Number":1}"#,
+            r#"{"a":0,"\u0024serde_json::private::Number":"1"}"#,
+            &nested(128),
+            &many(2),
+            &many(16),
+            &many(17),
+            &many(200),
+            &values(VALUES_MAX + 1),
+            "\u{feff}1",
+        ] {
+            assert!(parse(text.as_bytes()).is_err(), "{text}");
+            assert!(!is_taken(text), "{text}");
+        }
+        for text in [
+            r#""\ud83d\ude00""#,
+            r#""\"\\\/\b\f\n\r\t\u00e9\u007f""#,
+            "\"\u{7f}\u{e9}12345678\u{10ffff}\"",
+            " [ ] ",
+            "\t{\n}\r",
+            "-0",
+            "0.0",
+            "-0.0e-0",
+            "1E+30",
+            "123456789012345678901",
+            &nested(127),
+            &values(VALUES_MAX),
+            r#"{"$serde_json::private::RawValue":"[1]"}"#,
+        ] {
+            assert!(parse(text.as_bytes()).is_ok(), "{text}");
+            assert!(is_taken(text), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_scanned_is_what_is_parsed(text in json_text()) {
+            match (parse_and_count(text.as_bytes()), scan(&text)) {
+                (Ok((value, values)), Some(places)) => {
+                    let root = places.root(&text);
+                    prop_assert_eq!(places.values, values);
+                    prop_assert_eq!(root.to_value(), value);
+                }
+                (Err(_), None) => {}
+                (parsed, scanned) => prop_assert!(false, "{:?} and {:?}", parsed, scanned),
+            }
+        }
+
+        #[test]
+        fn broken_text_is_refused_alike(
+            text in json_text(),
+            at in any::<prop::sample::Index>(),
+            byte in "[\\x00-\\x7f]",
+        ) {
+            let at = at.index(text.len());
+            prop_assume!(text.is_char_boundary(at) && text.is_char_boundary(at + 1));
+            let broken = [&text[..at], &byte, &text[at + 1..]].concat();
+            prop_assert_eq!(is_taken(&broken), parse(broken.as_bytes()).is_ok(), "{}", broken);
+            prop_assert_eq!(is_taken(&text[..at]), parse(&text.as_bytes()[..at]).is_ok());
+        }
+
+        #[test]
+        fn the_first_special_byte_of_eight_is_found(bytes in any::<[u8; 8]>()) {
+            let special = |byte: &u8| *byte < b' ' || b"\"\\".contains(byte);
+            let first = bytes.iter().position(special).unwrap_or(8);
+            prop_assert_eq!(plain_bytes(u64::from_le_bytes(bytes)), first);
+        }
+    }
+
+    #[test]
+    fn a_tree_of_something_else_than_an_object_is_empty() {
+        let places = scan("[1]").expect("JSON");
+        assert!(places.root("[1]").to_map().is_empty());
+        let (text, tree) = (r#"{"a":[1.50,"\u00e9"]}"#, json!({"a": ["x", "é"]}));
+        let places = scan(text).expect("JSON");
+        let read = Value::Object(places.root(text).to_map());
+        assert_eq!((read["a"][0].to_string(), &read["a"][1]), ("1.50".to_owned(), &tree["a"][1]));
+    }
+}

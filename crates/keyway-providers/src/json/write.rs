@@ -1,0 +1,61 @@
+//! JSON written field by field, where a tree would only be made to be written.
+
+use serde::Serialize;
+
+use super::scan::Node;
+
+/// An object that is being written.
+pub(crate) struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    is_empty: bool,
+}
+
+/// Writes one value.
+pub(crate) fn value(out: &mut Vec<u8>, value: &impl Serialize) {
+    serde_json::to_writer(out, value).expect("a JSON value can be written into memory");
+}
+
+impl<'a> Object<'a> {
+    pub(crate) fn begin(out: &'a mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, is_empty: true }
+    }
+
+    /// Begins a field. `key` is ours, so that nothing in it has to be escaped. Its value comes next.
+    pub(crate) fn key(&mut self, key: &'static str) -> &mut Vec<u8> {
+        self.next();
+        self.out.push(b'"');
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.out
+    }
+
+    pub(crate) fn put(&mut self, key: &'static str, it: &impl Serialize) {
+        value(self.key(key), it);
+    }
+
+    /// Writes a field with a value that stands elsewhere.
+    pub(crate) fn copy_or_null(&mut self, key: &'static str, value: Option<Node<'_>>) {
+        let value = value.map_or("null", Node::raw);
+        self.key(key).extend_from_slice(value.as_bytes());
+    }
+
+    /// Writes a field as it stands elsewhere.
+    pub(crate) fn copy(&mut self, key: Node<'_>, value: Node<'_>) {
+        self.next();
+        self.out.extend_from_slice(key.raw().as_bytes());
+        self.out.push(b':');
+        self.out.extend_from_slice(value.raw().as_bytes());
+    }
+
+    pub(crate) fn end(self) {
+        self.out.push(b'}');
+    }
+
+    fn next(&mut self) {
+        if !self.is_empty {
+            self.out.push(b',');
+        }
+        self.is_empty = false;
+    }
+}
