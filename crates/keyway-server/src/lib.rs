@@ -15,6 +15,7 @@ pub mod http;
 pub mod installation;
 pub mod kek;
 pub mod keyring;
+mod lanes;
 pub mod leases;
 pub mod meant;
 pub mod relay;

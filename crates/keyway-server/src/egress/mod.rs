@@ -24,14 +24,18 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use thiserror::Error;
 
 use self::connector::{Connector, Resolver, System};
+use crate::lanes;
 
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+/// For each place that requests come from.
 const POOL_IDLE_PER_HOST_MAX: usize = 256;
 
-/// An HTTP client with a pool of warm connections. Cloning shares the pool.
+/// An HTTP client with warm connections. Cloning shares them.
 #[derive(Clone, Debug)]
 pub struct Egress {
-    client: Client<HttpsConnector<Connector>, Full<Bytes>>,
+    /// One for each place that requests come from: a connection is used where it was opened, so that an
+    /// answer wakes no other thread.
+    clients: Arc<[Client<HttpsConnector<Connector>, Full<Bytes>>]>,
 }
 
 /// The request did not get an answer.
@@ -68,12 +72,14 @@ impl Egress {
             .https_or_http()
             .enable_http1()
             .wrap_connector(Connector::new(places, resolver));
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-            .pool_max_idle_per_host(POOL_IDLE_PER_HOST_MAX)
-            .build(connector);
-        Self { client }
+        let client = || {
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+                .pool_max_idle_per_host(POOL_IDLE_PER_HOST_MAX)
+                .build(connector.clone())
+        };
+        Self { clients: (0..lanes::places()).map(|_| client()).collect() }
     }
 
     /// Sends one request and answers as soon as the response's head is there.
@@ -81,7 +87,7 @@ impl Egress {
         &self,
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, EgressError> {
-        self.client.request(request).await.map_err(|error| {
+        self.clients[lanes::here()].request(request).await.map_err(|error| {
             if error.is_connect() {
                 EgressError::Connect(error)
             } else {

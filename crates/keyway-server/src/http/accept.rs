@@ -24,6 +24,7 @@ use super::socket::{Patience, Socket};
 use super::turns::overloaded;
 use super::visit::Visitor;
 use crate::config::ServerLimits;
+use crate::lanes::Lanes;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
 
@@ -100,9 +101,11 @@ impl Doorman {
         }
     }
 
+    /// Serves connections on `lanes` until `stop` is cancelled.
     pub(crate) async fn run(
         &self,
         listener: TcpListener,
+        lanes: &Lanes,
         connections: &GracefulShutdown,
         stop: &CancellationToken,
     ) {
@@ -112,22 +115,29 @@ impl Doorman {
                 () = stop.cancelled() => return,
                 accepted = listener.accept() => accepted,
             };
-            match accepted {
-                Ok((stream, peer)) => {
-                    self.take(stream, peer.ip().to_canonical(), connections);
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
+            let taken = accepted.and_then(|(stream, peer)| {
+                self.take(stream, peer.ip().to_canonical(), lanes, connections)
+            });
+            if let Err(error) = taken {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 
-    fn take(&self, stream: TcpStream, peer: IpAddr, connections: &GracefulShutdown) {
+    fn take(
+        &self,
+        stream: TcpStream,
+        peer: IpAddr,
+        lanes: &Lanes,
+        connections: &GracefulShutdown,
+    ) -> io::Result<()> {
         let Some(member) = self.edge.crowd.join(peer, self.edge.is_trusted(peer)) else {
-            return self.turn_away(stream);
+            self.turn_away(stream);
+            return Ok(());
         };
+        let lane = lanes.emptiest();
+        let stream = lane.adopt(stream)?;
         // Small events must not wait for more to come.
         let _ = stream.set_nodelay(true);
         let presence = Arc::new(Presence::default());
@@ -139,12 +149,12 @@ impl Doorman {
         let visitor = Visitor { routes, metrics, traces, peer, presence };
         let connection = self.protocols.serve_connection(TokioIo::new(socket), visitor);
         let connection = connections.watch(connection.into_owned());
-        #[expect(clippy::disallowed_methods, reason = "`connections` tracks it")]
-        tokio::spawn(async move {
+        lane.spawn(async move {
             // What goes wrong between two ends of a socket is nobody's fault here.
             let _ = connection.await;
             drop(member);
         });
+        Ok(())
     }
 
     /// Says that there is no room, where not too many are being told so.

@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::config::{ServerConfig, ServerLimits};
 use crate::http::accept::Doorman;
 use crate::http::edge::Edge;
+use crate::lanes::Lanes;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Whoever scrapes needs few connections.
@@ -37,7 +38,7 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
     let unseen = (Arc::new(Metrics::default()), Arc::new(Traces::default()));
     let doorman = Doorman::new(Arc::new(edge), routes, app.tasks.clone(), unseen).await;
     let connections = GracefulShutdown::new();
-    doorman.run(listener, &connections, &stop).await;
+    doorman.run(listener, &Lanes::none(), &connections, &stop).await;
     connections.shutdown().await;
 }
 

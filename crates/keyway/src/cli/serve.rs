@@ -104,8 +104,8 @@ async fn serve_on(
         app.companions.spawn(telemetry::listener::serve(Arc::clone(&app), listener, stop));
     }
     output::line(&format!("listening on {url}"));
-    serve(app, listener, stop, config.server.shutdown_grace).await;
-    Ok(())
+    let served = serve(app, listener, stop, config.server.shutdown_grace).await;
+    served.map_err(|error| CliError::failed(format!("cannot start threads to serve with: {error}")))
 }
 
 async fn metrics_listener(listen: SocketAddr) -> Result<TcpListener, CliError> {

@@ -1,5 +1,6 @@
 //! A gateway in this process: a real store, a real socket, a provider.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +41,7 @@ pub(crate) struct Place {
     key: KeySecret,
     commits: Commits,
     stop: CancellationToken,
-    serving: JoinHandle<()>,
+    serving: JoinHandle<io::Result<()>>,
     /// Outlive the gateway.
     _directory: Option<TempDir>,
     _server: Option<Postgres>,
@@ -127,7 +128,7 @@ impl Place {
 
     pub(crate) async fn close(self) {
         self.stop.cancel();
-        self.serving.await.expect("it ends in good order");
+        self.serving.await.expect("it does not panic").expect("it ends in good order");
     }
 }
 
