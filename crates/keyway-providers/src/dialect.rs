@@ -321,7 +321,9 @@ impl Reader {
     #[expect(clippy::should_implement_trait, reason = "an iterator would end for good at `None`")]
     pub fn next(&mut self) -> Result<Option<StreamEvent>, ReadError> {
         match &mut self.0 {
-            Kind::OpenAi(events) => first(events, |data| stream_event(data).map(Some)),
+            Kind::OpenAi(events) => {
+                Ok(events.next()?.map(|event| stream_event(event.data)).transpose()?)
+            }
             Kind::Anthropic(events, state, natives) => first(events, |data| {
                 let event = state.read(data)?;
                 Ok(match natives {

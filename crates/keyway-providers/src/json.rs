@@ -1,5 +1,6 @@
 //! JSON, read strictly: two readers of one body must not understand it in two ways.
 
+mod either;
 pub(crate) mod scan;
 pub(crate) mod write;
 
@@ -15,6 +16,7 @@ use serde::de::{
 use serde_json::{Map, Number, Value};
 use thiserror::Error;
 
+pub(crate) use self::either::Json;
 pub use self::scan::Text;
 
 /// How serde_json hands numbers to a visitor when it keeps their text.

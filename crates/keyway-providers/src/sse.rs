@@ -132,10 +132,16 @@ fn take_line(line: &str, event: &mut Option<String>, data: &mut Option<String>) 
 
 /// An event with `data`, which has no line ends (JSON has none).
 pub fn data(data: &str) -> Bytes {
-    debug_assert!(!data.contains(['\n', '\r']), "a line end would break the event");
-    let mut event = Vec::with_capacity(data.len() + 8);
+    write(data.len(), |event| event.extend_from_slice(data.as_bytes()))
+}
+
+/// An event whose data is what `write` writes, about `bytes` of it, without line ends.
+pub(crate) fn write(bytes: usize, write: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+    let mut event = Vec::with_capacity(bytes + 8);
     event.extend_from_slice(b"data: ");
-    event.extend_from_slice(data.as_bytes());
+    write(&mut event);
+    let ends_line = |byte: &u8| matches!(byte, b'\n' | b'\r');
+    debug_assert!(!event.iter().any(ends_line), "a line end would break the event");
     event.extend_from_slice(b"\n\n");
     event.into()
 }

@@ -1,10 +1,14 @@
 //! What an answer says about itself beside its words: for its record, nothing is charged by it.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::Chunk;
 use super::choice::{self, Form};
+use super::chunk::Body;
 use super::passage::Passage;
+use crate::json::Json;
 
 /// What a provider has said about its answer so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,47 +31,47 @@ pub struct Finish {
 }
 
 impl About {
-    fn learn(&mut self, body: &Map<String, Value>, form: Form) {
+    /// Adds what an answer or a chunk of it says; `field` looks up a field of that.
+    pub(super) fn learn<'a, J: Json<'a>>(&mut self, field: impl Fn(&str) -> Option<J>, form: Form) {
         if self.id.is_none() {
-            self.id = said(body, "id");
+            self.id = said(field("id"));
         }
         if self.service_tier.is_none() {
-            self.service_tier = said(body, "service_tier");
+            self.service_tier = said(field("service_tier"));
         }
+        let choices = field("choices");
         if self.finish.is_none() {
-            self.finish = choice::finish(body);
+            self.finish = choice::finish(choices);
         }
-        self.images = self.images.saturating_add(choice::images(body, form));
+        self.images = self.images.saturating_add(choice::images(choices, form));
     }
-}
 
-fn said(body: &Map<String, Value>, field: &str) -> Option<String> {
-    body.get(field)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
-}
-
-impl About {
     /// Of a whole answer, which `native` is what its provider said it in, if that is another dialect.
     pub(super) fn of_tree(body: &Map<String, Value>, native: Option<&Map<String, Value>>) -> Self {
-        let id = native.and_then(|native| said(native, "id"));
+        let id = native.and_then(|native| said(native.get("id")));
         let mut about = Self { id, ..Self::default() };
-        about.learn(body, Form::Answer);
+        about.learn(|field| body.get(field), Form::Answer);
         about
     }
 
     pub(super) fn of_passage(passage: &Passage) -> Self {
-        Self {
-            id: passage.own("id"),
-            service_tier: passage.own("service_tier"),
-            finish: passage.finish(),
-            images: passage.images(),
-        }
+        let mut about = Self::default();
+        about.learn(|field| passage.root().get(field), Form::Answer);
+        about
     }
+}
+
+fn said<'a, J: Json<'a>>(text: Option<J>) -> Option<String> {
+    text?.as_str().filter(|text| !text.is_empty()).map(Cow::into_owned)
 }
 
 impl Chunk {
     /// Adds what this chunk says to what those before it said.
     pub fn tell(&self, about: &mut About) {
-        about.learn(&self.body, Form::Chunk);
+        match &self.body {
+            Body::Tree(body) => about.learn(|field| body.get(field), Form::Chunk),
+            Body::Piece(piece) => about.learn(|field| piece.root().get(field), Form::Chunk),
+        }
     }
 }
 
@@ -100,7 +104,7 @@ mod tests {
             json!({"choices": [{"delta": {}, "finish_reason": "max_tokens"}]}),
             json!({"choices": []}),
         ] {
-            let Ok(StreamEvent::Chunk(chunk)) = stream_event(&event.to_string()) else {
+            let Ok(StreamEvent::Chunk(chunk)) = stream_event(event.to_string()) else {
                 panic!("{event} is a chunk");
             };
             chunk.tell(&mut about);

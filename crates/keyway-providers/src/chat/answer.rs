@@ -15,15 +15,16 @@ use crate::json;
 /// What a provider answered to a request that does not stream.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    body: Body,
+    pub(super) body: Body,
     usage: Option<Usage>,
     provider_cost: Option<Nanos>,
     /// The body that it was read from, where its dialect is one of clients too.
     pub(super) native: Option<Map<String, Value>>,
 }
 
+/// What it says.
 #[derive(Clone, Debug, PartialEq)]
-enum Body {
+pub(super) enum Body {
     Tree(Map<String, Value>),
     Passage(Passage),
 }
@@ -124,14 +125,6 @@ impl Answer {
         self.usage
     }
 
-    /// The body as a tree.
-    pub(super) fn tree(&self) -> Cow<'_, Map<String, Value>> {
-        match &self.body {
-            Body::Tree(tree) => Cow::Borrowed(tree),
-            Body::Passage(passage) => Cow::Owned(passage.to_tree()),
-        }
-    }
-
     /// What it says about itself.
     pub fn about(&self) -> About {
         let native = self.native.as_ref();
@@ -144,8 +137,8 @@ impl Answer {
     /// UTF-8 bytes of what was said.
     pub fn output_bytes(&self) -> u64 {
         match &self.body {
-            Body::Tree(tree) => choice::output_bytes(tree, Form::Answer),
-            Body::Passage(passage) => passage.output_bytes(),
+            Body::Tree(tree) => choice::output_bytes(tree.get("choices"), Form::Answer),
+            Body::Passage(passage) => choice::output_bytes(passage.choices(), Form::Answer),
         }
     }
 
@@ -155,19 +148,19 @@ impl Answer {
         match &self.body {
             // What is no conversation has none, and says what was asked for without a token.
             Body::Tree(tree) if !tree.contains_key("choices") => false,
-            Body::Tree(tree) => self.is_nothing(choice::finish_reasons(tree)),
-            Body::Passage(passage) => self.is_nothing(passage.finish_reasons()),
+            Body::Tree(tree) => self.is_nothing(choice::finish_reasons(tree.get("choices"))),
+            Body::Passage(passage) => self.is_nothing(choice::finish_reasons(passage.choices())),
         }
     }
 
-    fn is_nothing(&self, reasons: impl Iterator<Item = Option<impl AsRef<str>>>) -> bool {
+    fn is_nothing<'a>(&self, reasons: impl Iterator<Item = Option<Cow<'a, str>>>) -> bool {
         let silent = match self.usage {
             Some(usage) => usage.completion_tokens == 0,
             None => self.output_bytes() == 0,
         };
         let mut reasons = reasons.peekable();
         let answered = reasons.peek().is_some();
-        let free = reasons.all(|reason| reason.map_or(silent, |it| it.as_ref() == "error"));
+        let free = reasons.all(|reason| reason.map_or(silent, |it| it == "error"));
         free && (answered || silent)
     }
 

@@ -1,8 +1,11 @@
 //! The choices of an answer or a chunk: who said what, and why it ended.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use super::about::Finish;
+use crate::json::Json;
 
 /// Where the choices stand.
 #[derive(Clone, Copy, PartialEq)]
@@ -22,43 +25,53 @@ impl Form {
 }
 
 /// UTF-8 bytes of what the choices say.
-pub(super) fn output_bytes(body: &Map<String, Value>, form: Form) -> u64 {
-    choices(body).filter_map(|choice| choice.get(form.field())).map(said_bytes).sum()
+pub(super) fn output_bytes<'a, J: Json<'a>>(choices: Option<J>, form: Form) -> u64 {
+    each(choices).filter_map(|choice| choice.get(form.field())).map(said_bytes).sum()
 }
 
 /// Why each choice ended, in the provider's words; blank is none.
-pub(super) fn finish_reasons(body: &Map<String, Value>) -> impl Iterator<Item = Option<&str>> {
-    choices(body).map(|choice| said_reason(choice.get("finish_reason")))
+pub(super) fn finish_reasons<'a, J: Json<'a>>(
+    choices: Option<J>,
+) -> impl Iterator<Item = Option<Cow<'a, str>>> {
+    each(choices).map(|choice| said_reason(choice.get("finish_reason")))
+}
+
+/// The place of each choice, and why it ended.
+pub(super) fn ends<'a, J: Json<'a>>(
+    choices: Option<J>,
+) -> impl Iterator<Item = (u64, Option<Cow<'a, str>>)> {
+    places(choices).zip(finish_reasons(choices))
 }
 
 /// Why the first choice ended that did.
-pub(super) fn finish(body: &Map<String, Value>) -> Option<Finish> {
-    choices(body).find_map(|choice| {
+pub(super) fn finish<'a, J: Json<'a>>(choices: Option<J>) -> Option<Finish> {
+    each(choices).find_map(|choice| {
         let reason = said_reason(choice.get("finish_reason"))?;
-        let native = said_reason(choice.get("native_finish_reason")).unwrap_or(reason);
-        Some(Finish { reason: translated(reason).to_owned(), native: native.to_owned() })
+        let native = said_reason(choice.get("native_finish_reason"));
+        let native = native.map_or_else(|| reason.clone().into_owned(), Cow::into_owned);
+        Some(Finish { reason: translated(&reason).to_owned(), native })
     })
 }
 
 /// What each choice says, with its number.
-pub(super) fn said(body: &Map<String, Value>, form: Form) -> impl Iterator<Item = (u64, &Value)> {
-    let numbered = (0..).zip(choices(body));
-    numbered.filter_map(move |(position, choice)| {
-        let number = choice.get("index").and_then(Value::as_u64).unwrap_or(position);
-        Some((number, choice.get(form.field())?))
-    })
+pub(super) fn said<'a, J: Json<'a>>(
+    choices: Option<J>,
+    form: Form,
+) -> impl Iterator<Item = (u64, J)> {
+    let numbered = places(choices).zip(each(choices));
+    numbered.filter_map(move |(place, choice)| Some((place, choice.get(form.field())?)))
 }
 
 /// Images that the choices hold.
-pub(super) fn images(body: &Map<String, Value>, form: Form) -> u64 {
-    let said = choices(body).filter_map(|choice| choice.get(form.field())?.get("images"));
-    said.filter_map(Value::as_array).map(|images| images.len() as u64).sum()
+pub(super) fn images<'a, J: Json<'a>>(choices: Option<J>, form: Form) -> u64 {
+    let said = each(choices).filter_map(|choice| choice.get(form.field())?.get("images"));
+    said.map(|images| images.items().count() as u64).sum()
 }
 
 /// The place of each choice among those of its answer.
-pub(super) fn places(body: &Map<String, Value>) -> impl Iterator<Item = u64> {
-    let told = |choice: &Value| choice.get("index").and_then(Value::as_u64);
-    choices(body).zip(0..).map(move |(choice, place)| told(choice).unwrap_or(place))
+pub(super) fn places<'a, J: Json<'a>>(choices: Option<J>) -> impl Iterator<Item = u64> {
+    let told = |choice: J| choice.get("index").and_then(J::as_u64);
+    each(choices).zip(0..).map(move |(choice, place)| told(choice).unwrap_or(place))
 }
 
 /// The choices as clients take them. What is not an object is none.
@@ -68,27 +81,27 @@ pub(super) fn complete(choices: Value, form: Form) -> Value {
     objects.map(|(choice, index)| complete_choice(choice, index, form)).collect()
 }
 
-fn choices(body: &Map<String, Value>) -> impl Iterator<Item = &Value> {
-    body.get("choices").and_then(Value::as_array).into_iter().flatten()
+fn each<'a, J: Json<'a>>(choices: Option<J>) -> impl Iterator<Item = J> {
+    choices.into_iter().flat_map(J::items)
 }
 
-pub(super) fn said_bytes(said: &Value) -> u64 {
-    let text = |field: &str| said.get(field).and_then(Value::as_str);
-    let parts = said.get("content").and_then(Value::as_array).into_iter().flatten();
+fn said_bytes<'a, J: Json<'a>>(said: J) -> u64 {
+    let text = |field: &str| said.get(field).and_then(J::as_str);
+    let parts = said.get("content").into_iter().flat_map(J::items);
     let parts = parts.filter_map(|part| part.get("text")?.as_str());
     // Some providers say the same reasoning under both names.
     let reasoning = text("reasoning").or_else(|| text("reasoning_content"));
-    let calls = said.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
+    let calls = said.get("tool_calls").into_iter().flat_map(J::items);
     let functions = calls.filter_map(|call| call.get("function")).chain(said.get("function_call"));
     let called = functions.flat_map(|function| {
-        ["name", "arguments"].into_iter().filter_map(|field| function.get(field)?.as_str())
+        ["name", "arguments"].into_iter().filter_map(move |field| function.get(field)?.as_str())
     });
     let texts = [text("content"), reasoning, text("refusal")].into_iter().flatten();
     texts.chain(parts).chain(called).map(|text| text.len() as u64).sum()
 }
 
-fn said_reason(reason: Option<&Value>) -> Option<&str> {
-    reason.and_then(Value::as_str).filter(|reason| !reason.is_empty())
+pub(super) fn said_reason<'a, J: Json<'a>>(reason: Option<J>) -> Option<Cow<'a, str>> {
+    reason.and_then(J::as_str).filter(|reason| !reason.is_empty())
 }
 
 /// A reason in OpenRouter's words; one that is unknown is passed on.
@@ -102,9 +115,9 @@ pub(super) fn translated(native: &str) -> &str {
 }
 
 pub(super) fn complete_choice(mut choice: Value, position: u64, form: Form) -> Value {
-    let native = said_reason(choice.get("finish_reason")).map(str::to_owned);
-    let raw =
-        said_reason(choice.get("native_finish_reason")).or(native.as_deref()).map(str::to_owned);
+    let native = said_reason(choice.get("finish_reason")).map(Cow::into_owned);
+    let raw = said_reason(choice.get("native_finish_reason")).map(Cow::into_owned);
+    let raw = raw.or_else(|| native.clone());
     if !choice["index"].is_u64() {
         choice["index"] = position.into();
     }
@@ -147,7 +160,7 @@ fn complete_said(said: &mut Map<String, Value>, form: Form) {
 }
 
 /// Of what is said clients take only these as null (contract, D.5).
-fn may_be_null(field: &str) -> bool {
+pub(super) fn may_be_null(field: &str) -> bool {
     matches!(field, "content" | "refusal" | "reasoning")
 }
 

@@ -1,16 +1,20 @@
 //! A streamed answer, chunk by chunk.
 
+use std::borrow::Cow;
+
+use bytes::Bytes;
 use keyway_core::money::Nanos;
 use keyway_core::pricing::Usage;
 use serde_json::{Map, Value, json};
 
 use super::choice::{self, Form};
+use super::piece::Piece;
 use super::receipt::{read_cost, read_usage};
 use super::{AnswerError, Counted, Envelope, Receipt, keep_unknown, message_of, source};
 use crate::json::parse_lenient;
-use crate::sse::DONE;
+use crate::sse::{self, DONE};
 
-const OBJECT: &str = "chat.completion.chunk";
+pub(super) const OBJECT: &str = "chat.completion.chunk";
 
 /// One event of a provider's stream.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,24 +31,41 @@ pub enum StreamEvent {
 /// A piece of the answer, or what was counted at its end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chunk {
-    pub(super) body: Map<String, Value>,
+    pub(super) body: Body,
+    /// What comes with it; with most of a stream nothing does.
+    beside: Option<Box<Beside>>,
+}
+
+/// What a chunk brings beside words.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Beside {
     usage: Option<Usage>,
     provider_cost: Option<Nanos>,
     /// Whether more is to be counted than `usage`.
     is_partial: bool,
     /// The events that it was read from, where the client speaks the provider's dialect.
-    natives: Option<Box<Passed>>,
+    natives: Vec<Map<String, Value>>,
+    native_bytes: u64,
 }
 
-/// Events that are passed on as they came.
+/// What it says.
 #[derive(Clone, Debug, PartialEq)]
-struct Passed {
-    events: Vec<Map<String, Value>>,
-    bytes: u64,
+pub(super) enum Body {
+    Tree(Map<String, Value>),
+    /// The same as it came, where nobody has to understand it all.
+    Piece(Piece),
 }
 
 /// Reads the data of one event.
-pub fn stream_event(data: &str) -> Result<StreamEvent, AnswerError> {
+pub fn stream_event(data: impl Into<String>) -> Result<StreamEvent, AnswerError> {
+    match Piece::of(data.into()) {
+        Ok(piece) => Ok(StreamEvent::Chunk(Chunk::with(Body::Piece(piece)))),
+        Err(data) => read_event(&data),
+    }
+}
+
+/// Reads it as a tree, whatever it says.
+pub(super) fn read_event(data: &str) -> Result<StreamEvent, AnswerError> {
     match data.trim() {
         DONE => return Ok(StreamEvent::Done),
         // Some providers keep the connection alive with it.
@@ -83,14 +104,29 @@ impl Chunk {
         let block = body.shift_remove("usage");
         let usage = block.as_ref().and_then(read_usage);
         let provider_cost = block.as_ref().and_then(read_cost);
-        Self { body, usage, provider_cost, is_partial: false, natives: None }
+        Self::with(Body::Tree(body)).with_usage(usage).with_cost(provider_cost)
     }
 
     /// A chunk that was made here.
     pub(crate) fn new(choices: Value, usage: Option<Usage>) -> Self {
         let mut body = Map::new();
         body.insert("choices".into(), choices);
-        Self { body, usage, provider_cost: None, is_partial: false, natives: None }
+        Self::with(Body::Tree(body)).with_usage(usage)
+    }
+
+    const fn with(body: Body) -> Self {
+        Self { body, beside: None }
+    }
+
+    fn with_usage(mut self, usage: Option<Usage>) -> Self {
+        if usage.is_some() {
+            self.beside().usage = usage;
+        }
+        self
+    }
+
+    fn beside(&mut self) -> &mut Beside {
+        self.beside.get_or_insert_default()
     }
 
     /// A chunk that means nothing but to its client.
@@ -100,21 +136,25 @@ impl Chunk {
 
     /// The same with another reading of its body.
     pub(crate) fn reread(mut self, read: impl FnOnce(&mut Map<String, Value>)) -> Self {
-        read(&mut self.body);
+        let mut body = self.body.into_tree();
+        read(&mut body);
+        self.body = Body::Tree(body);
         self
     }
 
     /// The same with what the provider says that it charges.
     #[must_use]
-    pub(crate) const fn with_cost(mut self, cost: Option<Nanos>) -> Self {
-        self.provider_cost = cost;
+    pub(crate) fn with_cost(mut self, cost: Option<Nanos>) -> Self {
+        if cost.is_some() {
+            self.beside().provider_cost = cost;
+        }
         self
     }
 
     /// The same with the events that it was read from.
     #[must_use]
     pub(crate) fn with_natives(mut self, events: Vec<Map<String, Value>>, bytes: u64) -> Self {
-        self.natives = Some(Box::new(Passed { events, bytes }));
+        (self.beside().natives, self.beside().native_bytes) = (events, bytes);
         self
     }
 
@@ -122,54 +162,60 @@ impl Chunk {
     #[must_use]
     pub(crate) fn with_so_far(mut self, counted: Option<Counted>) -> Self {
         if let Some(counted) = counted {
-            self.usage = read_usage(&counted.block());
-            self.is_partial = true;
+            let beside = self.beside();
+            beside.usage = read_usage(&counted.block());
+            beside.is_partial = true;
         }
         self
     }
 
     pub(crate) fn take_natives(&mut self) -> Vec<Map<String, Value>> {
-        self.natives.take().map(|passed| passed.events).unwrap_or_default()
+        self.beside.as_mut().map(|beside| std::mem::take(&mut beside.natives)).unwrap_or_default()
     }
 
     /// What the provider says that it charges, beside its count of tokens.
-    pub const fn provider_cost(&self) -> Option<Nanos> {
-        self.provider_cost
+    pub fn provider_cost(&self) -> Option<Nanos> {
+        self.beside.as_ref()?.provider_cost
     }
 
     /// The tokens that the provider counted before the end, where it says that they are not all: those of
     /// the prompt at least.
-    pub const fn so_far(&self) -> Option<Usage> {
-        if self.is_partial { self.usage } else { None }
+    pub fn so_far(&self) -> Option<Usage> {
+        self.beside.as_ref().filter(|beside| beside.is_partial)?.usage
     }
 
     /// The tokens that the provider counted, at the end of the stream. Some servers count in every chunk,
     /// and do not say that they are not all.
-    pub const fn usage(&self) -> Option<Usage> {
-        if self.is_partial { None } else { self.usage }
+    pub fn usage(&self) -> Option<Usage> {
+        self.beside.as_ref().filter(|beside| !beside.is_partial)?.usage
     }
 
     /// UTF-8 bytes of what it says.
     pub fn output_bytes(&self) -> u64 {
-        choice::output_bytes(&self.body, Form::Chunk)
+        match &self.body {
+            Body::Tree(body) => choice::output_bytes(body.get("choices"), Form::Chunk),
+            Body::Piece(piece) => choice::output_bytes(piece.choices(), Form::Chunk),
+        }
     }
 
     /// Bytes of the events that it was read from, where they are passed on as they came.
     pub fn native_bytes(&self) -> u64 {
-        self.natives.as_ref().map_or(0, |passed| passed.bytes)
+        self.beside.as_ref().map_or(0, |beside| beside.native_bytes)
     }
 
     /// The choices in it: the place of each, and why it ended where this chunk says so.
-    pub fn choices(&self) -> impl Iterator<Item = (u64, Option<&str>)> {
-        choice::places(&self.body).zip(choice::finish_reasons(&self.body))
+    pub fn choices(&self) -> impl Iterator<Item = (u64, Option<Cow<'_, str>>)> {
+        let (tree, piece) = match &self.body {
+            Body::Tree(body) => (Some(body.get("choices")), None),
+            Body::Piece(piece) => (None, Some(piece.choices())),
+        };
+        let tree = tree.into_iter().flat_map(choice::ends);
+        tree.chain(piece.into_iter().flat_map(choice::ends))
     }
 
     /// Whether there is anything in it for the client.
     pub fn carries_choices(&self) -> bool {
-        self.body
-            .get("choices")
-            .and_then(Value::as_array)
-            .is_some_and(|choices| !choices.is_empty())
+        self.choices().next().is_some()
     }
 
     /// The chunk as clients get it, as text.
@@ -178,12 +224,30 @@ impl Chunk {
     }
 
     /// The chunk as clients get it; usage has an event of its own.
-    pub fn complete(mut self, envelope: &Envelope) -> Map<String, Value> {
+    pub fn complete(self, envelope: &Envelope) -> Map<String, Value> {
+        let mut said = self.body.into_tree();
         let mut body = envelope.head(OBJECT);
-        let choices = self.body.shift_remove("choices").unwrap_or_default();
+        let choices = said.shift_remove("choices").unwrap_or_default();
         body.insert("choices".into(), choice::complete(choices, Form::Chunk));
-        keep_unknown(&mut body, self.body);
+        keep_unknown(&mut body, said);
         body
+    }
+
+    /// The chunk as clients get it, as the event of a stream: without its reasoning where that is hidden.
+    /// Gives it back where it has to be read as a tree for that.
+    pub(crate) fn event(self, envelope: &Envelope, hides_reasoning: bool) -> Result<Bytes, Self> {
+        let Body::Piece(piece) = &self.body else { return Err(self) };
+        let write = |out: &mut Vec<u8>| piece.write(envelope, hides_reasoning, out);
+        Ok(sse::write(piece.written_bytes(envelope), write))
+    }
+}
+
+impl Body {
+    fn into_tree(self) -> Map<String, Value> {
+        match self {
+            Self::Tree(body) => body,
+            Self::Piece(piece) => piece.to_tree(),
+        }
     }
 }
 
@@ -227,7 +291,7 @@ mod tests {
     }
 
     fn chunk(data: &Value) -> Chunk {
-        match stream_event(&data.to_string()) {
+        match stream_event(data.to_string()) {
             Ok(StreamEvent::Chunk(chunk)) => chunk,
             other => panic!("{other:?}"),
         }

@@ -16,6 +16,7 @@ mod media;
 mod native;
 pub(crate) mod part;
 mod passage;
+mod piece;
 pub(crate) mod place;
 mod prompt;
 mod reasoning;
@@ -25,6 +26,7 @@ mod said;
 mod scrub;
 mod search;
 mod source;
+mod splice;
 mod tool;
 mod turns;
 mod unpriced;
@@ -32,6 +34,8 @@ mod words;
 
 use serde_json::{Map, Value};
 use thiserror::Error;
+
+use crate::json::write::Object;
 
 pub use about::{About, Finish};
 pub use answer::Answer;
@@ -77,6 +81,20 @@ impl Envelope {
         body.insert("provider".into(), self.provider.as_str().into());
         body
     }
+
+    /// The same as text.
+    fn write_head(&self, object: &str, out: &mut Object<'_>) {
+        out.put("id", &self.id);
+        out.put("object", &object);
+        out.put("created", &self.created);
+        out.put("model", &self.model);
+        out.put("provider", &self.provider);
+    }
+}
+
+/// Whether a field of a chunk is the gateway's to say.
+fn is_own(field: &str) -> bool {
+    matches!(field, "id" | "object" | "created" | "model" | "provider" | "choices")
 }
 
 /// Keeps what else the provider said; what it says about itself does not count.

@@ -1,12 +1,9 @@
 //! A whole answer as it came, in the form in the middle already: it is passed on around what is replaced,
 //! and never becomes a tree. What it means, and what clients get, is what a tree of it would give.
 
-use std::borrow::Cow;
-
 use serde_json::{Map, Value};
 
-use super::about::Finish;
-use super::choice::{self, Form};
+use super::choice::{self, Form, said_reason};
 use super::{Envelope, Receipt, source};
 use crate::json::Text;
 use crate::json::scan::Node;
@@ -51,32 +48,12 @@ impl Passage {
         self.0.root().get(USAGE)
     }
 
-    /// A text about itself.
-    pub(super) fn own(&self, field: &str) -> Option<String> {
-        reason(self.0.root().get(field)).map(Cow::into_owned)
+    pub(super) fn root(&self) -> Node<'_> {
+        self.0.root()
     }
 
-    pub(super) fn output_bytes(&self) -> u64 {
-        self.messages().map(said_bytes).sum()
-    }
-
-    pub(super) fn images(&self) -> u64 {
-        self.messages().filter_map(|it| it.get("images")).map(|it| it.items().count() as u64).sum()
-    }
-
-    /// Why each choice ended, in the provider's words; blank is none.
-    pub(super) fn finish_reasons(&self) -> impl Iterator<Item = Option<Cow<'_, str>>> {
-        self.choices().map(|choice| reason(choice.get(FINISH)))
-    }
-
-    /// Why the first choice ended that did.
-    pub(super) fn finish(&self) -> Option<Finish> {
-        self.choices().find_map(|choice| {
-            let said = reason(choice.get(FINISH))?;
-            let native = reason(choice.get(NATIVE_FINISH)).unwrap_or_else(|| said.clone());
-            let reason = choice::translated(&said).to_owned();
-            Some(Finish { reason, native: native.into_owned() })
-        })
+    pub(super) fn choices(&self) -> Option<Node<'_>> {
+        self.root().get(CHOICES)
     }
 
     /// The answer as clients get it, as text.
@@ -103,21 +80,14 @@ impl Passage {
 
     fn write_choices(&self, out: &mut Vec<u8>) {
         out.push(b'[');
-        for (choice, position) in self.choices().filter(|it| it.is_object()).zip(0_u64..) {
+        let choices = self.choices().into_iter().flat_map(Node::items);
+        for (choice, position) in choices.filter(|it| it.is_object()).zip(0_u64..) {
             if position > 0 {
                 out.push(b',');
             }
             write_choice(out, choice, position);
         }
         out.push(b']');
-    }
-
-    fn choices(&self) -> impl Iterator<Item = Node<'_>> {
-        self.0.root().get(CHOICES).into_iter().flat_map(Node::items)
-    }
-
-    fn messages(&self) -> impl Iterator<Item = Node<'_>> {
-        self.choices().filter_map(|choice| choice.get(MESSAGE))
     }
 }
 
@@ -129,28 +99,14 @@ fn is_odd(message: Node<'_>) -> bool {
     })
 }
 
-fn said_bytes(message: Node<'_>) -> u64 {
-    if is_odd(message) {
-        return choice::said_bytes(&message.to_value());
-    }
-    let text = |field: &str| message.get(field).and_then(Node::as_str);
-    let reasoning = text("reasoning").or_else(|| text("reasoning_content"));
-    let texts = [text("content"), reasoning, text("refusal")];
-    texts.into_iter().flatten().map(|text| text.len() as u64).sum()
-}
-
-fn reason(said: Option<Node<'_>>) -> Option<Cow<'_, str>> {
-    said.and_then(Node::as_str).filter(|reason| !reason.is_empty())
-}
-
 fn write_choice(out: &mut Vec<u8>, choice: Node<'_>, position: u64) {
     let message = choice.get(MESSAGE);
     if message.is_some_and(is_odd) {
         let choice = choice::complete_choice(choice.to_value(), position, Form::Answer);
         return write::value(out, &choice);
     }
-    let native = reason(choice.get(FINISH));
-    let raw = reason(choice.get(NATIVE_FINISH)).or_else(|| native.clone());
+    let native = said_reason(choice.get(FINISH));
+    let raw = said_reason(choice.get(NATIVE_FINISH)).or_else(|| native.clone());
     let mut written = Object::begin(out);
     written.put(INDEX, &choice.get(INDEX).and_then(Node::as_u64).unwrap_or(position));
     write_message(written.key(MESSAGE), message);
@@ -233,7 +189,7 @@ mod tests {
         let text = r#"{"id":"x", "choices":[{"message":{"content":"h\u0069"}, "finish_reason":"end_turn"}],
             "service_tier":null, "x":1.50, "usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
         let passage = Passage::read(text.as_bytes()).expect("an answer");
-        assert_eq!(passage.output_bytes(), 2);
+        assert_eq!(choice::output_bytes(passage.choices(), Form::Answer), 2);
         compare(text);
         let written = Answer::parse(text.as_bytes()).expect("an answer");
         let written = written.render(&envelope(), &receipt(Usage::default()));

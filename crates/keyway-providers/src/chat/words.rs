@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
-
 use super::choice::{self, Form};
-use super::{Answer, Chunk};
+use super::{Answer, Chunk, answer, chunk};
+use crate::json::Json;
 
 /// What stands between the texts of several choices.
 const BETWEEN: &str = "\n\n";
@@ -30,11 +29,17 @@ impl Words {
     }
 
     pub fn hear_answer(&mut self, answer: &Answer) {
-        self.hear(&answer.tree(), Form::Answer);
+        match &answer.body {
+            answer::Body::Tree(body) => self.hear(body.get("choices"), Form::Answer),
+            answer::Body::Passage(passage) => self.hear(passage.choices(), Form::Answer),
+        }
     }
 
     pub fn hear_chunk(&mut self, chunk: &Chunk) {
-        self.hear(&chunk.body, Form::Chunk);
+        match &chunk.body {
+            chunk::Body::Tree(body) => self.hear(body.get("choices"), Form::Chunk),
+            chunk::Body::Piece(piece) => self.hear(piece.choices(), Form::Chunk),
+        }
     }
 
     /// What was said; `None` where nothing was.
@@ -53,21 +58,21 @@ impl Words {
         (!texts.is_empty()).then(|| texts.join(BETWEEN))
     }
 
-    fn hear(&mut self, body: &Map<String, Value>, form: Form) {
-        for (position, said) in choice::said(body, form) {
+    fn hear<'a, J: Json<'a>>(&mut self, choices: Option<J>, form: Form) {
+        for (position, said) in choice::said(choices, form) {
             let spoken = self.choices.entry(position).or_default();
             let mut ear = Ear { left: &mut self.left };
-            let text = |field: &str| said.get(field).and_then(Value::as_str);
+            let text = |field: &str| said.get(field).and_then(J::as_str);
             // Some providers say the same reasoning under both names.
             if let Some(text) = text("reasoning").or_else(|| text("reasoning_content")) {
-                ear.take(&mut spoken.reasoning, text);
+                ear.take(&mut spoken.reasoning, &text);
             }
-            let parts = said.get("content").and_then(Value::as_array).into_iter().flatten();
+            let parts = said.get("content").into_iter().flat_map(J::items);
             let parts = parts.filter_map(|part| part.get("text")?.as_str());
             for text in [text("content"), text("refusal")].into_iter().flatten().chain(parts) {
-                ear.take(&mut spoken.completion, text);
+                ear.take(&mut spoken.completion, &text);
             }
-            let calls = said.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
+            let calls = said.get("tool_calls").into_iter().flat_map(J::items);
             for function in calls.filter_map(|call| call.get("function")) {
                 ear.take_call(&mut spoken.completion, function);
             }
@@ -92,21 +97,21 @@ impl Ear<'_> {
     }
 
     /// The name in brackets, and the arguments behind it, in a stream as far as they came.
-    fn take_call(&mut self, into: &mut String, function: &Value) {
-        if let Some(name) = function.get("name").and_then(Value::as_str).filter(|it| !it.is_empty())
-        {
+    fn take_call<'a, J: Json<'a>>(&mut self, into: &mut String, function: J) {
+        let text = |field: &str| function.get(field).and_then(J::as_str);
+        if let Some(name) = text("name").filter(|it| !it.is_empty()) {
             let line = if into.is_empty() { "" } else { "\n" };
             self.take(into, &format!("{line}[{name}] "));
         }
-        if let Some(arguments) = function.get("arguments").and_then(Value::as_str) {
-            self.take(into, arguments);
+        if let Some(arguments) = text("arguments") {
+            self.take(into, &arguments);
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::chat::{StreamEvent, stream_event};
@@ -120,7 +125,7 @@ mod tests {
     fn streamed(events: &[Value], bytes_max: usize) -> Words {
         let mut words = Words::new(bytes_max);
         for event in events {
-            match stream_event(&event.to_string()) {
+            match stream_event(event.to_string()) {
                 Ok(StreamEvent::Chunk(chunk)) => words.hear_chunk(&chunk),
                 other => panic!("{event} is {other:?}"),
             }

@@ -135,6 +135,12 @@ impl Voice {
     /// The events of a chunk; none where it says nothing to this client.
     pub fn chunk(&mut self, mut chunk: Chunk, envelope: &Envelope) -> Bytes {
         let natives = chunk.take_natives();
+        if matches!(self.dialect, Dialect::Chat) {
+            match chunk.event(envelope, self.hides_reasoning) {
+                Ok(event) => return event,
+                Err(as_tree) => chunk = as_tree,
+            }
+        }
         let mut said = chunk.complete(envelope);
         self.hide(&mut said);
         match &mut self.dialect {
@@ -189,21 +195,25 @@ impl Voice {
         sse::keep_alive()
     }
 
-    /// Takes out the reasoning that the client does not want to read.
+    /// The same without the reasoning, where the client does not want to read it.
     fn hide(&self, said: &mut Map<String, Value>) {
-        if !self.hides_reasoning {
-            return;
+        if self.hides_reasoning {
+            hide_reasoning(said);
         }
-        let choices = said.get_mut("choices").and_then(Value::as_array_mut);
-        for choice in choices.into_iter().flatten() {
-            if let Some(message) = choice.get_mut("message").and_then(Value::as_object_mut) {
-                message.insert("reasoning".into(), Value::Null);
-                message.shift_remove("reasoning_details");
-            }
-            if let Some(delta) = choice.get_mut("delta").and_then(Value::as_object_mut) {
-                delta.shift_remove("reasoning");
-                delta.shift_remove("reasoning_details");
-            }
+    }
+}
+
+/// Takes the reasoning out of an answer or a chunk.
+pub(crate) fn hide_reasoning(said: &mut Map<String, Value>) {
+    let choices = said.get_mut("choices").and_then(Value::as_array_mut);
+    for choice in choices.into_iter().flatten() {
+        if let Some(message) = choice.get_mut("message").and_then(Value::as_object_mut) {
+            message.insert("reasoning".into(), Value::Null);
+            message.shift_remove("reasoning_details");
+        }
+        if let Some(delta) = choice.get_mut("delta").and_then(Value::as_object_mut) {
+            delta.shift_remove("reasoning");
+            delta.shift_remove("reasoning_details");
         }
     }
 }

@@ -104,7 +104,7 @@ proptest! {
                 let chunk = json!({
                     "choices": [choice], "usage": {"prompt_tokens": 3, "completion_tokens": 4},
                 });
-                let Ok(StreamEvent::Chunk(chunk)) = stream_event(&chunk.to_string()) else { continue };
+                let Ok(StreamEvent::Chunk(chunk)) = stream_event(chunk.to_string()) else { continue };
                 said.extend_from_slice(&voice.chunk(chunk, &envelope()));
             }
             let said = String::from_utf8(said).expect("text");

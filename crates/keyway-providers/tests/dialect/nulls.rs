@@ -112,7 +112,7 @@ proptest! {
 
     #[test]
     fn every_chunk_is_accepted(body in provider_body()) {
-        let event = stream_event(&body.to_string());
+        let event = stream_event(body.to_string());
         let Ok(StreamEvent::Chunk(chunk)) = event else { panic!("{event:?}") };
         let usage = chunk.usage().unwrap_or_default();
         accept_chunk(&serde_json::from_str(&chunk.render(&envelope())).expect("JSON"));
@@ -137,7 +137,7 @@ proptest! {
             let receipt = receipt(answer.usage().unwrap_or_default());
             answer.render(&envelope(), &receipt);
         }
-        if let Ok(StreamEvent::Chunk(chunk)) = stream_event(&String::from_utf8_lossy(&bytes)) {
+        if let Ok(StreamEvent::Chunk(chunk)) = stream_event(String::from_utf8_lossy(&bytes)) {
             let _ = (chunk.choices().count(), chunk.output_bytes());
             chunk.render(&envelope());
         }
