@@ -51,7 +51,7 @@ mod tests {
         for (index, reason) in said {
             let choice = json!({"index": index, "delta": {}, "finish_reason": reason});
             let chunk = json!({"choices": [choice]});
-            let Ok(StreamEvent::Chunk(chunk)) = stream_event(&chunk.to_string()) else {
+            let Ok(StreamEvent::Chunk(chunk)) = stream_event(chunk.to_string()) else {
                 panic!("no chunk")
             };
             choices.learn(&chunk);

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, header};
 use keyway_core::id::GenerationId;
 use keyway_core::ledger::Ending;
-use keyway_providers::chat::{Answer, Chunk};
+use keyway_providers::chat::Answer;
 
 use super::exchange::{Ended, Exchange};
 use super::head::Head;
@@ -48,25 +48,20 @@ pub(super) async fn give_whole(
 }
 
 /// The first byte waits for the mark, the last for the charge.
-pub(super) async fn open_stream(
-    exchange: &mut Exchange,
-    first: Chunk,
-    rest: ChunkStream,
-    head: Head,
-) {
+pub(super) async fn open_stream(mut exchange: Box<Exchange>, stream: ChunkStream, head: Head) {
     let (events, body) = outlet(&exchange.app.edge.memory);
     let id = exchange.metered.id;
-    match Pump::open(exchange, events).await {
+    match Pump::open(&mut exchange, events).await {
         Ok(pump) => {
             head.answer(Ok(stream_response(&id, body)));
-            pump.run(first, rest).await;
+            pump.run(stream).await;
         }
         Err(halt) => {
             let ended = Ended::withheld(halt.ending(), None, 0);
             exchange.app.rates.end(&exchange.permit, 0);
             head.answer(Err(halt.into()));
             // Whether the mark was written is for the store to say; the answer is charged to nobody.
-            withhold(exchange, ended).await;
+            Box::pin(withhold(&mut exchange, ended)).await;
         }
     }
 }

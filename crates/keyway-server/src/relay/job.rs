@@ -1,11 +1,13 @@
 //! One request, in a task of its own: the client's disappearance cannot cancel its settlement.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use keyway_core::catalogue::Endpoint;
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::id::GenerationId;
@@ -84,31 +86,63 @@ pub(super) struct Job {
 }
 
 impl Job {
-    pub(super) async fn run(self, request: ChatRequest, client: Head) {
+    pub(super) async fn run(mut self, request: ChatRequest, client: Head) {
         let (app, id, permit) = (Arc::clone(&self.app), self.id, Arc::clone(&self.permit));
         let admitted = OnceLock::new();
         let relayed = AssertUnwindSafe(self.relay(request, client, &admitted)).catch_unwind();
         if relayed.await.is_err() {
             tracing::error!(%id, "a relay task panicked");
             if let Some(metered) = admitted.get() {
-                end_unanswered(&app, metered, Ending::Stopped).await;
+                Box::pin(end_unanswered(&app, metered, Ending::Stopped)).await;
             }
         }
         app.rates.end(&permit, 0);
     }
 
-    async fn relay(
-        mut self,
+    async fn relay(&mut self, request: ChatRequest, head: Head, admitted: &OnceLock<Arc<Metered>>) {
+        // What it takes to get there is large, and an answer may be long.
+        let answer = Box::pin(self.begin(request, head, admitted)).await;
+        if let Some(answer) = answer {
+            answer.await;
+        }
+    }
+
+    /// Admits and sends the request. Answers how its answer is given, or what else comes of it.
+    async fn begin<'a>(
+        &'a mut self,
         mut request: ChatRequest,
-        mut head: Head,
-        admitted: &OnceLock<Arc<Metered>>,
-    ) {
+        head: Head,
+        admitted: &'a OnceLock<Arc<Metered>>,
+    ) -> Option<BoxFuture<'a, ()>> {
         let pass = Arc::new(Pass::take(&self.app, &self.key));
-        let metered = match self.admit(&mut request).await {
+        let (metered, head) = self.enter(&mut request, head, &pass, admitted).await?;
+        let (recording, hold) = (self.recording.take(), self.hold.take());
+        let (client, left) = (Client::Waiting(head), AtomicBool::new(false));
+        let dispatched = self.dispatch(&mut request, client, metered, &pass, &left).await;
+        drop(hold);
+        Some(match dispatched {
+            (Ok(dispatched), client) => {
+                let (exchange, reply) = self.exchange_with(metered, &pass, dispatched, recording);
+                give(exchange, reply, client)
+            }
+            (Err(undone), client) => Box::pin(self.fail(metered, pass, undone, client, recording)),
+        })
+    }
+
+    /// Admits the request; `None` where it ends here.
+    async fn enter<'a>(
+        &mut self,
+        request: &mut ChatRequest,
+        mut head: Head,
+        pass: &Pass,
+        admitted: &'a OnceLock<Arc<Metered>>,
+    ) -> Option<(&'a Arc<Metered>, Head)> {
+        let metered = match self.admit(request).await {
             Ok(metered) => Arc::new(metered),
             Err(error) => {
                 self.app.rates.end(&self.permit, 0);
-                return head.answer(Err(error));
+                head.answer(Err(error));
+                return None;
             }
         };
         let metered = admitted.get_or_init(|| metered);
@@ -116,58 +150,60 @@ impl Job {
         if let Err(halt) = pass.check().await {
             end_unanswered(&self.app, metered, halt.ending()).await;
             self.app.rates.end(&self.permit, 0);
-            return head.answer(Err(halt.into()));
+            head.answer(Err(halt.into()));
+            return None;
         }
         if head.is_closed() {
-            return end_unanswered(&self.app, metered, Ending::ClientLeft).await;
+            end_unanswered(&self.app, metered, Ending::ClientLeft).await;
+            return None;
         }
         if self.wish.clamps {
-            head.say(clamp::MAX_TOKENS, clamp::max_tokens(&request, &self.plan));
+            head.say(clamp::MAX_TOKENS, clamp::max_tokens(request, &self.plan));
         }
-        let mut client = Client::Waiting(head);
-        let left = AtomicBool::new(false);
-        let dispatched = {
-            let reach = Reach { prompt: self.bound.prompt(), said: self.says_length };
-            let dispatch = Dispatch {
-                app: &self.app,
-                plan: &self.plan,
-                brought: &self.brought,
-                reach,
-                hedge: Hedge::of(&self.app, metered, &self.bound),
-                client_left: &left,
-                trace: &self.trace,
-            };
-            // Most of a task that is otherwise small.
-            let mut dispatch = Box::pin(dispatch.run(&mut request));
-            loop {
-                tokio::select! {
-                    biased;
-                    // What was sent may be billed, so it goes on; nothing else is sent.
-                    () = client.closed(), if !left.load(Ordering::Relaxed) => {
-                        left.store(true, Ordering::Relaxed);
-                    }
-                    halt = pass.revoked() => break Err(Undone::by(halt.ending(), halt)),
-                    dispatched = &mut dispatch => {
-                        break dispatched.map_err(|it| Undone {
-                            tried: it.failed,
-                            ..Undone::by(Ending::ProviderFailed, it.error)
-                        });
-                    }
-                    () = self.app.cut.cancelled() => break Err(Undone::by(Ending::Stopped, stopping())),
-                    () = tokio::time::sleep(KEEP_ALIVE), if self.streamed => {
-                        client = self.keep_alive(client, metered, &pass).await;
-                    }
+        Some((metered, head))
+    }
+
+    /// Sends the request until an endpoint begins to answer.
+    async fn dispatch<'a>(
+        &'a self,
+        request: &'a mut ChatRequest,
+        mut client: Client,
+        metered: &'a Arc<Metered>,
+        pass: &Pass,
+        left: &'a AtomicBool,
+    ) -> (Result<Dispatched<'a>, Undone>, Client) {
+        let reach = Reach { prompt: self.bound.prompt(), said: self.says_length };
+        let dispatch = Dispatch {
+            app: &self.app,
+            plan: &self.plan,
+            brought: &self.brought,
+            reach,
+            hedge: Hedge::of(&self.app, metered, &self.bound),
+            client_left: left,
+            trace: &self.trace,
+        };
+        let mut dispatch = pin!(dispatch.run(request));
+        let dispatched = loop {
+            tokio::select! {
+                biased;
+                // What was sent may be billed, so it goes on; nothing else is sent.
+                () = client.closed(), if !left.load(Ordering::Relaxed) => {
+                    left.store(true, Ordering::Relaxed);
+                }
+                halt = pass.revoked() => break Err(Undone::by(halt.ending(), halt)),
+                dispatched = &mut dispatch => {
+                    break dispatched.map_err(|it| Undone {
+                        tried: it.failed,
+                        ..Undone::by(Ending::ProviderFailed, it.error)
+                    });
+                }
+                () = self.app.cut.cancelled() => break Err(Undone::by(Ending::Stopped, stopping())),
+                () = tokio::time::sleep(KEEP_ALIVE), if self.streamed => {
+                    client = self.keep_alive(client, metered, pass).await;
                 }
             }
         };
-        let recording = self.recording.take();
-        // It may be large, and the answer long.
-        drop(request);
-        self.hold = None;
-        match dispatched {
-            Ok(dispatched) => self.give(metered, &pass, dispatched, client, recording).await,
-            Err(undone) => self.fail(metered, &pass, undone, client, recording).await,
-        }
+        (dispatched, client)
     }
 
     /// Reserves the bound on the key's account.
@@ -218,19 +254,19 @@ impl Job {
         Client::Streaming(events)
     }
 
-    async fn give(
+    /// An endpoint began to answer.
+    fn exchange_with(
         &self,
         metered: &Metered,
         pass: &Arc<Pass>,
         dispatched: Dispatched<'_>,
-        client: Client,
         recording: Option<Recording>,
-    ) {
+    ) -> (Box<Exchange>, Reply) {
         let Dispatched { begun, failed, hedged } = dispatched;
         let Begun { attempt, upstream, reply, watch } = begun;
         let reserved = hedged.as_ref().map_or(metered.reserved, |hedged| hedged.reserved);
         let metered = &Metered { reserved, ..metered.clone() };
-        let mut exchange = self.exchange(metered, pass, attempt, &upstream.name);
+        let mut exchange = Box::new(self.exchange(metered, pass, attempt, &upstream.name));
         exchange.lost = hedged.and_then(|hedged| hedged.lost);
         if failed.is_empty() {
             self.app.metrics.admitted(self.arrived, watch.sent());
@@ -245,27 +281,14 @@ impl Job {
                 told::routing(&self.app, requested, &self.plan, attempt, &exchange.course.tried);
             exchange.voice.tell_routing(told);
         }
-        match (reply, client) {
-            (Reply::Whole(whole), Client::Waiting(head)) => {
-                head.answer(give_whole(&mut exchange, whole).await);
-            }
-            (Reply::Stream(first, rest), Client::Waiting(head)) => {
-                open_stream(&mut exchange, first, rest, head).await;
-            }
-            (Reply::Stream(first, rest), Client::Streaming(events)) => {
-                Pump::resume(&mut exchange, events).run(first, rest).await;
-            }
-            (Reply::Whole(_), Client::Streaming(_)) => {
-                unreachable!("only a request that streams is kept alive")
-            }
-        }
+        (exchange, reply)
     }
 
     /// No endpoint answered, or not in time. What that cost is not the key's.
     async fn fail(
         &self,
         metered: &Arc<Metered>,
-        pass: &Arc<Pass>,
+        pass: Arc<Pass>,
         Undone { ending, error, tried }: Undone,
         client: Client,
         recording: Option<Recording>,
@@ -282,7 +305,7 @@ impl Job {
         let attempt = self.last_tried(&tried);
         let upstream = self.app.upstreams.get(&attempt.endpoint().provider);
         let name = upstream.map(|upstream| upstream.name.as_str());
-        let mut exchange = self.exchange(metered, pass, attempt, name.unwrap_or_default());
+        let mut exchange = self.exchange(metered, &pass, attempt, name.unwrap_or_default());
         exchange.course = course::begun(metered, None, tried, self.app.clock.now());
         exchange.recording = recording;
         if ending == Ending::ProviderFailed {
@@ -353,6 +376,24 @@ impl Job {
     }
 }
 
+/// Gives the answer that an endpoint began with, to its end.
+fn give(mut exchange: Box<Exchange>, reply: Reply, client: Client) -> BoxFuture<'static, ()> {
+    match (reply, client) {
+        (Reply::Whole(whole), Client::Waiting(head)) => Box::pin(async move {
+            head.answer(give_whole(&mut exchange, *whole).await);
+        }),
+        (Reply::Stream(stream), Client::Waiting(head)) => {
+            Box::pin(open_stream(exchange, stream, head))
+        }
+        (Reply::Stream(stream), Client::Streaming(events)) => {
+            Box::pin(async move { Pump::resume(&mut exchange, events).run(stream).await })
+        }
+        (Reply::Whole(_), Client::Streaming(_)) => {
+            unreachable!("only a request that streams is kept alive")
+        }
+    }
+}
+
 fn trusts(app: &App, endpoint: &Endpoint) -> bool {
     app.upstreams.get(&endpoint.provider).is_some_and(|upstream| upstream.trust_provider_cost)
 }
@@ -360,4 +401,20 @@ fn trusts(app: &App, endpoint: &Endpoint) -> bool {
 fn stopping() -> ApiError {
     let message = "The gateway is shutting down; try again";
     ApiError::from(Error::new(ErrorKind::Unavailable, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn future_bytes<A, B, C, F>(_: impl FnOnce(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_open_stream_holds_little() {
+        let (task, stream) = (future_bytes(Job::run), future_bytes(open_stream));
+        let all = task + stream + size_of::<Exchange>();
+        assert!(all <= 6_656, "{task} of the task, {stream} of its stream: {all}");
+    }
 }

@@ -109,8 +109,15 @@ impl<'a> Pump<'a> {
     }
 
     /// Pumps to the end, settles, and gives the last byte.
-    pub(super) async fn run(mut self, first: Chunk, stream: ChunkStream) {
-        let flow = self.flow(first, stream).await;
+    pub(super) async fn run(mut self, mut stream: ChunkStream) {
+        let flow = self.flow(&mut stream).await;
+        drop(stream);
+        // Larger than all that a stream needs until it ends.
+        Box::pin(self.finish(flow)).await;
+    }
+
+    /// Settles, and gives the last byte.
+    async fn finish(&mut self, flow: Result<(), Break>) {
         let ending = match &flow {
             Ok(()) if self.client.is_none() => Ending::ClientLeft,
             Ok(()) => Ending::Completed,
@@ -139,9 +146,16 @@ impl<'a> Pump<'a> {
         self.end(last).await;
     }
 
-    async fn flow(&mut self, first: Chunk, mut stream: ChunkStream) -> Result<(), Break> {
-        let mut event = Some(StreamEvent::Chunk(first));
+    async fn flow(&mut self, stream: &mut ChunkStream) -> Result<(), Break> {
         loop {
+            let event = match self.step(stream).await {
+                Step::Event(Ok(event)) => event,
+                Step::Event(Err(failure)) => {
+                    return Err(Break::provider(failure.status, failure.message));
+                }
+                Step::Cut(broken) => return Err(broken),
+                Step::DrainedEnough => return Ok(()),
+            };
             match event {
                 Some(StreamEvent::Chunk(chunk)) => self.pass(chunk).await?,
                 Some(StreamEvent::Error { code, message }) => {
@@ -155,14 +169,6 @@ impl<'a> Pump<'a> {
                     return Err(Break::provider(None, message));
                 }
             }
-            event = match self.step(&mut stream).await {
-                Step::Event(Ok(event)) => event,
-                Step::Event(Err(failure)) => {
-                    return Err(Break::provider(failure.status, failure.message));
-                }
-                Step::Cut(broken) => return Err(broken),
-                Step::DrainedEnough => return Ok(()),
-            };
         }
     }
 
@@ -237,8 +243,8 @@ impl<'a> Pump<'a> {
         // So many tokens cover what will have been delivered.
         let tokens = self.exchange.tokens(delivered, chunks);
         if tokens > self.authorised_tokens {
-            let ahead = self.exchange.hold_ahead(tokens).await?;
-            self.authorise(ahead).await?;
+            let ahead = Box::pin(self.exchange.hold_ahead(tokens)).await?;
+            Box::pin(self.authorise(ahead)).await?;
         }
         let events = self.exchange.voice.chunk(chunk, &self.exchange.envelope);
         if events.is_empty() || self.give(events).await? {
@@ -293,8 +299,8 @@ impl<'a> Pump<'a> {
     }
 
     /// The last word: a client that does not read what came before it does not hear it.
-    async fn end(self, bytes: Bytes) {
-        let Some(client) = self.client else { return };
+    async fn end(&mut self, bytes: Bytes) {
+        let Some(client) = &self.client else { return };
         let cut = self.exchange.app.cut.clone();
         let patience = self.exchange.app.edge.limits.write_timeout;
         tokio::select! {

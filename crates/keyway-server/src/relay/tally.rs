@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     fn chunk(fields: &Value) -> Chunk {
-        match stream_event(&fields.to_string()) {
+        match stream_event(fields.to_string()) {
             Ok(StreamEvent::Chunk(chunk)) => chunk,
             other => panic!("{other:?}"),
         }

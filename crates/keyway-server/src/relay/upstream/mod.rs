@@ -55,14 +55,21 @@ enum Connection {
 /// What a provider said.
 #[derive(Debug)]
 pub(super) enum Reply {
-    Whole(Answer),
+    Whole(Box<Answer>),
     /// It began to answer: the first chunk is there.
-    Stream(Chunk, ChunkStream),
+    Stream(ChunkStream),
 }
 
-/// The rest of a streamed answer.
+/// A streamed answer.
 #[derive(Debug)]
-pub(super) enum ChunkStream {
+pub(super) struct ChunkStream {
+    /// What came of it before anybody listened.
+    first: Option<Box<Chunk>>,
+    rest: Rest,
+}
+
+#[derive(Debug)]
+enum Rest {
     Echo(Box<EchoStream>),
     Http(Box<HttpStream>),
 }
@@ -181,17 +188,19 @@ impl Upstream {
                     provider.answer(request, target, credential, patience).await
                 }
             }
-            .map(Reply::Whole);
+            .map(|answer| Reply::Whole(Box::new(answer)));
         }
-        let mut stream = match &self.connection {
-            Connection::Echo => ChunkStream::Echo(Box::new(EchoStream::open(request)?)),
+        let mut rest = match &self.connection {
+            Connection::Echo => Rest::Echo(Box::new(EchoStream::open(request)?)),
             Connection::Http(provider) => {
                 let stream = provider.stream(request, target, credential, patience).await?;
-                ChunkStream::Http(Box::new(stream))
+                Rest::Http(Box::new(stream))
             }
         };
-        match poll_fn(|cx| stream.poll_next(cx)).await? {
-            Some(StreamEvent::Chunk(first)) => Ok(Reply::Stream(first, stream)),
+        match poll_fn(|cx| rest.poll_next(cx)).await? {
+            Some(StreamEvent::Chunk(first)) => {
+                Ok(Reply::Stream(ChunkStream { first: Some(Box::new(first)), rest }))
+            }
             Some(StreamEvent::Error { code, message }) => Err(Failure {
                 status: code.and_then(|code| StatusCode::from_u16(code).ok()),
                 ..Failure::new(message)
@@ -226,6 +235,15 @@ impl ChunkStream {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Option<StreamEvent>, Failure>> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(Ok(Some(StreamEvent::Chunk(*first)))),
+            None => self.rest.poll_next(cx),
+        }
+    }
+}
+
+impl Rest {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<StreamEvent>, Failure>> {
         match self {
             Self::Echo(stream) => stream.poll_next(cx),
             Self::Http(stream) => stream.poll_next(cx),
