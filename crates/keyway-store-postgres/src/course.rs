@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use keyway_core::ledger::{ApiType, Course, Origin, Tried};
+use keyway_core::ledger::{ApiType, Course, Origin, Tried, tokens_kept};
 use keyway_core::money::Nanos;
 use tokio_postgres::Row;
 
 use crate::error::{Failure, broken};
-use crate::ledger::tokens;
 
 /// What [`origin`] reads, in its order.
 pub(crate) const ORIGIN_COLUMNS: &str = "catalogue_version, api_type, http_referer, user_agent, \
@@ -60,5 +59,5 @@ fn count(row: &Row, column: usize) -> Option<u64> {
 
 /// A count as the schema has it.
 pub(crate) fn whole(count: Option<u64>) -> Option<i64> {
-    count.map(tokens)
+    count.map(tokens_kept)
 }

@@ -4,14 +4,13 @@
 use deadpool_postgres::Transaction;
 use futures_util::future::try_join;
 use keyway_core::budget::WindowKind;
-use keyway_core::ledger::{AnswerMark, ApiType, Metered, Settlement, Tried};
+use keyway_core::ledger::{AnswerMark, ApiType, Metered, Settlement, Tried, tokens_kept};
 use keyway_core::money::Nanos;
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 
 use crate::course::whole;
 use crate::error::Failure;
-use crate::ledger::tokens;
 
 /// What is known from the admission on, in the order of [`Admitted::values`].
 const ADMITTED: [&str; 22] = [
@@ -256,7 +255,7 @@ impl<'s> Charged<'s> {
             id: settlement.request.id.as_bytes(),
             reserved: settlement.request.reserved.get(),
             money: [*charge, *byok, *overrun, *absorbed].map(Nanos::get),
-            tokens: counted.map(tokens),
+            tokens: counted.map(tokens_kept),
             ending: settlement.ending.as_str(),
             settled_at: settlement.settled_at.as_micros(),
             counts: [course.first_ms, course.generation_ms, course.media_completion].map(whole),

@@ -6,12 +6,12 @@ use deadpool_postgres::Transaction;
 use keyway_core::budget::Windows;
 use keyway_core::clock::Timestamp;
 use keyway_core::id::{AccountId, Epoch, GenerationId, KeyId};
-use keyway_core::ledger::{Ending, GenerationRecord, Metered, Settlement};
+use keyway_core::ledger::{Bookings, Ending, GenerationRecord, Metered, Settlement};
 use keyway_core::pricing::Usage;
 use keyway_core::store::Settled;
 use tokio_postgres::Row;
 
-use crate::bookings::Bookings;
+use crate::bookings;
 use crate::course::{COURSE_COLUMNS, ORIGIN_COLUMNS, course, origin};
 use crate::entries::{Entries, Written};
 use crate::error::{Failure, broken};
@@ -27,21 +27,21 @@ const COURSE_FROM: usize = ORIGIN_FROM + 8;
 
 /// Writes a charge once, into its row and, by way of `bookings`, into the sums of its accounts and the
 /// leases that it was held in.
-pub(crate) async fn settle(
+pub(crate) async fn settle<'s>(
     tx: &Transaction<'_>,
-    settlement: &Settlement,
-    bookings: &mut Bookings,
+    settlement: &'s Settlement,
+    bookings: &mut Bookings<'s>,
 ) -> Result<Settled, Failure> {
     let written = Entries::prepare(tx).await?.settle(tx, settlement).await?;
     settled(tx, settlement, written, bookings).await
 }
 
 /// What became of a settlement whose row was `written` or was known.
-pub(crate) async fn settled(
+pub(crate) async fn settled<'s>(
     tx: &Transaction<'_>,
-    settlement: &Settlement,
+    settlement: &'s Settlement,
     written: Written,
-    bookings: &mut Bookings,
+    bookings: &mut Bookings<'s>,
 ) -> Result<Settled, Failure> {
     if written == Written::Known {
         let id: &[u8] = settlement.request.id.as_bytes();
@@ -64,16 +64,18 @@ pub(crate) async fn recover(
         "SELECT {COLUMNS}, {ORIGIN_COLUMNS}, {COURSE_COLUMNS} FROM generation
          WHERE charge_nanos IS NULL AND epoch = $1 ORDER BY id"
     );
-    let mut recovered = 0;
+    let rows = tx.query(&sql, &[&epoch.0]).await?;
+    let left = rows.iter().map(|row| {
+        let GenerationRecord { request, authorised, .. } = generation(row)?;
+        Ok(Settlement::crashed(Arc::new(request), authorised, now))
+    });
+    let left = left.collect::<Result<Vec<Settlement>, Failure>>()?;
     let mut bookings = Bookings::default();
-    for row in tx.query(&sql, &[&epoch.0]).await? {
-        let record = generation(&row)?;
-        let settlement = Settlement::crashed(Arc::new(record.request), record.authorised, now);
-        settle(tx, &settlement, &mut bookings).await?;
-        recovered += 1;
+    for settlement in &left {
+        settle(tx, settlement, &mut bookings).await?;
     }
-    bookings.write(tx).await?;
-    Ok(recovered)
+    bookings::write(tx, bookings).await?;
+    Ok(left.len() as u64)
 }
 
 /// One metered request.
@@ -147,11 +149,4 @@ fn is_byok(row: &Row) -> bool {
 
 fn count(row: &Row, column: usize) -> u64 {
     u64::try_from(row.get::<_, i64>(column)).unwrap_or(0)
-}
-
-/// No provider counts more, and the sums of as many requests as there will be stay integers.
-const TOKENS_MAX: i64 = 1_000_000_000_000;
-
-pub(crate) fn tokens(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(TOKENS_MAX).min(TOKENS_MAX)
 }

@@ -7,16 +7,14 @@ use deadpool_postgres::Transaction;
 use keyway_core::budget::{ResetInterval, WindowKind};
 use keyway_core::clock::Timestamp;
 use keyway_core::id::Timeline;
-use keyway_core::ledger::{Ending, Metered, Settlement};
+use keyway_core::ledger::{Bookings, Ending, Metered, Settlement, tokens_kept};
 use keyway_core::money::Nanos;
 use keyway_core::store::{Change, Testified, Testimony};
 
-use crate::bookings::Bookings;
 use crate::entries;
 use crate::error::Failure;
-use crate::ledger::tokens;
 use crate::rows::{bytes, nanos, window_number};
-use crate::{ledger, nodes};
+use crate::{bookings, ledger, nodes};
 
 pub(crate) async fn testify(
     tx: &Transaction<'_>,
@@ -47,7 +45,7 @@ pub(crate) async fn testify(
         };
         if wrong {
             // What is corrected has to be in the sums.
-            std::mem::take(&mut bookings).write(tx).await?;
+            bookings::write(tx, std::mem::take(&mut bookings)).await?;
             correct(tx, charge).await?;
         } else {
             ledger::settle(tx, charge, &mut bookings).await?;
@@ -55,7 +53,7 @@ pub(crate) async fn testify(
         written.insert(id, (charge.charge, charge.ending));
         testified.charges += 1;
     }
-    bookings.write(tx).await?;
+    bookings::write(tx, bookings).await?;
     Ok(testified)
 }
 
@@ -168,10 +166,10 @@ async fn correct(tx: &Transaction<'_>, charge: &Settlement) -> Result<(), Failur
     entries::overwrite(tx, &charge).await?;
     let more = charge.charge.get().saturating_sub(before(0));
     let more_byok = charge.byok.get().saturating_sub(before(1));
-    let more_prompt = tokens(charge.usage.prompt_tokens).saturating_sub(before(2));
-    let more_completion = tokens(charge.usage.completion_tokens).saturating_sub(before(3));
-    let more_cached = tokens(charge.usage.cached_tokens).saturating_sub(before(5));
-    let more_reasoning = tokens(charge.usage.reasoning_tokens).saturating_sub(before(6));
+    let more_prompt = tokens_kept(charge.usage.prompt_tokens).saturating_sub(before(2));
+    let more_completion = tokens_kept(charge.usage.completion_tokens).saturating_sub(before(3));
+    let more_cached = tokens_kept(charge.usage.cached_tokens).saturating_sub(before(5));
+    let more_reasoning = tokens_kept(charge.usage.reasoning_tokens).saturating_sub(before(6));
     let at = charge.settled_at.as_micros();
     let request = &charge.request;
     let day = request.windows.start_of(WindowKind::Day).as_micros();

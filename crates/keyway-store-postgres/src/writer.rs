@@ -8,17 +8,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use deadpool_postgres::{Pool, Transaction};
 use futures_util::future::try_join_all;
 use keyway_core::id::Epoch;
-use keyway_core::ledger::{AnswerMark, Metered, Settlement};
+use keyway_core::ledger::{AnswerMark, Bookings, Metered, Settlement};
 use keyway_core::store::{Settled, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::bookings::Bookings;
 use crate::entries::{Entries, Written};
 use crate::error::{Failure, closed};
 use crate::history::History;
 use crate::transact::{TRY, Tries};
-use crate::{ledger, nodes};
+use crate::{bookings, ledger, nodes};
 
 /// Calls that may wait to be written; further ones wait to be queued.
 const QUEUE_MAX: usize = 4_096;
@@ -181,7 +180,7 @@ async fn run_all(tx: &Transaction<'_>, works: &[&Work]) -> Result<Vec<Settled>, 
             }
         });
     }
-    bookings.write(tx).await?;
+    bookings::write(tx, bookings).await?;
     Ok(settled)
 }
 

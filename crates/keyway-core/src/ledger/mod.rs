@@ -9,6 +9,7 @@
 
 mod account;
 mod asking;
+mod bookings;
 mod course;
 mod extend;
 mod forecast;
@@ -22,6 +23,7 @@ mod resolve;
 mod waiting;
 
 pub use account::AccountState;
+pub use bookings::{Bookings, Day, DaySum, WindowSum, tokens_kept};
 pub use course::{ApiType, Course, Origin, TRIED_MAX, Tried};
 pub use forecast::{Forecast, Standing};
 pub use journal::Journal;

@@ -244,13 +244,30 @@ pub(super) async fn no_charge_is_above_its_reservation(store: &dyn Store) {
 
 pub(super) async fn what_a_request_holds_is_raised_and_never_lowered(store: &dyn Store) {
     let key = create(store, inference(store, "extended")).await;
-    let request = metered(1, &key, now());
+    for (number, streamed) in [(1, true), (3, false)] {
+        let mut request = Metered::clone(&metered(number, &key, now()));
+        request.streamed = streamed;
+        what_it_holds_is_raised(store, &Arc::new(request)).await;
+    }
+
+    let other = metered(2, &key, now());
+    let more = Arc::new(Metered {
+        reserved: Nanos::new(other.reserved.get() + 9),
+        ..Metered::clone(&other)
+    });
+    store.mark(marked(&other, 50)).await.expect("writable");
+    assert_eq!(store.settle(charged(&more, more.reserved.get())).await, Ok(Settled::Applied));
+    let written = record(store, other.id).await.expect("it was marked");
+    assert_eq!(written.request, *more);
+}
+
+async fn what_it_holds_is_raised(store: &dyn Store, request: &Arc<Metered>) {
     let first = request.reserved.get();
     let raised = |by: i64| {
         let reserved = Nanos::new(first + by);
-        Arc::new(Metered { reserved, ..Metered::clone(&request) })
+        Arc::new(Metered { reserved, ..Metered::clone(request) })
     };
-    store.mark(marked(&request, first)).await.expect("writable");
+    store.mark(marked(request, first)).await.expect("writable");
     for (by, authorised, reserved) in [(500, first, 500), (700, first + 600, 700), (100, 0, 700)] {
         store.mark(marked(&raised(by), authorised)).await.expect("writable");
         let written = record(store, request.id).await.expect("it was marked");
@@ -261,17 +278,11 @@ pub(super) async fn what_a_request_holds_is_raised_and_never_lowered(store: &dyn
     // A settlement may know less than was marked, or more.
     let above = store.settle(charged(&raised(800), first + 801)).await;
     assert!(matches!(above, Err(StoreError::Broken(_))), "{above:?}");
-    assert_eq!(store.settle(charged(&request, first + 700)).await, Ok(Settled::Applied));
+    assert_eq!(store.settle(charged(request, first + 700)).await, Ok(Settled::Applied));
+    assert_eq!(store.settle(charged(request, first + 700)).await, Ok(Settled::Repeated));
     let written = record(store, request.id).await.expect("it was marked");
     assert_eq!(written.request.reserved, Nanos::new(first + 700));
     assert_eq!(written.settlement.map(|it| it.charge), Some(Nanos::new(first + 700)));
-
-    let other = metered(2, &key, now());
-    let more = Arc::new(Metered { reserved: Nanos::new(first + 9), ..Metered::clone(&other) });
-    store.mark(marked(&other, 50)).await.expect("writable");
-    assert_eq!(store.settle(charged(&more, first + 9)).await, Ok(Settled::Applied));
-    let written = record(store, other.id).await.expect("it was marked");
-    assert_eq!(written.request, *more);
 }
 
 pub(super) async fn every_text_of_a_row_is_written(store: &dyn Store) {
