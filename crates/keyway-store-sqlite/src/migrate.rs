@@ -8,7 +8,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use crate::open::{OpenError, create_private};
 
 /// Version N is the Nth. A released file is never edited; a change is a new one.
-pub(crate) const MIGRATIONS: [&str; 10] = [
+pub(crate) const MIGRATIONS: [&str; 11] = [
     include_str!("../migrations/0001_installation_keys_ledger.sql"),
     include_str!("../migrations/0002_nodes_leases_changes.sql"),
     include_str!("../migrations/0003_budgets_activity.sql"),
@@ -19,6 +19,7 @@ pub(crate) const MIGRATIONS: [&str; 10] = [
     include_str!("../migrations/0008_kinds_of_tokens.sql"),
     include_str!("../migrations/0009_credits.sql"),
     include_str!("../migrations/0010_courses_contents.sql"),
+    include_str!("../migrations/0011_cheaper_checks.sql"),
 ];
 
 /// Brings the schema up to the last of `migrations`. A copy of an older database is kept beside it.
