@@ -4,14 +4,13 @@ use keyway_core::budget::{ResetInterval, WindowKind};
 use keyway_core::clock::Timestamp;
 use keyway_core::id::AccountId;
 use keyway_core::key::{Terms, WindowSpend};
-use keyway_core::ledger::{AccountState, Settlement};
+use keyway_core::ledger::AccountState;
 use keyway_core::money::Nanos;
 use keyway_core::pricing::Usage;
 use keyway_core::store::{AccountRecord, UsageDay};
 use rusqlite::{Connection, Error, OptionalExtension, Row, params};
 
-use crate::ledger::tokens;
-use crate::rows::{self, ACCOUNT, STATE_COLUMNS, window_number};
+use crate::rows::{self, ACCOUNT, STATE_COLUMNS};
 use crate::{credits, nodes};
 
 pub(crate) fn state(
@@ -70,75 +69,6 @@ pub(crate) fn set_budget(
         nodes::changed(connection, AccountId::INSTALLATION, now)?;
     }
     Ok(changed > 0)
-}
-
-/// Adds a charge to the windows of its admission, and to what was used on its day.
-pub(crate) fn book(connection: &Connection, settlement: &Settlement) -> Result<(), Error> {
-    for account in &settlement.request.accounts {
-        add_to_windows(connection, *account, settlement)?;
-        add_to_day(connection, *account, settlement)?;
-    }
-    Ok(())
-}
-
-fn add_to_windows(
-    connection: &Connection,
-    account: AccountId,
-    settlement: &Settlement,
-) -> Result<(), Error> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO account_window (account_id, kind, starts_at, spent_nanos, byok_nanos, last_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (account_id, kind, starts_at) DO UPDATE SET
-           spent_nanos = spent_nanos + excluded.spent_nanos,
-           byok_nanos = byok_nanos + excluded.byok_nanos,
-           last_at = max(last_at, excluded.last_at)",
-    )?;
-    for kind in WindowKind::ALL {
-        statement.execute(params![
-            account.0,
-            window_number(kind),
-            settlement.request.windows.start_of(kind).as_micros(),
-            settlement.charge.get(),
-            settlement.byok.get(),
-            settlement.settled_at.as_micros(),
-        ])?;
-    }
-    Ok(())
-}
-
-fn add_to_day(
-    connection: &Connection,
-    account: AccountId,
-    settlement: &Settlement,
-) -> Result<(), Error> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO usage_day (account_id, day, model, provider, requests, prompt_tokens,
-                                completion_tokens, spent_nanos, byok_nanos, cached_tokens,
-                                reasoning_tokens)
-         VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10)
-         ON CONFLICT (account_id, day, model, provider) DO UPDATE SET
-           requests = requests + 1,
-           prompt_tokens = prompt_tokens + excluded.prompt_tokens,
-           completion_tokens = completion_tokens + excluded.completion_tokens,
-           cached_tokens = cached_tokens + excluded.cached_tokens,
-           reasoning_tokens = reasoning_tokens + excluded.reasoning_tokens,
-           spent_nanos = spent_nanos + excluded.spent_nanos,
-           byok_nanos = byok_nanos + excluded.byok_nanos",
-    )?;
-    statement.execute(params![
-        account.0,
-        settlement.request.windows.start_of(WindowKind::Day).as_micros(),
-        settlement.request.model,
-        settlement.request.provider,
-        tokens(settlement.usage.prompt_tokens),
-        tokens(settlement.usage.completion_tokens),
-        settlement.charge.get(),
-        settlement.byok.get(),
-        tokens(settlement.usage.cached_tokens),
-        tokens(settlement.usage.reasoning_tokens),
-    ])?;
-    Ok(())
 }
 
 /// What the account used on the days from that of `from` on, and before that of `until`.

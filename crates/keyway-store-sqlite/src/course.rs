@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use keyway_core::ledger::{ApiType, Course, Origin, Tried};
+use keyway_core::ledger::{ApiType, Course, Origin, Tried, tokens_kept};
 use keyway_core::money::Nanos;
 use rusqlite::{Error, Row};
 
-use crate::ledger::tokens;
 use crate::rows::broken;
 
 /// What [`origin`] reads, in its order.
@@ -60,5 +59,5 @@ fn count(row: &Row<'_>, column: usize) -> Result<Option<u64>, Error> {
 
 /// A count as the schema has it.
 pub(crate) fn whole(count: Option<u64>) -> Option<i64> {
-    count.map(tokens)
+    count.map(tokens_kept)
 }

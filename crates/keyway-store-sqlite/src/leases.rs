@@ -3,7 +3,7 @@
 use keyway_core::clock::Timestamp;
 use keyway_core::id::Epoch;
 use keyway_core::key::WindowSpend;
-use keyway_core::ledger::{Draw, Figures, LeaseCall, Leased};
+use keyway_core::ledger::{Figures, LeaseCall, Leased, Slice};
 use keyway_core::money::Nanos;
 use rusqlite::{Connection, Error, OptionalExtension, params};
 
@@ -40,7 +40,7 @@ pub(crate) fn lease(
         return Ok(Leased { granted, figures: figures(connection, call, now)? });
     }
     if call.give_back > Nanos::ZERO {
-        take(connection, call.epoch, &Draw { slice, amount: call.give_back })?;
+        take(connection, call.epoch, slice, call.give_back)?;
     }
     note(connection, call, Nanos::ZERO)?;
     let granted = call.grant(&figures(connection, call, now)?);
@@ -111,24 +111,25 @@ fn figures(connection: &Connection, call: &LeaseCall, now: Timestamp) -> Result<
     })
 }
 
-/// Takes a settlement's charge out of its node's leases.
-pub(crate) fn draw(connection: &Connection, epoch: Epoch, draws: &[Draw]) -> Result<(), Error> {
-    draws.iter().try_for_each(|draw| take(connection, epoch, draw))
-}
-
-fn take(connection: &Connection, epoch: Epoch, draw: &Draw) -> Result<(), Error> {
+/// Takes what is charged, or given back, out of a run's lease.
+pub(crate) fn take(
+    connection: &Connection,
+    epoch: Epoch,
+    slice: Slice,
+    amount: Nanos,
+) -> Result<(), Error> {
     let mut statement = connection.prepare_cached(
         "UPDATE lease SET outstanding_nanos = outstanding_nanos - ?5
          WHERE account_id = ?1 AND kind = ?2 AND starts_at = ?3 AND epoch = ?4",
     )?;
     let taken = statement.execute(params![
-        draw.slice.account.0,
-        window_number(draw.slice.kind),
-        draw.slice.starts_at.as_micros(),
+        slice.account.0,
+        window_number(slice.kind),
+        slice.starts_at.as_micros(),
         epoch.0,
-        draw.amount.get(),
+        amount.get(),
     ])?;
-    if taken == 0 && draw.amount > Nanos::ZERO {
+    if taken == 0 {
         return Err(broken(0, "lease: there is none"));
     }
     Ok(())

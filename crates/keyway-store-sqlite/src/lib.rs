@@ -1,11 +1,14 @@
 //! Keyway's embedded store: SQLite in WAL mode, one writer thread with group commit, readers apart.
 
 mod accounts;
+mod batch;
+mod bookings;
 mod checkpoint;
 mod contents;
 mod course;
 mod credentials;
 mod credits;
+mod entries;
 mod error;
 mod health;
 mod integrity;

@@ -205,13 +205,11 @@ impl Store for SqliteStore {
     }
 
     async fn mark(&self, mark: AnswerMark) -> Result<(), StoreError> {
-        let epoch = mark.request.epoch;
-        self.fenced(epoch, move |db| ledger::mark(db, &mark)).await
+        self.writer.mark(mark).await
     }
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
-        let epoch = settlement.request.epoch;
-        self.fenced(epoch, move |db| ledger::settle(db, &settlement)).await
+        self.writer.settle(settlement).await
     }
 
     async fn lease(&self, call: LeaseCall, now: Timestamp) -> Result<Leased, StoreError> {

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
-use keyway_core::store::StoreError;
+use keyway_core::ledger::{AnswerMark, Settlement};
+use keyway_core::store::{Settled, StoreError};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::batch::{Batch, Call, Entry, Work};
 use crate::checkpoint::Checkpoints;
 use crate::error::{closed, is_failed_flush, store_error};
 use crate::health::Health;
@@ -30,26 +32,19 @@ pub(crate) struct Writer {
 }
 
 enum Message {
+    Entry(Entry),
     Call(Box<dyn Call>),
     /// Write what is queued, then end.
     Close(oneshot::Sender<()>),
 }
 
-/// One call on its way through a transaction.
-trait Call: Send {
-    /// Does the work; an error undoes this call alone.
-    fn run(&mut self, connection: &Connection) -> Result<(), rusqlite::Error>;
-    /// Answers, now that it is known what became of the transaction.
-    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
-}
-
-struct Work<F, T> {
+struct Asked<F, T> {
     verb: Option<F>,
     outcome: Option<Result<T, StoreError>>,
     answer: oneshot::Sender<Result<T, StoreError>>,
 }
 
-impl<F, T> Call for Work<F, T>
+impl<F, T> Call for Asked<F, T>
 where
     F: FnOnce(&Connection) -> Result<T, rusqlite::Error> + Send,
     T: Send,
@@ -110,8 +105,22 @@ impl Writer {
         T: Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let call = Work { verb: Some(work), outcome: None, answer };
+        let call = Asked { verb: Some(work), outcome: None, answer };
         self.queue.send(Message::Call(Box::new(call))).await.map_err(|_| closed())?;
+        answered.await.map_err(|_| closed())?
+    }
+
+    pub(crate) async fn mark(&self, mark: AnswerMark) -> Result<(), StoreError> {
+        self.enter(Work::Mark(mark)).await.map(drop)
+    }
+
+    pub(crate) async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
+        self.enter(Work::Settle(settlement)).await
+    }
+
+    async fn enter(&self, work: Work) -> Result<Settled, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.send(Message::Entry(Entry { work, answer })).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
     }
 
@@ -142,13 +151,10 @@ struct Thread {
 
 impl Thread {
     fn run(mut self) {
-        let mut batch: Vec<Box<dyn Call>> = Vec::new();
-        while let Some(message) = self.calls.blocking_recv() {
-            let mut closing = self.take(message, &mut batch);
-            while closing.is_none() && batch.len() < BATCH_MAX {
-                let Ok(message) = self.calls.try_recv() else { break };
-                closing = self.take(message, &mut batch);
-            }
+        let mut messages = Vec::with_capacity(BATCH_MAX);
+        let mut batch = Batch::default();
+        while self.calls.blocking_recv_many(&mut messages, BATCH_MAX) > 0 {
+            let closing = sort(&mut messages, &mut batch);
             if !batch.is_empty() {
                 self.write(&mut batch);
             }
@@ -163,65 +169,30 @@ impl Thread {
         }
     }
 
-    #[expect(clippy::unused_self, reason = "reads as what the thread does with a message")]
-    fn take(
-        &self,
-        message: Message,
-        batch: &mut Vec<Box<dyn Call>>,
-    ) -> Option<oneshot::Sender<()>> {
-        match message {
-            Message::Call(call) => {
-                batch.push(call);
-                None
-            }
-            Message::Close(done) => Some(done),
+    fn write(&mut self, batch: &mut Batch) {
+        if !self.connection.is_autocommit() {
+            self.open_anew();
         }
-    }
-
-    fn write(&mut self, batch: &mut Vec<Box<dyn Call>>) {
-        let committed = self.transact(batch);
-        match &committed {
-            Ok(()) => {
+        let outcome = batch.transact(&self.connection);
+        match &outcome {
+            Ok(_) => {
                 self.commits.fetch_add(1, Ordering::Relaxed);
                 self.health.succeeded();
             }
             Err(error) => self.give_up(error),
         }
-        let committed = committed.map_err(|error| match store_error(&error) {
+        let (is_committed, entries, calls) =
+            (outcome.is_ok(), batch.entries.len(), batch.calls.len());
+        batch.answer(outcome.map_err(|error| match store_error(&error) {
             // Whatever it was, nothing of the transaction is there, and it may be tried again.
             StoreError::Broken(why) | StoreError::TooLong(why) | StoreError::Unavailable(why) => {
                 StoreError::Unavailable(why)
             }
             StoreError::Fenced => StoreError::Fenced,
-        });
-        for call in batch.drain(..) {
-            call.answer(committed.clone());
+        }));
+        if is_committed {
+            self.checkpoint(entries, calls);
         }
-        if committed.is_ok() {
-            self.checkpoint();
-        }
-    }
-
-    fn transact(&mut self, batch: &mut [Box<dyn Call>]) -> Result<(), rusqlite::Error> {
-        if !self.connection.is_autocommit() {
-            self.open_anew();
-        }
-        self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        for call in batch {
-            self.connection.execute_batch("SAVEPOINT call")?;
-            if let Err(error) = call.run(&self.connection) {
-                if self.connection.is_autocommit() || is_failed_flush(&error) {
-                    // The whole transaction is gone already.
-                    return Err(error);
-                }
-                if matches!(store_error(&error), StoreError::Unavailable(_)) {
-                    return Err(error);
-                }
-                self.connection.execute_batch("ROLLBACK TO call")?;
-            }
-            self.connection.execute_batch("RELEASE call")?;
-        }
-        self.connection.execute_batch("COMMIT")
     }
 
     fn give_up(&mut self, error: &rusqlite::Error) {
@@ -247,8 +218,8 @@ impl Thread {
         }
     }
 
-    fn checkpoint(&mut self) {
-        if let Err(error) = self.checkpoints.after_commit(&self.connection) {
+    fn checkpoint(&mut self, entries: usize, calls: usize) {
+        if let Err(error) = self.checkpoints.after_commit(&self.connection, entries, calls) {
             if is_failed_flush(&error) {
                 self.give_up(&error);
             }
@@ -264,4 +235,16 @@ impl Thread {
             tracing::warn!(%error, "the store could not be closed cleanly; the next start checks it");
         }
     }
+}
+
+/// Sorts messages into what is written first and what after it. None behind the one to close is taken.
+fn sort(messages: &mut Vec<Message>, batch: &mut Batch) -> Option<oneshot::Sender<()>> {
+    for message in messages.drain(..) {
+        match message {
+            Message::Entry(entry) => batch.entries.push(entry),
+            Message::Call(call) => batch.calls.push(call),
+            Message::Close(done) => return Some(done),
+        }
+    }
+    None
 }
