@@ -1,6 +1,6 @@
 //! The items of a response: what the model thought, said and called for.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// An item while it is being said.
 #[derive(Clone, Debug)]
@@ -9,6 +9,8 @@ pub(super) struct Item {
     pub(super) kind: Kind,
     /// What was said of it so far: text, or the arguments of a call.
     pub(super) text: String,
+    /// Where it stands in the output of the provider that began it; `None` of one that is told here.
+    pub(super) passed_at: Option<u64>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -53,8 +55,10 @@ impl Kind {
 }
 
 impl Item {
-    /// One that its provider begins; `None` where it has no text that comes in pieces.
-    pub(super) fn added(item: &Value) -> Option<Self> {
+    /// One that its provider begins with `event`; `None` where it has no text that comes in pieces.
+    pub(super) fn added(event: &Map<String, Value>) -> Option<Self> {
+        let item = event.get("item")?;
+        let passed_at = event.get("output_index").and_then(Value::as_u64);
         let field = |name: &str| item[name].as_str().unwrap_or_default().to_owned();
         let call =
             |is_custom| Kind::Call { call_id: field("call_id"), name: field("name"), is_custom };
@@ -65,7 +69,7 @@ impl Item {
             "custom_tool_call" => call(true),
             _ => return None,
         };
-        Some(Self { id: field("id"), kind, text: String::new() })
+        Some(Self { id: field("id"), kind, text: String::new(), passed_at })
     }
 
     /// Adds a piece of what was `said`, as its event is called.

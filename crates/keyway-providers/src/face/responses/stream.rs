@@ -71,7 +71,7 @@ impl Stream {
         let field = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
         let item = event.get("item").unwrap_or(&Value::Null);
         if kind == "response.output_item.added" {
-            self.open = Item::added(item);
+            self.open = Item::added(event);
         } else if kind == "response.output_item.done" {
             self.open = None;
             self.keep(item);
@@ -148,7 +148,7 @@ impl Stream {
         let mut events = Vec::new();
         let Some(item) = self.open.take() else { return events };
         let (proof, also) = (std::mem::take(&mut self.proof), std::mem::take(&mut self.also));
-        let output_index = self.items.len();
+        let output_index = item.passed_at.unwrap_or(self.items.len() as u64);
         let text = item.text.as_str();
         let place =
             |event: &str| json!({"type": event, "item_id": item.id, "output_index": output_index});
@@ -192,8 +192,9 @@ impl Stream {
                 json!({"content_index": 0, "part": part}),
             ));
         }
-        // An answer that was cut ends in the middle of its last item.
-        let status = if self.finish() == Some("length") { "incomplete" } else { "completed" };
+        // An answer that was cut ends in the middle of its last item, and a provider ends its own itself.
+        let is_cut = self.finish() == Some("length") || item.passed_at.is_some();
+        let status = if is_cut { "incomplete" } else { "completed" };
         let object = item.done(status, &proof, &also);
         done.push(json!({"type": "response.output_item.done", "output_index": output_index, "item": object}));
         self.items.push(object);
@@ -294,7 +295,7 @@ impl Stream {
         events.extend(self.close());
         let output_index = self.items.len();
         let id = format!("{}_{id}{output_index}", kind.prefix());
-        let item = Item { id, kind: kind.clone(), text: String::new() };
+        let item = Item { id, kind: kind.clone(), text: String::new(), passed_at: None };
         let added = json!({
             "type": "response.output_item.added", "output_index": output_index, "item": item.begun(),
         });
