@@ -48,6 +48,16 @@ PROVIDERS = {
 }
 # They run at the operator's: what they cost is not for them to say.
 LOCAL = {"ollama"}
+# What clouds sell of other makers is named by the cloud; see `clouds`.
+VERTEX = {"vertex_ai": "google-vertex", "vertex_ai-language-models": "google-vertex", "vertex_ai-embedding-models": "google-vertex",
+          "vertex_ai-anthropic_models": "google-vertex-anthropic"}
+BEDROCK = {"bedrock", "bedrock_converse"}
+# Makers as Amazon names them; of embeddings and rankings only those that the gateway speaks.
+MAKERS = {"ai21": "ai21", "amazon": "amazon", "anthropic": "anthropic", "deepseek": "deepseek", "google": "google",
+          "meta": "meta-llama", "minimax": "minimax", "mistral": "mistralai", "moonshot": "moonshotai",
+          "moonshotai": "moonshotai", "nvidia": "nvidia", "openai": "openai", "qwen": "qwen", "writer": "writer",
+          "xai": "x-ai", "zai": "z-ai"}
+ERRANDS = re.compile(r"cohere\.(embed|rerank)-|amazon\.titan-embed-text-")
 # It sells what makers serve under our names and at their prices, and says what it charged.
 RESELLER = "openrouter"
 # Names that are one of several of one model.
@@ -204,6 +214,66 @@ def identity(provider, author, name):
     raise Unfit("no author is known")
 
 
+def clouds(key, entry, entries):
+    """Where a cloud sells what an entry is about: provider, id, its name there, and what its prices are multiplied by.
+
+    A cloud has many places and one price map, so an entry is taken only where its price holds at every place that the
+    provider's slug stands for.
+    """
+    kind = entry.get("litellm_provider")
+    if kind in VERTEX:
+        name = key.removeprefix("vertex_ai/")
+        if "claude" not in name and not name.startswith("gemini-"):
+            raise Unfit("another dialect of a cloud")
+        if "@" not in name and any(other.startswith(f"{key}@") for other in entries):
+            raise Unfit("an alias")
+        author = "anthropic" if "claude" in name else "google"
+        # What is dearer in one place than everywhere has another slug there.
+        dearer = entries.get(f"vertex_ai/{name}", entry).get("regional_endpoint_uplift_multiplier", 1)
+        slug = slug_of(name.partition("@")[0])
+        return [(VERTEX[kind], f"{author}/{slug}", name, dearer), (VERTEX[kind] + "-global", f"{author}/{slug}", name, 1)]
+    place, _, bare = key.rpartition("global.")
+    if place or "/" in bare or re.match(r"[a-z-]+\.[a-z0-9]+\.", bare) and bare.split(".")[1] in MAKERS:
+        raise Unfit("at one place of a cloud only")
+    maker, _, model = bare.partition(".")
+    if entry.get("mode") != "chat":
+        if not ERRANDS.match(bare):
+            raise Unfit("another dialect of a cloud")
+        author = "cohere" if maker == "cohere" else "amazon"
+    elif kind == "bedrock" or maker not in MAKERS:
+        raise Unfit("another dialect of a cloud")
+    else:
+        author = MAKERS[maker]
+    if not key.startswith("global."):
+        there = [it for name, it in entries.items() if re.fullmatch(rf"bedrock/(?!us-gov)[a-z0-9-]+/{re.escape(bare)}", name)]
+        sides = ["input_cost_per_token", "output_cost_per_token"]
+        if any(it.get(side) != entry.get(side) for it in there for side in sides):
+            raise Unfit("a price for each place of a cloud")
+        if f"global.{bare}" in entries:
+            raise Unfit("an alias")
+        if author == "anthropic" or (f"us.{bare}" in entries and author != "amazon"):
+            raise Unfit("at one place of a cloud only")
+    if entry["mode"] != "chat":
+        slug = re.sub(r"-v(\d+)(?:-(\d))?(:\d+)?$", lambda it: f"-v{it[1]}.{it[2] or 0}", model)
+        return [("amazon-bedrock", f"{author}/{slug}", key, 1)]
+    slug = re.sub(r"(-v\d+|-\d)?(:\d+)?$", "", model) if re.search(r"-v\d+(:\d+)?$|:\d+$", model) else model
+    slug = re.sub(r"^llama(\d)-(\d)-", r"llama-\1.\2-", slug_of(re.sub(r"-\d{8}$", "", slug)))
+    slug = f"deepseek-{slug}" if author == "deepseek" else slug
+    return [("amazon-bedrock", f"{author}/{slug}", key, 1)]
+
+
+def times(prices, factor):
+    """Prices that are all multiplied by `factor`."""
+    conditions = {"min_prompt_tokens", "utc_start", "utc_end", "utc_days", "overrides"}
+    scaled = {
+        name: price if name in conditions else decimal_text(decimal.Decimal(price) * decimal.Decimal(factor))
+        for name, price in prices.items()
+    }
+    if "overrides" in prices:
+        scaled["overrides"] = [times(it, factor) for it in prices["overrides"]]
+    return scaled
+
+
 def parameters(entry, output):
     if output != "text":
         return []
@@ -242,19 +312,11 @@ def title(slug):
     return " ".join(spelled.get(part, part[:1].upper() + part[1:]) for part in slug.split("-"))
 
 
-def read(key, entry, today):
-    output = MODES.get(entry.get("mode"))
-    known = PROVIDERS.get(entry.get("litellm_provider"))
-    if not output or not known:
-        raise Unfit("another provider or use")
-    provider, author = known
-    if entry.get("deprecation_date", "9999") < today:
-        raise Unfit("withdrawn")
-    if key.startswith("ft:") or "/ft:" in key or "realtime" in key or "deep-research" in key or "-search-" in key:
-        raise Unfit("not for chat completions")
-    endpoints = entry.get("supported_endpoints")
-    if output == "text" and endpoints and "/v1/chat/completions" not in endpoints:
-        raise Unfit("not for chat completions")
+def places(key, entry, entries):
+    """Where what an entry is about is sold, as `clouds` says it."""
+    if entry.get("litellm_provider") in VERTEX or entry.get("litellm_provider") in BEDROCK:
+        return clouds(key, entry, entries)
+    provider, author = PROVIDERS[entry["litellm_provider"]]
     prefix = entry["litellm_provider"].removesuffix("_chat") + "/"
     upstream = key.removeprefix(prefix)
     if provider == "perplexity" and not re.match(r"sonar(-pro|-reasoning|$)", upstream):
@@ -267,7 +329,21 @@ def read(key, entry, today):
         raise Unfit("not served without a deployment")
     if provider == "together" and "/" not in upstream:
         raise Unfit("a price class")
-    author, slug = identity(provider, author, upstream)
+    return [(provider, "/".join(identity(provider, author, upstream)), upstream, 1)]
+
+
+def read(key, entry, entries, today):
+    output = MODES.get(entry.get("mode"))
+    if not output or entry.get("litellm_provider") not in [*PROVIDERS, *VERTEX, *BEDROCK]:
+        raise Unfit("another provider or use")
+    if entry.get("deprecation_date", "9999") < today:
+        raise Unfit("withdrawn")
+    if key.startswith("ft:") or "/ft:" in key or any(it in key for it in ("realtime", "deep-research", "-search-", "-live-")):
+        raise Unfit("not for chat completions")
+    endpoints = entry.get("supported_endpoints")
+    if output == "text" and endpoints and "/v1/chat/completions" not in endpoints:
+        raise Unfit("not for chat completions")
+    found = places(key, entry, entries)
     context = entry.get("max_input_tokens") or entry.get("max_tokens")
     if not context:
         raise Unfit("no length")
@@ -275,18 +351,33 @@ def read(key, entry, today):
     completion = int(entry.get("max_output_tokens") or entry.get("max_tokens") or context)
     if output != "text":
         completion = 1
-    endpoint = {
-        "provider": provider,
-        "upstream_model": upstream,
-        "context_length": max(int(context), completion),
-        "max_completion_tokens": completion,
-        "supported_parameters": parameters(entry, output),
-        "pricing": pricing(entry, output),
-    }
-    model = {"id": f"{author}/{slug}", "name": title(slug), "input_modalities": inputs, "output_modalities": outputs}
-    if "deprecation_date" in entry:
-        model["expiration_date"] = entry["deprecation_date"]
-    return model, endpoint
+    prices = pricing(entry, output)
+    for provider, id, upstream, factor in found:
+        model = {"id": id, "name": title(id.partition("/")[2]), "input_modalities": inputs, "output_modalities": outputs}
+        if "deprecation_date" in entry:
+            model["expiration_date"] = entry["deprecation_date"]
+        yield model, {
+            "provider": provider,
+            "upstream_model": upstream,
+            "context_length": max(int(context), completion),
+            "max_completion_tokens": completion,
+            "supported_parameters": parameters(entry, output),
+            "pricing": times(prices, factor) if factor != 1 else prices,
+        }
+
+
+def add(models, model, endpoint):
+    known = models.setdefault(model["id"], model | {"endpoints": []})
+    if known["output_modalities"] != model["output_modalities"]:
+        return
+    if any(it["provider"] == endpoint["provider"] for it in known["endpoints"]):
+        return
+    known["endpoints"].append(endpoint)
+    # What one of its endpoints reads, the model does.
+    more = [it for it in model["input_modalities"] if it not in known["input_modalities"]]
+    known["input_modalities"] = known["input_modalities"] + more
+    if len(known["endpoints"]) > 1:
+        known.pop("expiration_date", None)
 
 
 def main():
@@ -299,21 +390,13 @@ def main():
     models = {}
     for key, entry in entries.items():
         try:
-            model, endpoint = read(key, entry, today)
+            sold = list(read(key, entry, entries, today))
         except Unfit as why:
             left_out[str(why)] += 1
             continue
-        assert endpoint["provider"] in slugs
-        known = models.setdefault(model["id"], model | {"endpoints": []})
-        if known["output_modalities"] != model["output_modalities"]:
-            continue
-        if any(it["provider"] == endpoint["provider"] for it in known["endpoints"]):
-            continue
-        known["endpoints"].append(endpoint)
-        # What one of its endpoints reads, the model does.
-        known["input_modalities"] += [it for it in model["input_modalities"] if it not in known["input_modalities"]]
-        if len(known["endpoints"]) > 1:
-            known.pop("expiration_date", None)
+        for model, endpoint in sold:
+            add(models, model, endpoint)
+            assert endpoint["provider"] in slugs
     for model in models.values():
         author, slug = model["id"].split("/")
         own = {ours for ours, maker in PROVIDERS.values() if maker == author} - LOCAL
@@ -322,6 +405,7 @@ def main():
             model["endpoints"].append(made[0] | {"provider": RESELLER, "upstream_model": model["id"]})
     head = {
         "version": today,
+        "models": len(models),
         "sources": [{"package": "PyPI litellm", "version": version, "file": PRICE_MAP, "date": today}],
     }
     with open(HERE / "models.jsonl", "w") as out:

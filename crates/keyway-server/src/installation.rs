@@ -62,6 +62,11 @@ pub fn load_or_create_secret(
     Ok(InstallationSecret::new(&bytes))
 }
 
+/// Removes what earlier starts that were killed left of secrets in the making. For who holds the directory.
+pub fn sweep(data_dir: &Path) {
+    secret_file::sweep(data_dir);
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,6 @@
 //! A file of 32 secret bytes: 64 hex digits, for this user only.
 
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
@@ -60,10 +61,28 @@ pub(crate) fn create(path: &Path) -> Result<SecretBytes, SecretFileError> {
     let _ = std::fs::remove_file(&partial);
     match placed {
         Ok(()) => Ok(secret),
-        // Another first start was quicker; its secret is the installation's.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(path),
+        // Another first start was quicker, and may have swept ours away; its secret is the installation's.
+        Err(_) if path.exists() => read(path),
         Err(error) => Err(SecretFileError::Write(path.to_owned(), error)),
     }
+}
+
+/// Removes what was killed while it made secrets in `directory` left there: copies of them, maybe. For who
+/// holds the directory.
+pub(crate) fn sweep(directory: &Path) {
+    let entries = std::fs::read_dir(here(directory)).into_iter().flatten().flatten();
+    for partial in entries.filter(|entry| is_partial(&entry.file_name())) {
+        if let Err(error) = std::fs::remove_file(partial.path()) {
+            let file = partial.path();
+            tracing::warn!(file = %file.display(), %error, "part of a secret lies there, and stays");
+        }
+    }
+}
+
+/// Whether `create` calls a file so while it is made.
+fn is_partial(name: &OsStr) -> bool {
+    let made = name.to_str().and_then(|name| name.strip_suffix(".partial")?.rsplit_once('.'));
+    made.is_some_and(|(_, pid)| pid.parse::<u32>().is_ok())
 }
 
 /// Puts `text` at `path`, whole and durable, unless something is there.
@@ -124,6 +143,18 @@ mod tests {
         assert!(create(&path).is_ok());
         let files = std::fs::read_dir(directory.path()).expect("a directory").count();
         assert_eq!(files, 1, "the secret and nothing else");
+    }
+
+    #[test]
+    fn what_was_killed_in_the_middle_leaves_nothing_behind_the_next_start() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = |name: &str| directory.path().join(name);
+        for name in ["kek.7.partial", "secret.key", "models.jsonl.partial", "7.partial.toml"] {
+            std::fs::write(file(name), "x").expect("written");
+        }
+        sweep(directory.path());
+        assert!(!file("kek.7.partial").exists());
+        assert_eq!(std::fs::read_dir(directory.path()).expect("a directory").count(), 3);
     }
 
     #[test]

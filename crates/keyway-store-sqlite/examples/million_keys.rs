@@ -11,7 +11,7 @@ use keyway_core::clock::Timestamp;
 use keyway_core::id::WorkspaceId;
 use keyway_core::key::KeyKind;
 use keyway_core::store::{KeyPage, KeyQuery, KeySort, PageStart, Store};
-use keyway_store_sqlite::{Durability, SqliteOptions, SqliteStore};
+use keyway_store_sqlite::{Durability, Holder, SqliteOptions, SqliteStore};
 use rusqlite::Connection;
 use tokio::time::Instant;
 
@@ -44,6 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let options = SqliteOptions {
         directory: directory.path().to_owned(),
+        holder: Holder::Gateway,
         durability: Durability::Process,
         fingerprint: [1; 32],
         new_workspace: WorkspaceId::from_random([7; 16]),

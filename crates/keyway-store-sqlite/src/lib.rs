@@ -26,7 +26,7 @@ mod source;
 mod store;
 mod writer;
 
-pub use lock::holding_process;
+pub use lock::{Holder, gateway_process};
 pub use open::{Durability, OpenError, SqliteOptions};
 pub use source::SqliteSource;
 pub use store::SqliteStore;

@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, params};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::lock::{DirectoryLock, LockError};
+use crate::lock::{DirectoryLock, Holder, LockError};
 use crate::migrate::{MIGRATIONS, migrate};
 
 pub(crate) const DATABASE_FILE: &str = "keyway.db";
@@ -41,6 +41,8 @@ pub enum Durability {
 #[derive(Clone, Debug)]
 pub struct SqliteOptions {
     pub directory: PathBuf,
+    /// Who opens it.
+    pub holder: Holder,
     pub durability: Durability,
     /// Of the installation's secret.
     pub fingerprint: [u8; 32],
@@ -97,10 +99,15 @@ pub(crate) fn open(options: &SqliteOptions) -> Result<Opened, OpenError> {
         return Err(OpenError::OldSqlite(rusqlite::version()));
     }
     let directory = &options.directory;
-    let lock = DirectoryLock::take(directory, options.now).map_err(|error| match error {
-        LockError::Held(holder) => OpenError::Locked { directory: directory.clone(), holder },
-        LockError::Io(error) => OpenError::Directory(directory.clone(), error),
-    })?;
+    let lock =
+        DirectoryLock::take(directory, options.holder, options.now).map_err(
+            |error| match error {
+                LockError::Held(holder) => {
+                    OpenError::Locked { directory: directory.clone(), holder }
+                }
+                LockError::Io(error) => OpenError::Directory(directory.clone(), error),
+            },
+        )?;
     let database = directory.join(DATABASE_FILE);
     create_private(&database).map_err(|error| OpenError::Directory(directory.clone(), error))?;
     let mut connection = open_writer(&database, options.durability)?;

@@ -196,6 +196,11 @@ impl Gateway {
         self.setup.config = Some(toml.to_owned());
     }
 
+    /// Takes `keyway.toml` away until the next start.
+    pub fn remove_configuration(&self) {
+        std::fs::remove_file(self.place.files.path().join("keyway.toml")).expect("it was there");
+    }
+
     /// Everything that it and its predecessors in this place logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.place.log()).unwrap_or_default()

@@ -26,7 +26,7 @@ pub use crowd::{Ask, Attempt, Crowd, Outcome, Retry, Told, Why};
 pub use disk::{Disk, Event, Recorder};
 pub use gateway::{Gateway, MANAGEMENT_KEY, Setup, Stopped};
 pub use postgres::Postgres;
-pub use provider::{Provider, Received, Script};
+pub use provider::{Gate, Provider, Received, Script};
 pub use proxy::{Mode, Proxy};
 pub use random::Random;
 pub use ticket::Ticket;

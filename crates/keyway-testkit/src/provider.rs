@@ -17,6 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
 /// What the provider does with one request.
@@ -26,6 +27,8 @@ pub enum Script {
     Answer { status: u16, headers: Vec<(&'static str, String)>, body: String },
     /// Streams these pieces, with a pause before each; then closes, or breaks the connection.
     Stream { pieces: Vec<(Duration, String)>, breaks: bool },
+    /// Streams `first` of server-sent events, and `rest` once the gate is open.
+    Gated { first: String, gate: Gate, rest: String },
     /// Streams pieces of another kind than server-sent events, then closes.
     Sequence { kind: &'static str, pieces: Vec<(Duration, Bytes)> },
 }
@@ -39,6 +42,25 @@ impl Script {
     pub fn events(data: &[&str]) -> Self {
         let pieces = data.iter().map(|data| (Duration::ZERO, format!("data: {data}\n\n")));
         Self::Stream { pieces: pieces.collect(), breaks: false }
+    }
+}
+
+/// Shut until a test opens it, for good.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<Semaphore>);
+
+impl Gate {
+    pub fn shut() -> Self {
+        Self(Arc::new(Semaphore::new(0)))
+    }
+
+    pub fn open(&self) {
+        self.0.close();
+    }
+
+    async fn opened(&self) {
+        // It never has a permit: whoever waits is told that it is closed.
+        let _ = self.0.acquire().await;
     }
 }
 
@@ -175,6 +197,15 @@ fn perform(script: Script) -> Response<Body> {
             let response = Response::builder().header("content-type", "text/event-stream");
             let pieces = pieces.into_iter().map(|(pause, piece)| (pause, Bytes::from(piece)));
             (response, StreamBody::new(pieces_of(pieces.collect(), breaks)).boxed())
+        }
+        Script::Gated { first, gate, rest } => {
+            let response = Response::builder().header("content-type", "text/event-stream");
+            let first = stream::once(async { Ok(Frame::data(Bytes::from(first))) });
+            let rest = stream::once(async move {
+                gate.opened().await;
+                Ok(Frame::data(Bytes::from(rest)))
+            });
+            (response, StreamBody::new(stream::StreamExt::chain(first, rest)).boxed())
         }
         Script::Sequence { kind, pieces } => {
             let response = Response::builder().header("content-type", kind);

@@ -31,7 +31,7 @@ use keyway_server::app::App;
 use keyway_server::clock::SystemClock;
 use keyway_server::config::Config;
 use keyway_server::relay::bound::bound;
-use keyway_store_sqlite::{Durability, SqliteOptions, SqliteStore};
+use keyway_store_sqlite::{Durability, Holder, SqliteOptions, SqliteStore};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -98,6 +98,7 @@ impl Gateway {
         let directory = tempfile::tempdir().expect("a directory");
         let options = SqliteOptions {
             directory: directory.path().to_owned(),
+            holder: Holder::Gateway,
             durability: Durability::Process,
             fingerprint: [1; 32],
             new_workspace: WorkspaceId::from_random([1; 16]),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use keyway_core::catalogue::Model;
 use sha2::{Digest as _, Sha256};
 
+use super::Difference;
 use super::line::{self, Head, LineError};
 
 /// One model a line; the first line says of which day it is.
@@ -30,11 +31,26 @@ impl Edition {
         Self { head, text: Cow::Borrowed(MODELS), path: None }
     }
 
-    /// Reads `text`, which is refused whole where one line of it is wrong. `path` is where it lies.
+    /// Reads `text`, which is refused whole where one line of it is wrong, or where there are not as many
+    /// models as the first line says. `path` is where it lies.
     pub fn read(text: String, path: Option<&Path>) -> Result<Self, LineError> {
         let head = line::head(&text)?;
-        line::models(&text)?;
+        let found = line::models(&text)?.len();
+        if let Some(said) = head.models.filter(|said| *said != found) {
+            let problem = format!("says that {said} models follow, and {found} do");
+            return Err(LineError { line: 1, problem });
+        }
         Ok(Self { head, text: Cow::Owned(text), path: path.map(Path::to_owned) })
+    }
+
+    /// Refuses an edition that does not say how many models it has: what is cut at the end of a line reads
+    /// like a smaller one.
+    pub fn sized(self) -> Result<Self, LineError> {
+        if self.head.models.is_some() {
+            return Ok(self);
+        }
+        let problem = "does not say how many models follow: \"models\" is missing".to_owned();
+        Err(LineError { line: 1, problem })
     }
 
     pub const fn head(&self) -> &Head {
@@ -53,6 +69,12 @@ impl Edition {
     /// Its models, read anew: they are needed at starts and changes only, and are many.
     pub fn models(&self) -> Vec<Model> {
         line::models(&self.text).expect("it was checked when it was read")
+    }
+
+    /// What is otherwise in this one than in `before`. What that does not have is compared with the built-in
+    /// one.
+    pub fn compared_with(&self, before: &Self) -> Difference {
+        Difference::between(&before.models(), &self.models(), &Self::built_in().models())
     }
 
     pub fn digest(&self) -> EditionDigest {

@@ -2,7 +2,7 @@
 //!
 //! `keyway catalogue update` writes it, and notes its digest beside it: its prices were compared with what
 //! they replace, and where one leaps somebody confirmed it. An edition that came there in another way is
-//! compared when it is loaded.
+//! compared when it is loaded, and noted likewise once it is in force, so that no start compares it again.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -12,15 +12,17 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use thiserror::Error;
 
-use super::{BYTES_MAX, Difference, Edition, EditionDigest, LineError};
+use super::{BYTES_MAX, Edition, EditionDigest, LineError};
 use crate::secret_file::sync_directory;
 
 const FOLDER: &str = "catalogue";
 /// One model a line, as in the folder of the same name in the sources.
 pub(super) const MODELS_FILE: &str = "models.jsonl";
-/// A digest a line: of the edition, and of the one before it.
+/// A digest a line: of the edition, and of those before it.
 const ACCEPTED_FILE: &str = "accepted";
-/// Two digests and their line ends.
+/// What an update leaves there, and one that came into force beside it.
+const ACCEPTED_MAX: usize = 3;
+/// As many digests and their line ends.
 const ACCEPTED_BYTES_MAX: u64 = 256;
 
 /// `catalogue/` in a data directory.
@@ -77,24 +79,42 @@ impl Folder {
     /// compared with until then.
     pub fn accepted_edition(&self) -> Result<Edition, FolderError> {
         let edition = self.edition()?;
-        let is_accepted =
-            edition.path().is_none() || self.accepted().contains(&hex(&edition.digest()));
-        Ok(if is_accepted { edition } else { Edition::built_in() })
+        Ok(if self.is_accepted(&edition) { edition } else { Edition::built_in() })
     }
 
-    /// The edition that lies here, to be put in force in the place of `in_force`: refused where a price leaps and nobody
-    /// accepted that.
+    /// The edition that lies here, to be put in force in the place of `in_force`: refused where a price leaps
+    /// and nobody accepted that, and where it may have been cut.
     pub fn load(&self, in_force: &Edition) -> Result<Edition, FolderError> {
         let edition = self.edition()?;
-        let Some(path) = edition.path() else { return Ok(edition) };
-        if edition.text() == in_force.text() || self.accepted().contains(&hex(&edition.digest())) {
+        if edition.text() == in_force.text() || self.is_accepted(&edition) {
             return Ok(edition);
         }
-        let difference = Difference::between(&in_force.models(), &edition.models());
+        let path = self.models();
+        let edition = match edition.sized() {
+            Ok(edition) => edition,
+            Err(error) => return Err(FolderError::Refused(path, error)),
+        };
+        let difference = edition.compared_with(in_force);
         let leaps = difference.leaps().count();
         let Some(first) = difference.leaps().next() else { return Ok(edition) };
         let first = format!("of {} at {}", first.at.model, first.at.provider);
-        Err(FolderError::Leaps { path: path.to_owned(), leaps, first })
+        Err(FolderError::Leaps { path, leaps, first })
+    }
+
+    /// Notes that `edition`, which is in force, is accepted: the next start does not compare it again.
+    pub fn accept(&self, edition: &Edition) -> Result<(), FolderError> {
+        if self.is_accepted(edition) {
+            return Ok(());
+        }
+        let _lock = match self.lock() {
+            // What is put there now is accepted by who puts it there.
+            Err(FolderError::Busy(_)) => return Ok(()),
+            lock => lock?,
+        };
+        // An update that ended meanwhile has noted its own, which stay.
+        let before = self.accepted();
+        let digests = [hex(&edition.digest())].into_iter().chain(before).take(ACCEPTED_MAX);
+        self.place(ACCEPTED_FILE, &digests.map(|digest| digest + "\n").collect::<String>())
     }
 
     /// Makes the folder where there is none, and keeps other updates out.
@@ -130,6 +150,11 @@ impl Folder {
             .and_then(|()| std::fs::rename(&partial, &path))
             .and_then(|()| sync_directory(&self.path));
         placed.map_err(|error| FolderError::Write(path, error))
+    }
+
+    /// Whether prices need not be compared: those of the built-in one are what others are compared with.
+    fn is_accepted(&self, edition: &Edition) -> bool {
+        edition.path().is_none() || self.accepted().contains(&hex(&edition.digest()))
     }
 
     /// What cannot be read accepts nothing.
@@ -169,7 +194,7 @@ mod tests {
 
     fn edition(prompt: &str) -> Edition {
         let text = format!(
-            r#"{{"version": "2026-01-01", "sources": [{{"package": "a test"}}]}}
+            r#"{{"version": "2026-01-01", "models": 1, "sources": [{{"package": "a test"}}]}}
 {{"id": "a/b", "name": "B", "input_modalities": ["text"], "output_modalities": ["text"], "endpoints": [{{"provider": "p", "upstream_model": "m", "context_length": 9, "max_completion_tokens": 9, "supported_parameters": [], "pricing": {{"prompt": "{prompt}", "completion": "0"}}}}]}}
 "#
         );
@@ -203,6 +228,41 @@ mod tests {
         // As if it had ended before the second file was there.
         std::fs::write(folder.models(), low.text()).expect("written");
         assert_eq!(folder.load(&high).expect("accepted").text(), low.text());
+    }
+
+    #[test]
+    fn what_came_there_by_hand_is_compared_once() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let folder = Folder::of(directory.path());
+        let (low, high) = (edition("0.000001"), edition("0.00002"));
+        folder.install(&folder.lock().expect("locked"), &low, &high).expect("written");
+        let by_hand = edition("0.00001");
+        std::fs::write(folder.models(), by_hand.text()).expect("written");
+        assert!(folder.load(&high).is_ok(), "it is half of that");
+        assert!(folder.load(&edition("0")).is_err(), "and not accepted yet");
+
+        folder.accept(&folder.load(&low).expect("loaded")).expect("written");
+        assert!(folder.load(&edition("0")).is_ok());
+        assert_eq!(folder.accepted_edition().expect("readable").text(), by_hand.text());
+        // As if an update had put it there after it was loaded.
+        std::fs::write(folder.models(), low.text()).expect("written");
+        assert!(folder.load(&edition("0")).is_ok(), "what an update noted stays");
+    }
+
+    #[test]
+    fn what_may_have_been_cut_is_taken_only_where_it_was_accepted() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let folder = Folder::of(directory.path());
+        let unsized_text = edition("0.000001").text().replace(r#""models": 1, "#, "");
+        let unsized_edition = Edition::read(unsized_text.clone(), None).expect("readable");
+        drop(folder.lock().expect("locked"));
+        std::fs::write(folder.models(), &unsized_text).expect("written");
+        let refused = folder.load(&Edition::built_in()).expect_err("unsized").to_string();
+        assert!(refused.contains("line 1: does not say how many models follow"), "{refused}");
+
+        let lock = folder.lock().expect("locked");
+        folder.install(&lock, &unsized_edition, &Edition::built_in()).expect("written");
+        assert_eq!(folder.load(&Edition::built_in()).expect("accepted").text(), unsized_text);
     }
 
     #[test]

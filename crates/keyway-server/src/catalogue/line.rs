@@ -21,6 +21,8 @@ pub struct Head {
     /// The day that it is of, `YYYY-MM-DD`.
     #[serde(rename = "version")]
     pub day: String,
+    /// How many models follow; only what says so is known not to have been cut at the end of a line.
+    pub models: Option<usize>,
     /// Where its facts come from.
     pub sources: Vec<Source>,
 }

@@ -2,6 +2,7 @@
 //! with its sources beside it. An edition in the data directory takes its place; the configuration
 //! overrides and extends it.
 
+mod cloud;
 mod difference;
 mod edition;
 mod fetch;

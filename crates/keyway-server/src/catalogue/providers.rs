@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use super::cloud::Cloud;
+
 const PROVIDERS: &str = include_str!("../../../../catalogue/providers.json");
 
 /// A provider as the catalogue knows it.
@@ -15,7 +17,10 @@ pub(super) struct KnownProvider {
     pub(super) name: String,
     /// Of the configuration's words; one that this version does not speak is left alone.
     pub(super) dialect: String,
-    pub(super) base_url: String,
+    /// `None` of one in a cloud: it follows from where that is.
+    pub(super) base_url: Option<String>,
+    /// What switches it on where it is in one.
+    pub(super) cloud: Option<Cloud>,
     /// The variable that holds its credential.
     pub(super) variable: Option<String>,
     /// The variable that says where it is, for those that run at the operator's.

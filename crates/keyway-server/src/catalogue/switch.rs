@@ -3,10 +3,12 @@
 use std::collections::HashSet;
 
 use keyway_core::catalogue::Model;
+use keyway_core::secret::KeySecret;
 use keyway_providers::dialect::Dialect;
 use keyway_providers::openai::Quirks;
 
 use super::Edition;
+use super::cloud::Found;
 use super::providers::{self, KnownProvider};
 use crate::config::{Config, ProviderConfig, Timeouts, base_url, credential};
 
@@ -50,30 +52,25 @@ fn at(mut model: Model, on: &HashSet<String>) -> Option<Model> {
     Some(model)
 }
 
-/// The provider as its variable switches it on; `None` where it does not. An error is for the operator
-/// and never says what the variable holds.
+/// The provider as its variables switch it on; `None` where they do not. An error is for the operator and
+/// never says what a variable holds.
 fn provider(
     known: &KnownProvider,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Option<Result<ProviderConfig, String>> {
-    let set = |name: &Option<String>| {
-        let name = name.as_ref()?;
-        env(name).filter(|value| !value.trim().is_empty()).map(|value| (name.clone(), value))
+    let quirks = Quirks::named(&known.slug)
+        .unwrap_or_else(|| Quirks::at(known.base_url.as_deref().unwrap_or_default()));
+    let dialect = Dialect::parse(&known.dialect, quirks);
+    let found = match (known.cloud, dialect) {
+        (Some(cloud), Some(dialect)) => cloud.find(dialect, env)?.map(Switched::from),
+        _ => by_variable(known, env)?,
     };
-    let host = set(&known.host_variable);
-    let (variable, _) = host.clone().or_else(|| set(&known.variable))?;
-    let refused = |problem: String| format!("{variable}: {problem}; {} stays off", known.slug);
-    let quirks = Quirks::named(&known.slug).unwrap_or_else(|| Quirks::at(&known.base_url));
-    let Some(dialect) = Dialect::parse(&known.dialect, quirks) else {
-        let problem = format!("the dialect \"{}\" is not spoken", known.dialect);
-        return Some(Err(refused(problem)));
+    let problem = |problem: String| format!("{problem}; {} stays off", known.slug);
+    let Some(dialect) = dialect else {
+        return Some(Err(problem(format!("the dialect \"{}\" is not spoken", known.dialect))));
     };
-    // Who says where a server of theirs is, means it.
-    let allow_private = host.is_some();
-    let found = host.map(|(_, host)| address(&host)).unwrap_or(Ok(known.base_url.clone()));
-    let api_key = known.variable.as_ref().map(|name| credential(name, env)).transpose();
-    Some(found.and_then(|base_url| Ok((base_url, api_key?))).map_err(refused).map(
-        |(base_url, api_key)| ProviderConfig {
+    Some(found.map_err(problem).map(|Switched { base_url, api_key, allow_private }| {
+        ProviderConfig {
             slug: known.slug.clone(),
             name: known.name.clone(),
             dialect,
@@ -85,8 +82,43 @@ fn provider(
             abort_stops_billing: false,
             trust_provider_cost: known.trust_provider_cost,
             pass_traceparent: false,
-        },
-    ))
+        }
+    }))
+}
+
+/// Where a provider is, and with what it is asked.
+struct Switched {
+    base_url: String,
+    api_key: Option<KeySecret>,
+    allow_private: bool,
+}
+
+impl From<Found> for Switched {
+    fn from(Found { base_url, api_key }: Found) -> Self {
+        Self { base_url, api_key: Some(api_key), allow_private: false }
+    }
+}
+
+fn by_variable(
+    known: &KnownProvider,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Option<Result<Switched, String>> {
+    let set = |name: &Option<String>| {
+        let name = name.as_ref()?;
+        env(name).filter(|value| !value.trim().is_empty()).map(|value| (name.clone(), value))
+    };
+    let host = set(&known.host_variable);
+    let (variable, _) = host.clone().or_else(|| set(&known.variable))?;
+    // Who says where a server of theirs is, means it.
+    let allow_private = host.is_some();
+    let base_url = match host {
+        Some((_, host)) => address(&host),
+        None => Ok(known.base_url.clone()?),
+    };
+    let api_key = known.variable.as_ref().map(|name| credential(name, env)).transpose();
+    let found =
+        base_url.and_then(|base_url| Ok(Switched { base_url, api_key: api_key?, allow_private }));
+    Some(found.map_err(|problem| format!("{variable}: {problem}")))
 }
 
 /// Where `OLLAMA_HOST` says that a server is: an address or a host, with or without a port.

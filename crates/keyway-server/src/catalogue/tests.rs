@@ -101,6 +101,74 @@ fn a_server_of_the_operators_is_where_its_variable_says() {
     }
 }
 
+/// The slugs and addresses of what these variables switch on.
+fn places(variables: &[(&str, &str)]) -> Vec<(String, String)> {
+    let providers = switched_on(variables).providers.into_iter();
+    providers.map(|it| (it.slug, it.base_url)).collect()
+}
+
+#[test]
+fn amazon_is_where_its_variables_say() {
+    let key = [("AWS_ACCESS_KEY_ID", "planted-id"), ("AWS_SECRET_ACCESS_KEY", "planted-secret")];
+    let region = |region| [key.as_slice(), &[("AWS_REGION", region)]].concat();
+    let bedrock = |region: &str| {
+        let url = format!("https://bedrock-runtime.{region}.amazonaws.com");
+        vec![("amazon-bedrock".to_owned(), url)]
+    };
+    assert_eq!(places(&region("eu-west-1")), bedrock("eu-west-1"));
+    assert_eq!(places(&key), [], "nobody says where");
+    assert_eq!(places(&[("AWS_REGION", "eu-west-1"), key[0]]), [], "half a key");
+    let own = [("AWS_DEFAULT_REGION", "us-east-1"), ("AWS_BEARER_TOKEN_BEDROCK", "planted")];
+    assert_eq!(places(&own), bedrock("us-east-1"));
+
+    let config = switched_on(&[&region("eu-west-1")[..], &[("AWS_SESSION_TOKEN", "t")]].concat());
+    let presented = config.providers[0].api_key.as_ref().expect("a key").expose().to_owned();
+    assert!(presented.starts_with(r#"{"accessKeyId":"planted-id""#), "{presented}");
+    assert!(presented.ends_with(r#""sessionToken":"t"}"#), "{presented}");
+    assert!(config.models.iter().any(|model| model.id == "anthropic/claude-opus-5"));
+
+    for wrong in ["us-gov-west-1", "evil.example/"] {
+        let config = switched_on(&region(wrong));
+        assert!(config.providers.is_empty());
+        let [warning] = &config.warnings[..] else { panic!("{:?}", config.warnings) };
+        assert!(warning.contains("AWS_REGION") && !warning.contains("planted"), "{warning}");
+    }
+}
+
+#[test]
+fn google_is_where_its_variables_say_at_the_price_of_there() {
+    let file =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../keyway-testkit/fixtures/service-account.json");
+    let at = |location, file| {
+        switched_on(&[
+            ("GOOGLE_CLOUD_PROJECT", "acme"),
+            ("GOOGLE_CLOUD_LOCATION", location),
+            ("GOOGLE_APPLICATION_CREDENTIALS", file),
+        ])
+    };
+    let mut prices = Vec::new();
+    for (location, slugs) in [
+        ("us-east5", ["google-vertex", "google-vertex-anthropic"]),
+        ("global", ["google-vertex-global", "google-vertex-anthropic-global"]),
+    ] {
+        let config = at(location, file);
+        assert_eq!(config.providers.iter().map(|it| &it.slug).collect::<Vec<_>>(), slugs);
+        assert!(config.providers.iter().all(|it| it.base_url.contains("/projects/acme/")));
+        let opus = config.models.iter().find(|model| model.id == "anthropic/claude-opus-5");
+        let [endpoint] = &opus.expect("a model").endpoints[..] else { panic!("{opus:?}") };
+        prices.push(endpoint.pricing.as_ref().expect("a price").prompt.to_string());
+    }
+    assert_eq!(prices, ["0.0000055", "0.000005"], "a place of its own costs more");
+
+    assert_eq!(places(&[("GOOGLE_CLOUD_PROJECT", "a"), ("GOOGLE_CLOUD_LOCATION", "b")]), []);
+    for wrong in ["/nowhere.json", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")] {
+        let config = at("global", wrong);
+        assert!(config.providers.is_empty());
+        let warnings = config.warnings.concat();
+        assert!(warnings.contains("GOOGLE_APPLICATION_CREDENTIALS: names"), "{warnings}");
+    }
+}
+
 #[test]
 fn one_bad_line_refuses_all_of_them() {
     let head = r#"{"version": "2026-01-01", "sources": [{"package": "a test"}]}"#;
@@ -141,6 +209,9 @@ fn one_bad_line_refuses_all_of_them() {
         let error = read(&format!("{head}\n{line}")).expect_err("nothing draws on a terminal");
         assert!(!error.to_string().contains(char::is_control), "{error:?}");
     }
+    let sized = head.replace("\"sources\"", "\"models\": 2, \"sources\"");
+    let cut = read(&format!("{sized}\n{}\n", line(price, ""))).expect_err("cut");
+    assert_eq!(cut.to_string(), "line 1: says that 2 models follow, and 1 do");
     let twice = read(&format!("{head}\n{0}\n{0}", line(price, ""))).expect_err("twice");
     assert_eq!(twice.line, 3);
     assert_eq!(read(&line(price, "")).expect_err("no head").line, 1);

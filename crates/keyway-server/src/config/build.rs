@@ -16,9 +16,9 @@ use keyway_core::secret::{KeyPrefix, KeySecret};
 use keyway_providers::dialect::Dialect;
 use keyway_providers::openai::Quirks;
 
+use super::address::address;
 use super::metrics::metrics;
 use super::mistake::{Place, Report};
-use super::rules::base_url;
 use super::server::server;
 use super::traces::traces;
 use super::traits::traits;
@@ -188,8 +188,9 @@ fn provider(
     let api_key = view.text("api_key").map(|source| {
         credential(source, purpose, &view.place("api_key", place), folder, env, report)
     });
+    let base_url = address(view, place, report);
     let slug = view.text("slug")?;
-    let base_url = base_url(view.text("base_url")?).ok()?;
+    let base_url = base_url?;
     let quirks = match view.text("quirks") {
         Some(name) => Quirks::named(name)?,
         None => Quirks::at(&base_url),

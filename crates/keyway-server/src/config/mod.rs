@@ -5,8 +5,10 @@
 //! JSON Schema are read off that one list, so that they cannot disagree. No message repeats a value,
 //! unless it has the form of a name: what was mistyped may be a secret.
 
+mod address;
 mod build;
 mod check;
+pub(crate) mod cloud;
 mod description;
 mod metrics;
 mod mistake;
@@ -16,6 +18,7 @@ pub(crate) mod rules;
 mod schema;
 mod secret;
 mod server;
+mod standing;
 mod timeouts;
 mod traces;
 mod traits;
@@ -117,7 +120,7 @@ pub struct CreditsConfig {
 }
 
 /// What becomes of what is said in requests of keys that want it kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContentConfig {
     /// Whether keys may keep it.
     pub allowed: bool,
@@ -248,6 +251,12 @@ pub(crate) fn credential(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<KeySecret, String> {
     let found = secret::read(&format!("env:{name}"), &secret::CREDENTIAL, Path::new(""), env);
+    found.map(|found| found.secret).map_err(|wrong| wrong.problem)
+}
+
+/// The service account in the file at `path`. An error says what is wrong with it, and never what it holds.
+pub(crate) fn account(path: &str) -> Result<KeySecret, String> {
+    let found = secret::read(&format!("file:{path}"), &secret::ACCOUNT, Path::new(""), &|_| None);
     found.map(|found| found.secret).map_err(|wrong| wrong.problem)
 }
 

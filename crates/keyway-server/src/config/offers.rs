@@ -32,9 +32,21 @@ pub(super) static PROVIDER: Section = Section {
         },
         Field {
             name: "base_url",
-            doc: "What its routes stand under, such as \"https://api.example.com/v1\".",
-            presence: Presence::Required,
+            doc: "What its routes stand under, such as \"https://api.example.com/v1\". Vertex and Bedrock may say region in its place; all others have to say it.",
+            presence: Presence::Optional,
             kind: Kind::Text(&rules::URL),
+        },
+        Field {
+            name: "region",
+            doc: "Where Bedrock or Vertex is asked, such as \"us-east-1\" or \"global\": base_url follows from it.",
+            presence: Presence::Optional,
+            kind: Kind::Text(&rules::PLACE),
+        },
+        Field {
+            name: "project",
+            doc: "Whose project Vertex is asked for, beside region.",
+            presence: Presence::Optional,
+            kind: Kind::Text(&rules::PLACE),
         },
         Field {
             name: "api_key",

@@ -10,6 +10,8 @@ use keyway_core::network::Network;
 use keyway_core::secret::KeyPrefix;
 use regex_lite::Regex;
 
+use super::cloud::is_place;
+
 /// What a text has to look like.
 #[derive(Debug)]
 pub(crate) struct TextRule {
@@ -56,6 +58,12 @@ pub(super) static URL: TextRule = TextRule {
     allowed: "\"http://host\" or \"https://host\", with a port and a path if need be, without credentials, query and fragment",
     pattern: "https?://[^\\s/?#@]+(/[^\\s?#]*)?",
     check: url,
+};
+
+pub(super) static PLACE: TextRule = TextRule {
+    allowed: "1 to 64 of a-z, 0-9 and \"-\", a letter or digit at both ends, such as \"us-east-1\"",
+    pattern: "[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?",
+    check: |text| if is_place(text) { Ok(()) } else { Err("has no such form".to_owned()) },
 };
 
 pub(super) static NETWORK: TextRule = TextRule {

@@ -24,6 +24,14 @@ impl Default for Redaction {
     }
 }
 
+impl PartialEq for Redaction {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.iter().map(Regex::as_str).eq(other.0.iter().map(Regex::as_str))
+    }
+}
+
+impl Eq for Redaction {}
+
 impl Redaction {
     /// With the operator's own patterns.
     pub fn with(own: Vec<Regex>) -> Self {

@@ -24,7 +24,8 @@ async fn a_directory_has_one_holder_and_the_second_learns_who() {
     let store = TempStore::new();
     let refused = refusal(&options(store.directory()));
     assert!(matches!(refused, OpenError::Locked { .. }), "{refused:?}");
-    let holder = format!("in use by keyway process {} since 2026-07-15T", std::process::id());
+    let holder =
+        format!("in use by keyway gateway process {} since 2026-07-15T", std::process::id());
     assert!(refused.to_string().contains(&holder), "{refused}");
     store.close().await;
     SqliteStore::open(&options(store.directory())).expect("it was given back").close().await;

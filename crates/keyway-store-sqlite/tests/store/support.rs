@@ -5,7 +5,7 @@ use std::path::Path;
 
 use keyway_core::clock::Timestamp;
 use keyway_core::id::WorkspaceId;
-use keyway_store_sqlite::{Durability, SqliteOptions, SqliteStore};
+use keyway_store_sqlite::{Durability, Holder, SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 
 pub(crate) fn workspace() -> WorkspaceId {
@@ -15,6 +15,7 @@ pub(crate) fn workspace() -> WorkspaceId {
 pub(crate) fn options(directory: &Path) -> SqliteOptions {
     SqliteOptions {
         directory: directory.to_owned(),
+        holder: Holder::Gateway,
         durability: Durability::Process,
         fingerprint: [1; 32],
         new_workspace: workspace(),

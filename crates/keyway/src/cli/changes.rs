@@ -1,6 +1,6 @@
 //! What the gateway reads at its start, and again at each SIGHUP: the configuration and the catalogue.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use keyway_server::app::App;
@@ -14,8 +14,8 @@ use super::{CliError, ServeArgs, config};
 /// Where they lie.
 #[derive(Clone, Debug)]
 pub(crate) struct Sources {
-    pub(crate) config: Option<PathBuf>,
-    pub(crate) folder: Folder,
+    config: Option<PathBuf>,
+    folder: Folder,
 }
 
 /// Why they cannot be put in force.
@@ -28,6 +28,12 @@ pub(crate) enum SourceError {
 }
 
 impl Sources {
+    /// Those of the configuration that is named, or that lies here, and of a data directory.
+    pub(crate) fn new(named: Option<&Path>, data_dir: &Path) -> Self {
+        let config = named.or(config::lying_here()).map(Path::to_owned);
+        Self { config, folder: Folder::of(data_dir) }
+    }
+
     /// The configuration, with the catalogue's models at the providers that the environment switches on,
     /// and the edition that they are of, which takes the place of `in_force`.
     pub(crate) fn read(&self, in_force: &Edition) -> Result<(Config, Edition), SourceError> {
@@ -42,6 +48,8 @@ impl Sources {
 #[derive(Debug)]
 pub(crate) struct Changes {
     sources: Sources,
+    /// What the gateway was started with, and most of which stands until it ends.
+    started: Config,
     /// What prices are compared with.
     in_force: Edition,
     hangups: Signal,
@@ -52,20 +60,20 @@ impl Changes {
     pub(crate) fn begin(args: &ServeArgs) -> Result<(Config, Self), CliError> {
         let failed = |error| CliError::failed(format!("cannot wait for signals: {error}"));
         let hangups = signal(SignalKind::hangup()).map_err(failed)?;
-        let folder = Folder::of(&args.data_dir);
-        let sources = Sources { config: args.config.clone(), folder };
+        let sources = Sources::new(args.config.as_deref(), &args.data_dir);
         let (config, in_force) =
             sources.read(&Edition::built_in()).map_err(|error| match error {
                 SourceError::Config(errors) => config::refused(&errors),
                 SourceError::Catalogue(error) => CliError::failed(error.to_string()),
             })?;
         warn_of_age(&in_force);
-        Ok((config, Self { sources, in_force, hangups }))
+        Ok((config.clone(), Self { sources, started: config, in_force, hangups }))
     }
 
     /// Follows SIGHUP until the gateway leaves. What is wrong changes nothing, and is logged.
     pub(crate) async fn follow(mut self, app: Arc<App>) {
         loop {
+            self.accept().await;
             tokio::select! {
                 () = app.leave.cancelled() => return,
                 _ = self.hangups.recv() => {}
@@ -87,15 +95,40 @@ impl Changes {
         let read = tokio::task::spawn_blocking(move || sources.read(&in_force)).await;
         let read = read.map_err(|_| "the configuration cannot be read".to_owned())?;
         let (config, edition) = read.map_err(|error| error.to_string())?;
+        self.refuse_other_providers(&config)?;
         for warning in &config.warnings {
             tracing::warn!("{warning}");
         }
         app.renew_catalogue(&config).map_err(|error| error.to_string())?;
-        tracing::info!(
-            data = edition.head().day,
-            "models and prices were read again; what else changed takes effect at the next start"
-        );
+        tracing::info!(data = edition.head().day, "models and prices were read again");
+        for section in self.started.sections_changed(&config) {
+            tracing::warn!("what [{section}] says otherwise now takes effect at the next start");
+        }
         Ok(edition)
+    }
+
+    /// Prices are said of a provider as it stands in the same file: none is put in force at another.
+    fn refuse_other_providers(&self, config: &Config) -> Result<(), String> {
+        for started in &self.started.providers {
+            let later = config.providers.iter().find(|it| it.slug == started.slug);
+            if let Some(field) = later.and_then(|later| started.field_changed(later)) {
+                return Err(format!(
+                    "{field} of the provider \"{}\" is not what this gateway was started with: start \
+                     it again",
+                    started.slug
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that what is in force need not be compared by the next start.
+    async fn accept(&self) {
+        let (folder, edition) = (self.sources.folder.clone(), self.in_force.clone());
+        let noted = tokio::task::spawn_blocking(move || folder.accept(&edition)).await;
+        if let Ok(Err(error)) = noted {
+            tracing::warn!(%error, "the next start will compare the catalogue again");
+        }
     }
 }
 

@@ -61,11 +61,15 @@ fn find_with(
     named: Option<&Path>,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Config, ConfigErrors> {
-    let default = Path::new(FILE_DEFAULT);
-    match named.or(default.exists().then_some(default)) {
+    match named.or(lying_here()) {
         Some(path) => Config::load_with(path, env),
         None => Ok(Config::default()),
     }
+}
+
+/// `keyway.toml`, where there is one.
+pub(crate) fn lying_here() -> Option<&'static Path> {
+    Some(Path::new(FILE_DEFAULT)).filter(|file| file.exists())
 }
 
 fn check(path: &Path) -> Result<(), CliError> {

@@ -9,11 +9,11 @@ use keyway_server::app::Secrets;
 use keyway_server::config::Durability;
 use keyway_server::entropy::random;
 use keyway_server::installation::{
-    SECRET_FILE_VARIABLE, create_data_directory, load_or_create_secret,
+    SECRET_FILE_VARIABLE, create_data_directory, load_or_create_secret, sweep,
 };
 use keyway_server::kek::KekSource;
 use keyway_store_postgres::{PostgresOptions, PostgresStore, StoreTime};
-use keyway_store_sqlite::{SqliteOptions, SqliteSource, SqliteStore};
+use keyway_store_sqlite::{Holder, SqliteOptions, SqliteSource, SqliteStore};
 
 use super::CliError;
 
@@ -57,13 +57,15 @@ pub(crate) fn open_source(data_dir: &Path, now: Timestamp) -> Result<SqliteSourc
     SqliteSource::look(data_dir).map_err(|error| failed(&error))?;
     let secret =
         load_or_create_secret(data_dir, named.as_deref()).map_err(|error| failed(&error))?;
-    let options = options(data_dir, keyway_store_sqlite::Durability::Flush, &secret, now);
+    let options =
+        options(data_dir, Holder::Command, keyway_store_sqlite::Durability::Flush, &secret, now);
     SqliteSource::open(&options).map_err(|error| failed(&error))
 }
 
-/// Opens the installation in `data_dir`, or makes one there.
+/// Opens the installation in `data_dir` as `holder`, or makes one there.
 pub(crate) fn open(
     data_dir: &Path,
+    holder: Holder,
     durability: Durability,
     now: Timestamp,
 ) -> Result<Installation, CliError> {
@@ -75,8 +77,9 @@ pub(crate) fn open(
         Durability::Flush => keyway_store_sqlite::Durability::Flush,
         Durability::Process => keyway_store_sqlite::Durability::Process,
     };
-    let options = options(data_dir, durability, &secret, now);
+    let options = options(data_dir, holder, durability, &secret, now);
     let store = SqliteStore::open(&options).map_err(|error| CliError::failed(error.to_string()))?;
+    sweep(data_dir);
     Ok(Installation { secrets: with_kek(Some(data_dir), secret)?, store })
 }
 
@@ -92,12 +95,14 @@ fn with_kek(
 
 fn options(
     data_dir: &Path,
+    holder: Holder,
     durability: keyway_store_sqlite::Durability,
     secret: &InstallationSecret,
     now: Timestamp,
 ) -> SqliteOptions {
     SqliteOptions {
         directory: data_dir.to_owned(),
+        holder,
         durability,
         fingerprint: *secret.fingerprint(),
         new_workspace: WorkspaceId::from_random(random()),

@@ -14,6 +14,7 @@ use keyway_server::config::Config;
 use keyway_server::entropy::random;
 use keyway_server::http::serve::serve;
 use keyway_server::telemetry;
+use keyway_store_sqlite::Holder;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -59,7 +60,7 @@ pub(crate) async fn run(args: ServeArgs) -> Result<(), CliError> {
         return served;
     }
     let Installation { secrets, store } =
-        installation::open(&args.data_dir, config.store.durability, clock.now())?;
+        installation::open(&args.data_dir, Holder::Gateway, config.store.durability, clock.now())?;
     let store = Arc::new(store);
     let shared = Arc::clone(&store) as Arc<dyn Store>;
     let name = NODE_NAME.to_owned();

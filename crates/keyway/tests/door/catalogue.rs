@@ -6,7 +6,7 @@ use std::process::Output;
 use std::time::Duration;
 
 use http::StatusCode;
-use keyway_testkit::{Client, Gateway, Provider, Script, eventually};
+use keyway_testkit::{Client, Gate, Gateway, Provider, Script, eventually};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -20,7 +20,8 @@ const COST: &str = "0.001";
 
 /// The text of a catalogue with one model, at the provider that `OLLAMA_HOST` switches on.
 fn edition(day: &str, prompt: &str) -> String {
-    let head = json!({"version": day, "sources": [{"package": "a test", "version": "1"}]});
+    let head =
+        json!({"version": day, "models": 1, "sources": [{"package": "a test", "version": "1"}]});
     let model = json!({
         "id": MODEL, "name": "Fast", "input_modalities": ["text"], "output_modalities": ["text"],
         "endpoints": [{
@@ -135,12 +136,8 @@ async fn a_request_under_way_keeps_its_price_and_the_next_has_the_new_one() {
     };
     let begins = chunk(json!({"index": 0, "delta": {"content": "h"}}), Value::Null);
     let ends = chunk(json!({"index": 0, "delta": {}, "finish_reason": "stop"}), usage());
-    let pieces = vec![
-        (Duration::ZERO, begins),
-        // Long enough for the change; where it is not, the price is the old one all the more.
-        (Duration::from_secs(2), format!("{ends}data: [DONE]\n\n")),
-    ];
-    scene.provider.then(Script::Stream { pieces, breaks: false });
+    let (gate, rest) = (Gate::shut(), format!("{ends}data: [DONE]\n\n"));
+    scene.provider.then(Script::Gated { first: begins, gate: gate.clone(), rest });
     let mut under_way = scene.client.chat_stream(MODEL, "hi").await.expect("a head");
     under_way.next().await.expect("it has begun");
 
@@ -149,6 +146,7 @@ async fn a_request_under_way_keeps_its_price_and_the_next_has_the_new_one() {
     assert!(said.contains("2026-01-01 -> 2026-02-02: 0 models more"), "{said}");
     assert!(scene.gateway.log().contains("version=2026-02-02-"));
     assert_eq!(scene.cost().await, "0.003");
+    gate.open();
     let events = under_way.rest().await;
     let last = events.iter().rev().find(|event| event.contains("\"cost\"")).expect("a usage");
     let last: Value = serde_json::from_str(last).expect("JSON");
@@ -172,6 +170,12 @@ async fn what_is_wrong_is_told_and_changes_nothing() {
     assert!(said.contains("line 1"), "{said}");
     let said = refused(&scene.update_from("/nowhere/models.jsonl", &[]).await);
     assert!(said.contains("cannot read /nowhere/models.jsonl"), "{said}");
+    let cut = edition("2026-02-02", PRICE).replace("\"models\":1", "\"models\":2");
+    let said = refused(&scene.update(&cut, &[]).await);
+    assert!(said.contains("says that 2 models follow, and 1 do"), "{said}");
+    let not_sized = cut.replace("\"models\":2,", "");
+    let said = refused(&scene.update(&not_sized, &["--confirm"]).await);
+    assert!(said.contains("does not say how many models follow"), "{said}");
     assert_eq!(scene.installed(), edition("2026-01-01", PRICE));
 
     std::fs::write(scene.place(), &wrong).expect("written by hand");
@@ -195,6 +199,9 @@ async fn a_price_leaps_only_where_somebody_confirms_it() {
         assert!(said.contains("! acme/fast at ollama: prompt 0.00001 -> "), "{said}");
         assert!(!said.contains('\u{1b}'), "no colours where no terminal is: {said}");
     }
+    let renamed = dear.replace("\"upstream_model\":\"m\"", "\"upstream_model\":\"m-2\"");
+    let said = refused(&scene.update(&renamed, &[]).await);
+    assert!(said.contains("--confirm accepts"), "it reaches the same under another name: {said}");
     let looked = scene.update(&dear, &["--dry-run", "--confirm"]).await;
     assert!(looked.status.success(), "{looked:?}");
     assert_eq!(scene.installed(), edition("2026-01-01", PRICE));
@@ -209,6 +216,43 @@ async fn a_price_leaps_only_where_somebody_confirms_it() {
     let gateway = scene.gateway.terminate().await.start().await;
     let reply = gateway.client(&scene.string).chat(MODEL, "hi").await;
     assert_eq!(reply.json()["usage"]["cost"].to_string(), "0.0101", "it stays confirmed");
+}
+
+#[tokio::test]
+async fn what_was_put_there_by_hand_and_is_in_force_stays_so() {
+    let scene = Scene::set("").await;
+    for price in ["0.00009", "0.0008"] {
+        let digests = scene.place().with_file_name("accepted");
+        let before = std::fs::read_to_string(&digests).expect("an update wrote it");
+        std::fs::write(scene.place(), edition("2026-02-02", price)).expect("written by hand");
+        scene.hang_up("were read again").await;
+        eventually("the digest is noted", async || {
+            (std::fs::read_to_string(&digests).ok()? != before).then_some(())
+        })
+        .await;
+    }
+    // The built-in catalogue, which it would be compared with otherwise, has no such model.
+    let output = scene.update(&edition("2026-03-03", "0.0009"), &["--dry-run"]).await;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("prompt 0.0008 -> 0.0009"), "{said}");
+    let gateway = scene.gateway.terminate().await.start().await;
+    let reply = gateway.client(&scene.string).chat(MODEL, "hi").await;
+    assert_eq!(reply.json()["usage"]["cost"].to_string(), "0.08");
+}
+
+#[tokio::test]
+async fn an_update_ends_no_command_that_holds_the_directory() {
+    let scene = Scene::set("").await;
+    let lock = scene.gateway.data_dir().join("keyway.lock");
+    let said = std::fs::read_to_string(&lock).expect("it is held");
+    assert!(said.starts_with("keyway gateway process "), "{said}");
+    std::fs::write(&lock, said.replace("gateway", "command")).expect("as a command writes it");
+    let before = scene.said("the catalogue is in force");
+    let output = scene.update(&edition("2026-02-02", "0.00002"), &[]).await;
+    assert!(output.status.success(), "{output:?}");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("No gateway of this machine holds"), "{told}");
+    assert_eq!(scene.said("the catalogue is in force"), before);
 }
 
 #[tokio::test]
@@ -285,12 +329,26 @@ async fn a_hang_up_reads_the_models_of_the_configuration_again() {
             configured("new", "new", "0"),
             "the provider \"new\", which this gateway was started without",
         ),
+        (
+            configured("own", "own", "0").replace("BASE_URL", "https://elsewhere.example"),
+            "base_url of the provider \"own\" is not what this gateway was started with",
+        ),
     ] {
         write(&mut scene, &wrong);
         scene.hang_up("stay what they were").await;
         assert!(scene.gateway.log().contains(words), "{words}");
         assert_eq!(cost(&scene).await, "0.1");
     }
+    scene.gateway.remove_configuration();
+    scene.hang_up("stay what they were").await;
+    assert!(scene.gateway.log().contains("keyway.toml: cannot be opened"));
+    assert_eq!(cost(&scene).await, "0.1");
+    write(
+        &mut scene,
+        &format!("[limits]\nrequests_per_minute = 9\n{}", configured("own", "own", "0.002")),
+    );
+    scene.hang_up("what [limits] says otherwise now takes effect at the next start").await;
+    assert_eq!(cost(&scene).await, "0.2");
 }
 
 #[tokio::test]

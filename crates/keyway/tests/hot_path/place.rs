@@ -17,7 +17,7 @@ use keyway_server::clock::SystemClock;
 use keyway_server::config::Config;
 use keyway_server::http::serve::serve;
 use keyway_store_postgres::{PostgresOptions, PostgresStore, StoreTime};
-use keyway_store_sqlite::{Durability, SqliteOptions, SqliteStore};
+use keyway_store_sqlite::{Durability, Holder, SqliteOptions, SqliteStore};
 use keyway_testkit::{Ask, Crowd, Pace, Postgres, Told, Upstream};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -52,6 +52,7 @@ impl Place {
         let directory = tempfile::tempdir().expect("a directory");
         let options = SqliteOptions {
             directory: directory.path().to_owned(),
+            holder: Holder::Gateway,
             durability: Durability::Flush,
             fingerprint: [1; 32],
             new_workspace: WorkspaceId::from_random([7; 16]),

@@ -23,7 +23,7 @@ use keyway_server::app::App;
 use keyway_server::clock::SystemClock;
 use keyway_server::config::Config;
 use keyway_server::relay::meter::Late;
-use keyway_store_sqlite::{Durability, SqliteOptions, SqliteStore};
+use keyway_store_sqlite::{Durability, Holder, SqliteOptions, SqliteStore};
 use keyway_testkit::{Ask, Cluster, Crowd, Pace, Plan, Random, Upstream};
 use tokio::task::JoinSet;
 
@@ -146,6 +146,7 @@ async fn meter(app: Arc<App>, key: Arc<KeyRecord>, task: u64, requests: u64) -> 
 async fn app_on(directory: &Path) -> (Arc<App>, Arc<KeyRecord>) {
     let options = SqliteOptions {
         directory: directory.to_owned(),
+        holder: Holder::Gateway,
         durability: Durability::Process,
         fingerprint: [1; 32],
         new_workspace: WorkspaceId::from_random([7; 16]),

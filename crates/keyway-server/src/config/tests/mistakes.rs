@@ -16,7 +16,7 @@ const DURATION: &str = "whole seconds, such as 30, or a text such as \"500ms\", 
                         one day at most";
 const CREDENTIAL: &str =
     "1 to 8192 visible ASCII characters without spaces; leave api_key out to send none";
-const PROVIDER_FIELDS: &str = "slug, name, dialect, base_url, api_key, quirks, token_url, timeouts, allow_private, \
+const PROVIDER_FIELDS: &str = "slug, name, dialect, base_url, region, project, api_key, quirks, token_url, timeouts, allow_private, \
      abort_stops_billing, trust_provider_cost, pass_traceparent, data_collection, zdr";
 const ENDPOINT_FIELDS: &str = "provider, upstream_model, pricing, variant, service_tier, \
      quantization, data_collection, zdr, supported_parameters, context_length, \
@@ -446,5 +446,43 @@ fn the_stores_url_is_one_and_is_never_shown() {
         let told = message(&text);
         assert_eq!(told, format!("keyway.toml:2:7: store.url: {problem}; allowed: {allowed}"));
         assert!(!told.contains("planted"), "{told}");
+    }
+}
+
+#[test]
+fn a_provider_says_once_where_it_is() {
+    let place =
+        "1 to 64 of a-z, 0-9 and \"-\", a letter or digit at both ends, such as \"us-east-1\"";
+    for (dialect, lines, problem, allowed) in [
+        ("openai", "", "1:1: providers[0].base_url: is missing", URL),
+        ("bedrock", "", "1:1: providers[0].base_url: is missing", "a URL, or region in its place"),
+        ("vertex", "region = \"global\"", "1:1: providers[0].project: is missing", place),
+        (
+            "bedrock",
+            "region = \"evil.example/\"",
+            "4:10: providers[0].region: has no such form",
+            place,
+        ),
+        (
+            "bedrock",
+            "region = \"a\"\nbase_url = \"https://b.example\"",
+            "4:10: providers[0].region: says once more where base_url is",
+            "one of the two",
+        ),
+        (
+            "bedrock",
+            "region = \"a\"\nproject = \"b\"",
+            "5:11: providers[0].project: is of Vertex only",
+            "nothing here",
+        ),
+        (
+            "gemini",
+            "region = \"a\"\nbase_url = \"https://b.example\"",
+            "4:10: providers[0].region: is of Vertex and Bedrock only",
+            "nothing here",
+        ),
+    ] {
+        let text = format!("[[providers]]\nslug = \"a\"\ndialect = \"{dialect}\"\n{lines}");
+        assert_eq!(message(&text), format!("keyway.toml:{problem}; allowed: {allowed}"));
     }
 }

@@ -322,3 +322,18 @@ fn the_committed_schema_is_the_one_of_the_code() {
     let generated = format!("{:#}\n", schema());
     assert_eq!(committed, generated);
 }
+
+#[test]
+fn an_address_follows_from_a_region() {
+    let text = "[[providers]]\nslug = \"a\"\ndialect = \"bedrock\"\nregion = \"eu-west-1\"\n\
+                [[providers]]\nslug = \"b\"\ndialect = \"vertex\"\nregion = \"global\"\nproject = \"acme\"";
+    let config = parse(text).expect("valid");
+    let urls: Vec<&str> = config.providers.iter().map(|it| it.base_url.as_str()).collect();
+    assert_eq!(
+        urls,
+        [
+            "https://bedrock-runtime.eu-west-1.amazonaws.com",
+            "https://aiplatform.googleapis.com/v1/projects/acme/locations/global/publishers/google",
+        ]
+    );
+}

@@ -8,8 +8,14 @@ use super::super::rules::{self, TextRule};
 use super::{WHOLE, parse};
 
 /// The rules whose patterns say all that there is to say.
-const EXACT: [&TextRule; 5] =
-    [&rules::NAME, &rules::PARAMETER, &rules::KEY_PREFIX, &rules::SECRET_SOURCE, &rules::DAY];
+const EXACT: [&TextRule; 6] = [
+    &rules::NAME,
+    &rules::PARAMETER,
+    &rules::KEY_PREFIX,
+    &rules::SECRET_SOURCE,
+    &rules::DAY,
+    &rules::PLACE,
+];
 /// The rules that know more than their patterns.
 const INEXACT: [&TextRule; 4] = [&rules::SLUG, &rules::MODEL_ID, &rules::URL, &rules::RATE];
 

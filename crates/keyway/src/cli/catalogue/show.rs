@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use keyway_core::catalogue::Model;
-use keyway_server::catalogue::{Edition, Folder, Source};
+use keyway_server::catalogue::{Edition, Source};
 use keyway_server::relay::catalogue::with_echo;
 
 use crate::cli::changes::{SourceError, Sources};
@@ -22,7 +22,7 @@ pub(super) struct ShowArgs {
 }
 
 pub(super) fn run(args: &ShowArgs) -> Result<(), CliError> {
-    let sources = Sources { config: args.config.clone(), folder: Folder::of(&args.data_dir) };
+    let sources = Sources::new(args.config.as_deref(), &args.data_dir);
     let (config, edition) = sources.read(&Edition::built_in()).map_err(|error| match error {
         SourceError::Config(errors) => config::refused(&errors),
         SourceError::Catalogue(error) => CliError::failed(error.to_string()),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use keyway_server::catalogue::{Difference, Edition, Folder, FolderError, fetch, read_text};
 use keyway_server::installation::create_data_directory;
-use keyway_store_sqlite::holding_process;
+use keyway_store_sqlite::gateway_process;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::changed;
@@ -62,7 +62,8 @@ async fn read(args: &UpdateArgs) -> Result<Edition, CliError> {
     };
     // A URL may hold a secret, so that it is not repeated.
     let name = if source.contains("://") { "what was fetched" } else { source };
-    Edition::read(text, None).map_err(|error| CliError::failed(format!("{name}: {error}")))
+    let edition = Edition::read(text, None).and_then(Edition::sized);
+    edition.map_err(|error| CliError::failed(format!("{name}: {error}")))
 }
 
 /// What the new one is compared with. One that lies there and is no catalogue was never in force, and one
@@ -79,7 +80,7 @@ fn before(folder: &Folder) -> Result<Edition, CliError> {
 
 /// Prints what is otherwise in `after`.
 fn tell(before: &Edition, after: &Edition) -> Result<Difference, CliError> {
-    let difference = Difference::between(&before.models(), &after.models());
+    let difference = after.compared_with(before);
     for line in changed::lines(&difference) {
         output::result(line)?;
     }
@@ -90,7 +91,7 @@ fn tell(before: &Edition, after: &Edition) -> Result<Difference, CliError> {
 
 /// Tells the gateway that runs on the directory, if this system says which one does.
 fn notify(data_dir: &Path) -> Result<(), CliError> {
-    let Some(pid) = holding_process(data_dir) else {
+    let Some(pid) = gateway_process(data_dir) else {
         output::remark(
             "No gateway of this machine holds the data directory: its next start, or SIGHUP, puts the \
              catalogue in force.",

@@ -8,6 +8,7 @@ use keyway_core::store::Store;
 use keyway_server::app::Secrets;
 use keyway_server::clock::SystemClock;
 use keyway_server::config::Durability;
+use keyway_store_sqlite::Holder;
 
 use crate::cli::installation::{self, Installation};
 use crate::cli::{CliError, output};
@@ -40,7 +41,7 @@ pub(crate) async fn run(args: RotateKekArgs) -> Result<(), CliError> {
         rotated?
     } else {
         let Installation { secrets, store } =
-            installation::open(&args.data_dir, Durability::Flush, now)?;
+            installation::open(&args.data_dir, Holder::Command, Durability::Flush, now)?;
         let rotated = rotate(&args, &secrets, &store).await;
         store.close().await;
         rotated?

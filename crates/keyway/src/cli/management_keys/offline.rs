@@ -10,6 +10,7 @@ use keyway_server::api::keys::object::KeyObject;
 use keyway_server::clock::SystemClock;
 use keyway_server::config::{Config, Durability};
 use keyway_server::entropy::random;
+use keyway_store_sqlite::Holder;
 use serde_json::json;
 
 use super::create::StoreArgs;
@@ -31,7 +32,7 @@ pub(crate) async fn create(name: &str, args: &StoreArgs) -> Result<Answer, CliEr
         created
     } else {
         let Installation { secrets, store } =
-            installation::open(&args.data_dir, Durability::Flush, now)?;
+            installation::open(&args.data_dir, Holder::Command, Durability::Flush, now)?;
         let created = new.create_in(&store, &secrets.installation).await;
         store.close().await;
         created

@@ -7,7 +7,7 @@ use keyway_core::clock::Timestamp;
 use keyway_core::id::{GenerationId, KeyHash, WorkspaceId};
 use keyway_core::store::Store as _;
 use keyway_server::installation::{create_data_directory, load_or_create_secret};
-use keyway_store_sqlite::{Durability, SqliteOptions, SqliteStore};
+use keyway_store_sqlite::{Durability, Holder, SqliteOptions, SqliteStore};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::told::Standing;
@@ -116,6 +116,7 @@ async fn open(data_dir: &Path) -> Result<u64, String> {
     let secret = secret.map_err(|error| error.to_string())?;
     let options = SqliteOptions {
         directory: data_dir.to_owned(),
+        holder: Holder::Gateway,
         durability: Durability::Process,
         fingerprint: *secret.fingerprint(),
         new_workspace: WorkspaceId::from_random([1; 16]),
