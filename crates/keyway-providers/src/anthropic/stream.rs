@@ -9,6 +9,8 @@ use crate::json::parse_lenient;
 /// What has to be known of earlier events. One block is open at a time, so that it does not grow.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
+    /// What it calls its answer; said with the first piece.
+    id: Option<String>,
     /// Who speaks was said.
     begun: bool,
     calls: u64,
@@ -71,7 +73,10 @@ impl Events {
         };
         Ok(match kind {
             "message_start" => {
-                self.usage.learn(event.get("message").and_then(|message| message.get("usage")));
+                let message = event.get("message");
+                let id = message.and_then(|message| message.get("id")?.as_str());
+                self.id = id.map(str::to_owned);
+                self.usage.learn(message.and_then(|message| message.get("usage")));
                 // Nothing was said by then. It must not stand for the answer's, where the end counts none.
                 self.usage.0.shift_remove("output_tokens");
                 None
@@ -163,11 +168,14 @@ impl Events {
         self.usage.learn(event.get("usage"));
         let native = event.get("delta")?.get("stop_reason")?.as_str()?;
         let first = !std::mem::replace(&mut self.begun, true);
-        Some(Said::default().into_chunk(first, Some(&reason(native)), self.usage.counted()))
+        let mut said = Said::default();
+        said.identify(self.id.take().as_deref());
+        Some(said.into_chunk(first, Some(&reason(native)), self.usage.counted()))
     }
 
-    fn say(&mut self, said: Said) -> StreamEvent {
+    fn say(&mut self, mut said: Said) -> StreamEvent {
         let first = !std::mem::replace(&mut self.begun, true);
+        said.identify(self.id.take().as_deref());
         match said.into_chunk(first, None, None) {
             StreamEvent::Chunk(chunk) if first => {
                 StreamEvent::Chunk(chunk.with_so_far(self.usage.of_prompt()))

@@ -49,7 +49,7 @@ pub(crate) use reasoning::{Effort, Reasoning};
 pub use receipt::Receipt;
 pub(crate) use receipt::read_cost;
 pub use request::{ChatRequest, MODEL_BYTES_MAX, RequestError, model_id};
-pub(crate) use said::{Reason, Said, counted_alone, ended, is_of};
+pub(crate) use said::{Reason, Said, answer_of, chunk_of, counted_alone, ended, is_of};
 pub(crate) use scrub::message_of;
 pub use scrub::{error_message, scrub};
 pub(crate) use source::Source;

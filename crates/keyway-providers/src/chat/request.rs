@@ -215,8 +215,8 @@ impl ChatRequest {
     /// It names what the provider is to do at a price that nobody here knows.
     pub fn hold_to_bound(&mut self) -> Result<(), RequestError> {
         unpriced::refuse(&self.body)?;
-        if let Some(native) = self.native.as_mut().filter(|it| it.tongue == Tongue::Responses) {
-            unpriced::hold(&mut native.said)?;
+        if let Some(native) = &mut self.native {
+            unpriced::hold(native.tongue, &mut native.said)?;
         }
         self.body.shift_remove("prediction");
         self.held_to_bound = true;

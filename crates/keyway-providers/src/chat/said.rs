@@ -7,6 +7,8 @@ use super::{Answer, Chunk, Counted, Source, StreamEvent};
 /// A message, or a piece of one, in the making.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Said {
+    /// What its provider calls the answer.
+    id: Option<String>,
     content: String,
     reasoning: String,
     details: Vec<Value>,
@@ -40,6 +42,12 @@ impl Said {
         self.annotations.push(source.annotation(span));
     }
 
+    /// What the provider calls the answer: said of a whole one, or with the first piece of a stream. Nothing
+    /// is said to a client by it, so that it comes last.
+    pub(crate) fn identify(&mut self, id: Option<&str>) {
+        self.id = id.map(str::to_owned);
+    }
+
     /// The text so far.
     pub(crate) fn content(&self) -> &str {
         &self.content
@@ -61,41 +69,45 @@ impl Said {
         self.calls.push(json!({"index": index, "function": {"arguments": arguments}}));
     }
 
-    /// An answer with this one choice. In whole answers calls stand in their order and have no index.
+    /// An answer with this one choice.
     pub(crate) fn into_answer(
         mut self,
         reason: Option<&Reason<'_>>,
         usage: Option<Counted>,
     ) -> Answer {
+        let id = self.id.take();
+        answer_of(id.as_deref(), vec![self.into_choice(0, reason)], usage)
+    }
+
+    /// A chunk with this one delta; `first` names who speaks.
+    pub(crate) fn into_chunk(
+        mut self,
+        first: bool,
+        reason: Option<&Reason<'_>>,
+        usage: Option<Counted>,
+    ) -> StreamEvent {
+        let id = self.id.take();
+        StreamEvent::Chunk(chunk_of(id.as_deref(), vec![self.into_piece(0, first, reason)], usage))
+    }
+
+    /// The choice at `index` of an answer. In whole answers calls stand in their order and have no index.
+    pub(crate) fn into_choice(mut self, index: u64, reason: Option<&Reason<'_>>) -> Value {
         for call in self.calls.iter_mut().filter_map(Value::as_object_mut) {
             call.shift_remove("index");
         }
         let mut message = json!({"role": "assistant", "content": null});
         self.fill(&mut message);
-        let mut body = choices(json!({"index": 0, "message": message}), reason);
-        if let Some(usage) = usage {
-            body.insert("usage".into(), usage.block());
-        }
-        Answer::of(body)
+        ending(json!({"index": index, "message": message}), reason)
     }
 
-    /// A chunk with this one delta; `first` names who speaks.
-    pub(crate) fn into_chunk(
-        self,
-        first: bool,
-        reason: Option<&Reason<'_>>,
-        usage: Option<Counted>,
-    ) -> StreamEvent {
+    /// A piece of the choice at `index` of a stream; `first` names who speaks.
+    pub(crate) fn into_piece(self, index: u64, first: bool, reason: Option<&Reason<'_>>) -> Value {
         let mut delta = json!({});
         if first {
             delta["role"] = "assistant".into();
         }
         self.fill(&mut delta);
-        let mut body = choices(json!({"index": 0, "delta": delta}), reason);
-        if let Some(usage) = usage {
-            body.insert("usage".into(), usage.block());
-        }
-        StreamEvent::Chunk(Chunk::of(body))
+        ending(json!({"index": index, "delta": delta}), reason)
     }
 
     fn fill(self, said: &mut Value) {
@@ -121,10 +133,7 @@ impl Said {
 
 /// What was counted, by itself.
 pub(crate) fn counted_alone(usage: Counted) -> StreamEvent {
-    let mut body = Map::new();
-    body.insert("choices".into(), json!([]));
-    body.insert("usage".into(), usage.block());
-    StreamEvent::Chunk(Chunk::of(body))
+    StreamEvent::Chunk(chunk_of(None, Vec::new(), Some(usage)))
 }
 
 /// Why an answer ended.
@@ -146,10 +155,26 @@ pub(crate) fn is_of(value: &Value, kind: &str) -> bool {
     value.get("type").and_then(Value::as_str) == Some(kind)
 }
 
-fn choices(mut choice: Value, reason: Option<&Reason<'_>>) -> Map<String, Value> {
+fn ending(mut choice: Value, reason: Option<&Reason<'_>>) -> Value {
     choice["finish_reason"] = reason.map(|reason| reason.word).into();
     choice["native_finish_reason"] = reason.map(|reason| reason.native).into();
+    choice
+}
+
+/// An answer of these choices, which its provider calls `id`.
+pub(crate) fn answer_of(id: Option<&str>, choices: Vec<Value>, usage: Option<Counted>) -> Answer {
+    Answer::of(body(id, choices, usage))
+}
+
+/// A chunk of these pieces, the first of an answer that its provider calls `id` where it says so.
+pub(crate) fn chunk_of(id: Option<&str>, choices: Vec<Value>, usage: Option<Counted>) -> Chunk {
+    Chunk::of(body(id, choices, usage))
+}
+
+fn body(id: Option<&str>, choices: Vec<Value>, usage: Option<Counted>) -> Map<String, Value> {
     let mut body = Map::new();
-    body.insert("choices".into(), json!([choice]));
+    body.insert("choices".into(), choices.into());
+    body.extend(id.map(|id| ("id".to_owned(), id.into())));
+    body.extend(usage.map(|usage| ("usage".to_owned(), usage.block())));
     body
 }

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::RequestError;
+use super::native::Tongue;
 use super::prompt::{CLIENT_TOOLS, is_given};
 
 const WHY: &str = "is done and billed by the provider, and nobody here knows what it costs at most; \
@@ -74,12 +75,62 @@ const RESPONSES: [&str; 42] = [
     "user",
 ];
 
-/// Refuses what a client `said` in the words of the Responses API for what has no price, and leaves out
-/// what nobody here knows.
-pub(super) fn hold(said: &mut Map<String, Value>) -> Result<(), RequestError> {
+/// The same of Anthropic's Messages.
+const MESSAGES: [&str; 28] = [
+    "cache_control",
+    "context_management",
+    "fallbacks",
+    "max_tokens",
+    "messages",
+    "metadata",
+    "model",
+    "models",
+    "output_config",
+    "output_format",
+    "plugins",
+    "preset",
+    "provider",
+    "route",
+    "service_tier",
+    "session_id",
+    "stop_sequences",
+    "stop_server_tools_when",
+    "stream",
+    "system",
+    "temperature",
+    "thinking",
+    "tool_choice",
+    "tools",
+    "top_k",
+    "top_p",
+    "trace",
+    "user",
+];
+/// How edits of a context are called that take something out of it. Others have a model write another.
+const CLEARING_PREFIX: &str = "clear_";
+
+/// Refuses what a client `said` in words of its own for what has no price, and leaves out what nobody here
+/// knows: its price may be beyond the bound.
+pub(super) fn hold(tongue: Tongue, said: &mut Map<String, Value>) -> Result<(), RequestError> {
+    let known = match tongue {
+        Tongue::Messages => MESSAGES.as_slice(),
+        Tongue::Responses => &RESPONSES,
+        Tongue::Completions => return Ok(()),
+    };
     refuse(said)?;
-    said.retain(|field, _| RESPONSES.contains(&field.as_str()));
+    if let Some(number) = said.get("context_management").and_then(rewrites) {
+        return Err(RequestError::new(format!("context_management.edits[{number}]"), WHY));
+    }
+    said.retain(|field, _| known.contains(&field.as_str()));
     Ok(())
+}
+
+/// Which edit of a context is more than taking something out.
+fn rewrites(management: &Value) -> Option<usize> {
+    let edits = management.get("edits")?.as_array()?;
+    edits
+        .iter()
+        .position(|edit| !edit["type"].as_str().unwrap_or_default().starts_with(CLEARING_PREFIX))
 }
 
 fn runs_at_the_client(tool: &Value) -> bool {
@@ -110,12 +161,29 @@ mod tests {
         let Value::Object(mut said) = json!({"input": "hi", "new": 1, "top_p": 0.5}) else {
             unreachable!("it is an object")
         };
-        hold(&mut said).expect("all of it has a price");
+        hold(Tongue::Responses, &mut said).expect("all of it has a price");
         assert_eq!(Value::Object(said.clone()), json!({"input": "hi", "top_p": 0.5}));
         said.insert("search_parameters".into(), json!({"mode": "on"}));
-        assert_eq!(hold(&mut said).expect_err("refused").field, "search_parameters");
+        let refused_field = hold(Tongue::Responses, &mut said).expect_err("refused").field;
+        assert_eq!(refused_field, "search_parameters");
         let shell = json!({"type": "bash_20250124", "name": "bash"});
         let harmless = json!({"tools": [ours, shell], "web_search_options": null, "plugins": []});
         assert_eq!(refused(harmless), Ok(()));
+    }
+
+    #[test]
+    fn anthropics_words_are_held_to_what_is_known_of_them() {
+        let held = |body: Value| {
+            let Value::Object(mut said) = body else { unreachable!("it is an object") };
+            hold(Tongue::Messages, &mut said).map(|()| Value::Object(said)).map_err(|it| it.field)
+        };
+        let edits = |kind: &str| json!({"edits": [{"type": kind}]});
+        let cleared =
+            json!({"system": "s", "context_management": edits("clear_thinking_20251015")});
+        let mut with_more = cleared.clone();
+        with_more["new_and_dear"] = json!({"how_dear": "very"});
+        assert_eq!(held(with_more), Ok(cleared));
+        let compacted = json!({"context_management": edits("compact_20260112")});
+        assert_eq!(held(compacted), Err("context_management.edits[0]".to_owned()));
     }
 }

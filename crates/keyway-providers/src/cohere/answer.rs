@@ -26,6 +26,7 @@ pub(crate) fn answer(body: &[u8]) -> Result<Answer, AnswerError> {
     for (call, index) in calls.zip(0..) {
         take_call(call, index, &mut said);
     }
+    said.identify(read.get("id").and_then(Value::as_str));
     let reason = read.get("finish_reason").and_then(Value::as_str).map(reason);
     Ok(said.into_answer(reason.as_ref(), read.get("usage").and_then(counted)))
 }

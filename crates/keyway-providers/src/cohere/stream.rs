@@ -10,6 +10,8 @@ use crate::sse::DONE;
 /// What has to be known of earlier events.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
+    /// What it calls its answer; said with the first piece.
+    id: Option<String>,
     /// Who speaks was said.
     begun: bool,
     /// Calls so far; pieces of arguments belong to the last one.
@@ -30,6 +32,10 @@ impl Events {
         let delta = event.get("delta").unwrap_or(&Value::Null);
         let message = delta.get("message").unwrap_or(&Value::Null);
         Ok(match kind {
+            "message-start" => {
+                self.id = event.get("id").and_then(Value::as_str).map(str::to_owned);
+                None
+            }
             "content-start" | "content-delta" => self.content(message),
             "tool-plan-delta" => self.plan(message),
             "tool-call-start" => self.call(message),
@@ -80,11 +86,14 @@ impl Events {
         let reason = delta.get("finish_reason").and_then(Value::as_str).map(reason);
         let first = !std::mem::replace(&mut self.begun, true);
         let usage = delta.get("usage").and_then(counted);
-        Said::default().into_chunk(first, reason.as_ref(), usage)
+        let mut said = Said::default();
+        said.identify(self.id.take().as_deref());
+        said.into_chunk(first, reason.as_ref(), usage)
     }
 
-    fn say(&mut self, said: Said) -> StreamEvent {
+    fn say(&mut self, mut said: Said) -> StreamEvent {
         let first = !std::mem::replace(&mut self.begun, true);
+        said.identify(self.id.take().as_deref());
         said.into_chunk(first, None, None)
     }
 }

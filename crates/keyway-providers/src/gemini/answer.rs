@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use super::FORMAT;
-use crate::chat::{Answer, AnswerError, Counted, Reason, Said, Source, ended, message_of};
+use crate::chat::{
+    Answer, AnswerError, Counted, Reason, Said, Source, answer_of, ended, message_of,
+};
 use crate::json::parse_lenient;
 
 /// Of one answer.
@@ -13,37 +15,53 @@ const CITATIONS_MAX: usize = 256;
 pub(crate) fn answer(body: &[u8]) -> Result<Answer, AnswerError> {
     let malformed = |why: &str| AnswerError::Malformed(why.to_owned());
     let read = parse_lenient(body).map_err(|error| malformed(&error.to_string()))?;
-    let (mut said, mut calls) = (Said::default(), 0);
-    take(&read, &mut calls, &mut said);
-    let text = said.content().to_owned();
-    cite(&read, &text, &mut said);
-    let reason = reason(&read, calls > 0);
-    if reason.is_none() && candidate(&read).is_none() {
-        let failed = read.get("error").and_then(|_| message_of(body));
-        return Err(failed.map_or_else(|| malformed("has no candidates"), AnswerError::Failed));
+    let mut choices = Vec::new();
+    for (candidate, index) in candidates(&read).zip(0..) {
+        let (mut said, mut calls) = (Said::default(), 0);
+        take(candidate, &Named { response: &read, index }, &mut calls, &mut said);
+        let text = said.content().to_owned();
+        cite(candidate, &text, &mut said);
+        choices.push(said.into_choice(index, reason(candidate, calls > 0).as_ref()));
     }
-    Ok(said.into_answer(reason.as_ref(), counted(&read)))
+    if choices.is_empty() {
+        let Some(blocked) = blocked(&read) else {
+            let failed = read.get("error").and_then(|_| message_of(body));
+            let failed = failed.map(AnswerError::Failed);
+            return Err(failed.unwrap_or_else(|| malformed("has no candidates")));
+        };
+        choices.push(Said::default().into_choice(0, Some(&blocked)));
+    }
+    Ok(answer_of(id(&read), choices, counted(&read)))
 }
 
-/// The first candidate: more are never asked for.
-fn candidate(response: &Value) -> Option<&Value> {
-    response.get("candidates")?.as_array()?.first()
+/// What Google calls the answer.
+pub(super) fn id(response: &Value) -> Option<&str> {
+    response.get("responseId")?.as_str()
 }
 
-/// Adds what a response says to `said`; `calls` counts the calls of the whole answer.
-pub(super) fn take(response: &Value, calls: &mut u64, said: &mut Said) {
-    let content = candidate(response).and_then(|candidate| candidate.get("content"));
-    let parts = content.and_then(|content| content.get("parts")?.as_array());
+/// As many as were asked for, or one of them at a time in a stream.
+pub(super) fn candidates(response: &Value) -> impl Iterator<Item = &Value> {
+    response.get("candidates").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// What names the calls of a candidate that have no names.
+pub(super) struct Named<'a> {
+    pub(super) response: &'a Value,
+    /// The candidate's.
+    pub(super) index: u64,
+}
+
+/// Adds what a candidate says to `said`; `calls` counts the calls of all of it.
+pub(super) fn take(candidate: &Value, named: &Named<'_>, calls: &mut u64, said: &mut Said) {
+    let parts = candidate.get("content").and_then(|content| content.get("parts")?.as_array());
     for part in parts.into_iter().flatten() {
-        take_part(part, response, calls, said);
+        take_part(part, named, calls, said);
     }
 }
 
-/// Adds what the answer refers to. `text` is all of it so far: places in it are told in bytes.
-pub(super) fn cite(response: &Value, text: &str, said: &mut Said) {
-    let Some(grounding) = candidate(response).and_then(|it| it.get("groundingMetadata")) else {
-        return;
-    };
+/// Adds what a candidate refers to. `text` is all of it so far: places in it are told in bytes.
+pub(super) fn cite(candidate: &Value, text: &str, said: &mut Said) {
+    let Some(grounding) = candidate.get("groundingMetadata") else { return };
     let list = |field: &str| grounding.get(field).and_then(Value::as_array);
     let Some(chunks) = list("groundingChunks") else { return };
     let supports = list("groundingSupports").into_iter().flatten();
@@ -73,11 +91,11 @@ pub(super) fn cite(response: &Value, text: &str, said: &mut Said) {
     }
 }
 
-fn take_part(part: &Value, response: &Value, calls: &mut u64, said: &mut Said) {
+fn take_part(part: &Value, named: &Named<'_>, calls: &mut u64, said: &mut Said) {
     let text = part.get("text").and_then(Value::as_str);
     let mut signed = None;
     if let Some(call) = part.get("functionCall") {
-        let id = call_id(call, response, *calls);
+        let id = call_id(call, named, *calls);
         let name = call.get("name").and_then(Value::as_str).unwrap_or_default();
         let arguments = call.get("args").filter(|it| it.is_object());
         let arguments = arguments.map_or_else(|| "{}".to_owned(), Value::to_string);
@@ -109,10 +127,15 @@ fn signature_of(signature: &str, call: Option<String>) -> Value {
 }
 
 /// Gemini often has none; then the answer's own id makes one that no other answer has.
-fn call_id(call: &Value, response: &Value, number: u64) -> String {
-    let given = call.get("id").and_then(Value::as_str);
-    let of = response.get("responseId").and_then(Value::as_str).unwrap_or("call");
-    given.map_or_else(|| format!("{of}_{number}"), str::to_owned)
+fn call_id(call: &Value, named: &Named<'_>, number: u64) -> String {
+    if let Some(given) = call.get("id").and_then(Value::as_str) {
+        return given.to_owned();
+    }
+    let of = id(named.response).unwrap_or("call");
+    match named.index {
+        0 => format!("{of}_{number}"),
+        index => format!("{of}_{index}_{number}"),
+    }
 }
 
 fn data_url(part: &Value) -> Option<String> {
@@ -121,18 +144,16 @@ fn data_url(part: &Value) -> Option<String> {
     Some(format!("data:{media_type};base64,{base64}"))
 }
 
-/// Why the answer ended, where this response says so. Google ends an answer that calls tools like any
-/// other, and refuses a prompt without any answer.
-pub(super) fn reason(response: &Value, calls: bool) -> Option<Reason<'_>> {
-    let finished = candidate(response).and_then(|it| it.get("finishReason")?.as_str());
-    if let Some(native) = finished {
-        return Some(ended(
-            if native == "STOP" && calls { "tool_calls" } else { word(native) },
-            native,
-        ));
-    }
-    let blocked = response.get("promptFeedback")?.get("blockReason")?.as_str()?;
-    Some(ended("content_filter", blocked))
+/// Why a candidate ended, where it says so. Google ends an answer that calls tools like any other.
+pub(super) fn reason(candidate: &Value, calls: bool) -> Option<Reason<'_>> {
+    let native = candidate.get("finishReason")?.as_str()?;
+    Some(ended(if native == "STOP" && calls { "tool_calls" } else { word(native) }, native))
+}
+
+/// Why there is no answer at all: the prompt was refused.
+pub(super) fn blocked(response: &Value) -> Option<Reason<'_>> {
+    let native = response.get("promptFeedback")?.get("blockReason")?.as_str()?;
+    Some(ended("content_filter", native))
 }
 
 fn word(native: &str) -> &'static str {

@@ -23,7 +23,6 @@ pub(crate) fn request_body(
     request: &ChatRequest,
     target: &Target<'_>,
 ) -> Result<Vec<u8>, RequestError> {
-    request.only_one("Gemini, as it is spoken here,")?;
     let conversation = Conversation::of(request.messages())?;
     let mut body = Map::new();
     body.insert("contents".into(), conversation.contents.into());
@@ -84,6 +83,7 @@ fn generation_config(request: &ChatRequest, target: &Target<'_>) -> Map<String, 
             config.insert(field.to_owned(), value);
         }
     };
+    put("candidateCount", Some(request.choices.into()).filter(|_| request.choices > 1));
     put("maxOutputTokens", request.max_tokens.map(Value::from));
     for (field, theirs) in SETTINGS {
         put(theirs, request.field(field).cloned());

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use keyway_providers::chat::ChatRequest;
+use keyway_providers::chat::{About, ChatRequest, StreamEvent};
 use keyway_providers::dialect::{Dialect, Target};
 use keyway_providers::json;
 use proptest::prelude::*;
@@ -62,15 +62,50 @@ fn streams_are_rendered_as_recorded() {
 }
 
 #[test]
+fn what_a_provider_calls_its_answer_is_known() {
+    let read_file = |name: &str, file: &str| {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
+        fs::read(format!("{folder}/{name}/{file}")).expect("a fixture")
+    };
+    for (name, dialect, file) in [
+        ("anthropic", Dialect::Anthropic, "thinking-and-tools"),
+        ("gemini", Dialect::Gemini, "thoughts-and-calls"),
+        ("cohere", Dialect::Cohere, "plan-and-calls"),
+    ] {
+        let body = read_file(name, &format!("answers/{file}.json"));
+        let said: Value = serde_json::from_slice(&body).expect("JSON");
+        let expected = said.get("id").or(said.get("responseId")).and_then(Value::as_str);
+        let answer = dialect.answer(&body).expect("an answer");
+        assert!(expected.is_some() && answer.about().id.as_deref() == expected, "{name}");
+
+        let bytes = read_file(name, &format!("streams/{file}.sse"));
+        let (events, _) = read(dialect.reader(), &[&bytes]);
+        let mut about = About::default();
+        for event in &events {
+            if let StreamEvent::Chunk(chunk) = event {
+                chunk.tell(&mut about);
+            }
+        }
+        let sent = String::from_utf8(bytes).expect("text");
+        let id = about.id.unwrap_or_default();
+        let is_said = ["id", "responseId"].map(|field| format!("\"{field}\": \"{id}\""));
+        assert!(!id.is_empty() && is_said.iter().any(|said| sent.contains(said)), "{name}: {id}");
+    }
+}
+
+#[test]
 fn who_gives_one_answer_is_asked_for_no_more() {
     let body = serde_json::json!({
         "model": "a/b", "messages": [{"role": "user", "content": "hi"}], "n": 2, "max_tokens": 5,
     });
     let request = ChatRequest::parse(body).expect("a request");
     let target = Target { model: "m", completion_tokens_max: 10_000 };
-    for (name, dialect, _) in OTHERS {
+    for (name, dialect, _) in OTHERS.into_iter().filter(|(name, ..)| *name != "gemini") {
         assert_eq!(dialect.body(&request, &target).expect_err("refused").field, "n", "{name}");
     }
+    let sent = Dialect::Gemini.body(&request, &target).expect("a body");
+    let sent: Value = serde_json::from_slice(&sent).expect("JSON");
+    assert_eq!(sent["generationConfig"]["candidateCount"], 2);
 }
 
 /// A recorded stream, with some of its bytes overwritten.

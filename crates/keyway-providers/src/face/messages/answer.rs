@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::citation::citations;
 use super::{input, stop_reason, usage::usage};
 
 /// From a whole answer of the form in the middle. A message that came as one is passed on, under our
@@ -73,9 +74,12 @@ pub(super) fn head(said: &Map<String, Value>) -> Map<String, Value> {
 
 fn content(message: &Value) -> Vec<Value> {
     let mut blocks = thoughts(message);
-    if let Some(text) = message["content"].as_str().filter(|text| !text.is_empty()) {
-        blocks.push(text_block(text));
+    let mut text = message["content"].as_str().filter(|text| !text.is_empty()).map(text_block);
+    let cited: Vec<Value> = citations(message).collect();
+    if !cited.is_empty() {
+        text.get_or_insert_with(|| text_block(""))["citations"] = cited.into();
     }
+    blocks.extend(text);
     if let Some(text) = message["refusal"].as_str().filter(|text| !text.is_empty()) {
         blocks.push(text_block(text));
     }
@@ -138,6 +142,10 @@ mod tests {
                 "finish_reason": "tool_calls", "native_finish_reason": "tool_calls",
                 "message": {
                     "content": "look", "reasoning": "hm",
+                    "annotations": [
+                        {"type": "url_citation", "url_citation": {"url": "https://a.example", "title": "A"}},
+                        {"type": "file", "file": {"hash": "h"}},
+                    ],
                     "reasoning_details": [
                         {"type": "reasoning.text", "text": "hm", "signature": "s"},
                         {"type": "reasoning.encrypted", "data": "d"},
@@ -151,7 +159,10 @@ mod tests {
         let expected = json!([
             {"type": "thinking", "thinking": "hm", "signature": "s"},
             {"type": "redacted_thinking", "data": "d"},
-            {"type": "text", "text": "look", "citations": null},
+            {"type": "text", "text": "look", "citations": [{
+                "type": "web_search_result_location", "url": "https://a.example", "title": "A",
+                "cited_text": "", "encrypted_index": "",
+            }]},
             {"type": "tool_use", "id": "t", "name": "f", "input": {"a": 1}, "caller": {"type": "direct"}},
         ]);
         assert_eq!(message["content"], expected);

@@ -1,6 +1,7 @@
 //! Anthropic's Messages, as clients speak them (contract, C.10).
 
 mod answer;
+mod citation;
 mod content;
 mod error;
 mod request;

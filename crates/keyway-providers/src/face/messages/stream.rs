@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use serde_json::{Map, Value, json};
 
 use super::answer::{complete, head, named, text_block, tool_block};
+use super::citation::citations;
 use super::usage::{nothing_yet, usage};
 use super::{error_body, stop_reason};
 use crate::chat::{Envelope, Receipt};
@@ -51,6 +52,10 @@ impl Stream {
                 self.open(Block::Text, &text_block(""), &mut events);
                 self.delta(&json!({"type": "text_delta", "text": text}), &mut events);
             }
+        }
+        for citation in citations(delta) {
+            self.open(Block::Text, &text_block(""), &mut events);
+            self.delta(&json!({"type": "citations_delta", "citation": citation}), &mut events);
         }
         for call in delta["tool_calls"].as_array().into_iter().flatten() {
             self.call(call, &mut events);
@@ -347,6 +352,21 @@ mod tests {
             (&json!(3), &json!(4))
         );
         assert_eq!(last["usage"]["cost"].to_string(), "0.000000009");
+    }
+
+    #[test]
+    fn what_a_text_refers_to_is_told_in_its_block() {
+        let source = json!({"url": "https://a.example", "title": "A", "content": "cited"});
+        let annotation = json!({"type": "url_citation", "url_citation": source});
+        let events =
+            play(&[json!({"content": "he"}), json!({"annotations": [annotation]})], "stop");
+        let expected = ["message_start", "0 text", "0 text_delta", "0 citations_delta", "0 stop"];
+        assert_eq!(shape(&events)[..5], expected);
+        let citation = json!({
+            "type": "web_search_result_location", "url": "https://a.example", "title": "A",
+            "cited_text": "cited", "encrypted_index": "",
+        });
+        assert_eq!(events[3]["delta"]["citation"], citation);
     }
 
     #[test]
