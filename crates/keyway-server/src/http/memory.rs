@@ -69,6 +69,12 @@ impl Memory {
 }
 
 impl Hold {
+    /// Holds as much once more, for a copy, where there is room for it.
+    pub(crate) fn again(&self) -> Option<Self> {
+        let mut copy = self.memory.nothing(self.large.map(|(key, _)| key));
+        copy.grow(self.bytes).then_some(copy)
+    }
+
     /// Holds `bytes` more, where there is room for them, and the key has not more than its share.
     #[must_use]
     pub(crate) fn grow(&mut self, bytes: usize) -> bool {
@@ -110,9 +116,14 @@ mod tests {
         let events = memory.count(5);
         assert!(!memory.nothing(Some(KeyId(1))).grow(1), "eleven are held");
         drop(events);
+        assert!(body.again().is_none(), "a copy of six, and ten is all");
         assert!(body.grow(4));
         assert!(!body.grow(1));
         drop(body);
+        let mut small = memory.nothing(None);
+        assert!(small.grow(5) && small.again().is_some());
+        assert_eq!(memory.held.load(Ordering::Relaxed), 5, "the copy is gone");
+        drop(small);
         assert_eq!(memory.held.load(Ordering::Relaxed), 0);
     }
 

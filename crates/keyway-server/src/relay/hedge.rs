@@ -15,12 +15,14 @@ use keyway_core::routing::Attempt;
 use super::bound::Bound;
 use super::upstream::Upstream;
 use crate::app::App;
+use crate::http::memory::Hold;
 
 /// What it takes to ask two at once.
-#[derive(Clone, Copy)]
 pub(super) struct Hedge<'a> {
     app: &'a App,
     metered: &'a Metered,
+    #[expect(dead_code, reason = "held for its destructor")]
+    memory: Hold,
     /// How long the first is waited for alone.
     pub(super) after: Duration,
 }
@@ -42,11 +44,18 @@ pub(super) struct Lost {
 }
 
 impl<'a> Hedge<'a> {
-    /// For a request that holds its whole bound; `None` where it is not wanted.
-    pub(super) fn of(app: &'a App, metered: &'a Metered, bound: &Bound) -> Option<Self> {
+    /// For a request that holds its whole bound, and `memory` while it is sent; `None` where it is not
+    /// wanted, or there is no memory for a copy: each is asked in its own words.
+    pub(super) fn of(
+        app: &'a App,
+        metered: &'a Metered,
+        bound: &Bound,
+        memory: Option<&Hold>,
+    ) -> Option<Self> {
         let is_whole = metered.reserved >= bound.cost;
         let after = app.hedge_after.filter(|_| metered.streamed && is_whole)?;
-        Some(Self { app, metered, after })
+        let memory = memory?.again()?;
+        Some(Self { app, metered, memory, after })
     }
 
     /// Whether these two may be asked at once. What a credential of somebody else's pays is theirs to
@@ -70,16 +79,16 @@ impl Lost {
         }
     }
 
-    /// What it bills by estimate: for the prompt that the other counted, none of it cached; and as much of
-    /// an answer as the other gave, unless breaking it off has stopped that.
+    /// What it bills by estimate: for the prompt that the other counted, of which it reads nothing from a
+    /// cache and writes there what the other read or wrote; and as much of an answer as the other gave,
+    /// unless breaking it off has stopped that.
     pub(super) fn cost(&self, answered: Usage, at: Timestamp) -> Nanos {
         let Some(pricing) = &self.pricing else { return Nanos::ZERO };
         let said = if self.abort_stops_billing { 0 } else { answered.completion_tokens };
         let billed = Usage {
             completion_tokens: said,
             cached_tokens: 0,
-            cache_write_tokens: 0,
-            cache_write_1h_tokens: 0,
+            cache_write_tokens: answered.cache_write_tokens.saturating_add(answered.cached_tokens),
             ..answered
         };
         pricing.cost(billed.clamped(), at).total
@@ -89,6 +98,7 @@ impl Lost {
 #[cfg(test)]
 mod tests {
     use keyway_core::money::Rate;
+    use keyway_core::pricing::{Kind, Rates};
 
     use super::*;
 
@@ -104,5 +114,27 @@ mod tests {
             let at = Timestamp::from_micros(0);
             assert_eq!(lost.cost(answered, at), Nanos::new(nanos), "{lost:?}");
         }
+    }
+
+    #[test]
+    fn who_was_broken_off_wrote_to_its_cache_what_the_other_read_from_its_own() {
+        let rate = |text| Rate::parse(text).expect("a rate");
+        let written = Rates::from_fn(|kind| match kind {
+            Kind::CacheWrite => Some(rate("0.000002")),
+            Kind::CacheWriteHour => Some(rate("0.000003")),
+            Kind::CacheRead => Some(rate("0.0000001")),
+            _ => None,
+        });
+        let plain = Pricing::per_token(rate("0.000001"), rate("0"));
+        let pricing = Pricing { kinds: written, ..plain };
+        let lost = Lost { pricing: Some(pricing), abort_stops_billing: true };
+        let answered = Usage {
+            cached_tokens: 10,
+            cache_write_tokens: 20,
+            cache_write_1h_tokens: 30,
+            ..Usage::of(100, 10)
+        };
+        let cost = lost.cost(answered, Timestamp::from_micros(0));
+        assert_eq!(cost, Nanos::new(40 * 1_000 + 30 * 2_000 + 30 * 3_000));
     }
 }

@@ -118,7 +118,8 @@ impl Job {
         let (metered, head) = self.enter(&mut request, head, &pass, admitted).await?;
         let (recording, hold) = (self.recording.take(), self.hold.take());
         let (client, left) = (Client::Waiting(head), AtomicBool::new(false));
-        let dispatched = self.dispatch(&mut request, client, metered, &pass, &left).await;
+        let held = hold.as_ref();
+        let dispatched = self.dispatch(&mut request, held, client, metered, &pass, &left).await;
         drop(hold);
         Some(match dispatched {
             (Ok(dispatched), client) => {
@@ -167,6 +168,7 @@ impl Job {
     async fn dispatch<'a>(
         &'a self,
         request: &'a mut ChatRequest,
+        hold: Option<&Hold>,
         mut client: Client,
         metered: &'a Arc<Metered>,
         pass: &Pass,
@@ -178,7 +180,7 @@ impl Job {
             plan: &self.plan,
             brought: &self.brought,
             reach,
-            hedge: Hedge::of(&self.app, metered, &self.bound),
+            hedge: Hedge::of(&self.app, metered, &self.bound, hold),
             client_left: left,
             trace: &self.trace,
         };

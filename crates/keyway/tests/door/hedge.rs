@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::StatusCode;
-use keyway_testkit::{Client, Gateway, Provider, Script, Streamed, eventually};
+use keyway_core::money::Nanos;
+use keyway_testkit::{Client, Gate, Gateway, Provider, Script, Streamed, eventually};
 use serde_json::{Value, json};
 
 use crate::money::CHAT;
@@ -43,17 +44,22 @@ const SOON: &str = "[routing]\nhedge_after = \"50ms\"\n";
 
 /// A stream that begins after a while.
 fn after(pause: Duration) -> Script {
+    let [first, rest] = stream();
+    Script::Stream { pieces: vec![(pause, first), (Duration::ZERO, rest)], breaks: false }
+}
+
+/// A stream that begins when the gate is opened.
+fn gated(gate: &Gate) -> Script {
+    Script::Gated { first: String::new(), gate: gate.clone(), rest: stream().concat() }
+}
+
+fn stream() -> [String; 2] {
     let event = |data: &Value| format!("data: {data}\n\n");
     let said =
         json!({"choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": null}]});
     let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]});
     let counted = json!({"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": 4}});
-    let rest = event(&end) + &event(&counted) + "data: [DONE]\n\n";
-    Script::Stream { pieces: vec![(pause, event(&said)), (Duration::ZERO, rest)], breaks: false }
-}
-
-fn failure() -> Script {
-    Script::json(500, &json!({"error": {"message": "out of order"}}))
+    [event(&said), event(&end) + &event(&counted) + "data: [DONE]\n\n"]
 }
 
 fn body() -> Value {
@@ -109,6 +115,9 @@ async fn the_next_begins_for_one_that_is_slow_and_both_are_paid_once() {
         assert_eq!(told.provider, "Provider 1");
         assert_eq!(told.shown["usage"].to_string(), cost, "{of_providers}");
         assert_eq!(told.shown["estimated"], json!(true));
+        let responses = told.shown["provider_responses"].as_array().expect("a list").iter();
+        let statuses: Vec<&Value> = responses.map(|it| &it["status"]).collect();
+        assert_eq!(statuses, [&json!(499), &json!(200)], "outrun, and answered");
         assert_eq!(asked(&[&slow, &quick]), [1, 1]);
     }
 }
@@ -116,10 +125,16 @@ async fn the_next_begins_for_one_that_is_slow_and_both_are_paid_once() {
 #[tokio::test]
 async fn the_first_answers_where_the_next_is_slower_still() {
     let (late, never) = (Provider::start().await, Provider::start().await);
-    late.always(after(LATE));
+    let gate = Gate::shut();
+    late.always(gated(&gate));
     never.always(after(NEVER));
     let gateway = gateway([&late, &never], SOON, "").await;
-    let told = told(&gateway, &json!(1)).await;
+    let limit = json!(1);
+    let (told, ()) = tokio::join!(told(&gateway, &limit), async {
+        eventually("both are asked", async || (asked(&[&late, &never]) == [1, 1]).then_some(()))
+            .await;
+        gate.open();
+    });
     assert_eq!(told.provider, "Provider 0");
     assert_eq!(told.shown["usage"].to_string(), "0.000036", "the next may bill as well");
     assert_eq!(asked(&[&late, &never]), [1, 1]);
@@ -129,22 +144,30 @@ async fn the_first_answers_where_the_next_is_slower_still() {
 async fn one_that_fails_bills_nothing_and_the_other_is_waited_for() {
     for fails in [0, 1] {
         let providers = [Provider::start().await, Provider::start().await];
-        // The first is slow to fail, or answers late while the next fails.
-        providers[fails].always(if fails == 0 { slow_failure() } else { failure() });
-        providers[1 - fails].always(after(LATE));
-        let gateway = gateway([&providers[0], &providers[1]], SOON, "").await;
-        let told = told(&gateway, &json!(1)).await;
+        let [failing, answering] = [Gate::shut(), Gate::shut()];
+        providers[fails].always(failure_behind(&failing));
+        providers[1 - fails].always(gated(&answering));
+        let both = [&providers[0], &providers[1]];
+        let gateway = gateway(both, SOON, "").await;
+        let limit = json!(1);
+        let (told, ()) = tokio::join!(told(&gateway, &limit), async {
+            eventually("both are asked", async || (asked(&both) == [1, 1]).then_some(())).await;
+            failing.open();
+            let words = "an endpoint failed";
+            eventually(words, async || gateway.log().contains(words).then_some(())).await;
+            answering.open();
+        });
         assert_eq!(told.provider, format!("Provider {}", 1 - fails));
         assert_eq!(told.shown["usage"].to_string(), ONE);
         assert_eq!(told.shown["estimated"], json!(false));
     }
 }
 
-/// An error that comes as the first event.
-fn slow_failure() -> Script {
+/// An error that comes as the first event, when the gate is opened.
+fn failure_behind(gate: &Gate) -> Script {
     let error = json!({"error": {"message": "overloaded", "code": 503}});
-    let pieces = vec![(Duration::from_millis(150), format!("data: {error}\n\n"))];
-    Script::Stream { pieces, breaks: false }
+    let rest = format!("data: {error}\n\n");
+    Script::Gated { first: String::new(), gate: gate.clone(), rest }
 }
 
 #[tokio::test]
@@ -154,7 +177,6 @@ async fn nobody_else_is_asked_where_it_is_off_or_in_time_or_not_to_be_paid_twice
     for (routing, pause, limit) in [
         ("", LATE, json!(1)),
         ("[routing]\nhedge_after = \"1m\"\n", LATE, json!(1)),
-        (SOON, Duration::ZERO, json!(1)),
         (SOON, LATE, tight),
     ] {
         let (first, next) = (Provider::start().await, Provider::start().await);
@@ -187,16 +209,17 @@ async fn a_limit_holds_however_many_are_asked_twice() {
     assert!(statuses.iter().all(|status| [200, 402].contains(status)), "{statuses:?}");
     let key = manager.key(key["hash"].as_str().expect("a hash")).await;
     assert_eq!(key["held"], json!(0));
-    let spent: f64 = key["usage"].to_string().parse().expect("USD");
-    assert!(spent <= 0.002, "{spent}");
+    let spent = Nanos::parse_limit(&key["usage"].to_string()).expect("USD");
+    assert!(spent <= Nanos::new(2_000_000), "{spent}");
 }
 
 #[tokio::test]
 async fn nobody_else_is_asked_for_a_client_that_left() {
     let (first, next) = (Provider::start().await, Provider::start().await);
-    first.always(after(LATE));
+    // Long enough for the client to be missed, and for the next to be asked if it were not.
+    first.always(after(Duration::from_secs(3)));
     next.always(after(Duration::ZERO));
-    let gateway = gateway([&first, &next], "[routing]\nhedge_after = \"200ms\"\n", "").await;
+    let gateway = gateway([&first, &next], "[routing]\nhedge_after = \"1500ms\"\n", "").await;
     let manager = gateway.manager();
     let (key, string) = manager.create_key(&json!({"name": "a", "limit": 1})).await;
     let hash = key["hash"].as_str().expect("a hash");

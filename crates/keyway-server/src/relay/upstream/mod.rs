@@ -30,6 +30,10 @@ use crate::telemetry::traces::Callee;
 /// How long the built-in model may take for a whole answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(10);
 
+/// What stands in the course for an endpoint that did not fail, but was broken off by the gateway: the
+/// number that servers use for a request whose client closed it.
+const OUTRUN: u16 = 499;
+
 /// A provider that requests can be sent to.
 #[derive(Debug)]
 pub struct Upstream {
@@ -106,9 +110,10 @@ impl Failure {
         Self { status, untold: Some(error), ..Self::new(message) }
     }
 
-    /// Another endpoint began before it.
+    /// Another endpoint began before it, and it was broken off.
     pub(super) fn outrun() -> Self {
-        Self::new("Another provider began before it")
+        let status = StatusCode::from_u16(OUTRUN).ok();
+        Self { status, ..Self::new("Another provider began before it") }
     }
 
     /// Whether the request itself is to blame, and not who was asked.
