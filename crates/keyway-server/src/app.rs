@@ -135,6 +135,11 @@ impl App {
         if store.budget_set(config.budget, started_at).await? {
             tracing::info!("the installation's budget is set to what the configuration says");
         }
+        if config.budget.limit.is_some() && store.credits_total().await?.is_some() {
+            tracing::warn!(
+                "credits were added, and are not enforced: [budget] of the configuration goes before them"
+            );
+        }
         let joined = store.node_join(&name, started_at).await?;
         if joined.recovered > 0 {
             tracing::warn!(
@@ -161,8 +166,14 @@ impl App {
             vault: Arc::clone(&vault),
         };
         let (leave, companions) = (CancellationToken::new(), TaskTracker::new());
+        let edge = Arc::new(Edge::new(&config.server));
+        let standing = Standing { edge: Arc::clone(&edge), spans: traces.counts() };
+        let counts = config.metrics.listen.is_some();
+        let metrics = if counts { Metrics::on(standing) } else { Metrics::default() };
+        let metrics = Arc::new(metrics);
+        let kept = config.content.clone();
         let (contents, said) =
-            Contents::new(Arc::clone(&store), content_key, config.content.clone());
+            Contents::new(Arc::clone(&store), content_key, kept, Arc::clone(&metrics));
         let contents = Arc::new(contents);
         companions.spawn(Arc::clone(&contents).write(said, leave.clone()));
         let node = Arc::new(Node::new(
@@ -187,12 +198,8 @@ impl App {
         }
         let catalogue = relay::catalogue::with_echo(config);
         announce(&catalogue);
-        let edge = Arc::new(Edge::new(&config.server));
-        let standing = Standing { edge: Arc::clone(&edge), spans: traces.counts() };
-        let counts = config.metrics.listen.is_some();
-        let metrics = if counts { Metrics::on(standing) } else { Metrics::default() };
         Ok(Arc::new(Self {
-            metrics: Arc::new(metrics),
+            metrics,
             traces: Arc::new(traces),
             edge,
             keyring,

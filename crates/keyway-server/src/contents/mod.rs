@@ -22,6 +22,7 @@ pub use self::clip::clip;
 pub use self::redaction::Redaction;
 use crate::config::ContentConfig;
 use crate::entropy::random;
+use crate::telemetry::metrics::Metrics;
 
 /// What waits to be written; each is at most a prompt and an answer of the configured size.
 const QUEUE_MAX: usize = 256;
@@ -38,8 +39,9 @@ pub struct Contents {
     key: ContentKey,
     config: ContentConfig,
     queue: mpsc::Sender<Said>,
-    /// Of what there was no room for, or that the store did not take.
+    /// Of what there was no room for, or that the store did not take; until the log has said it.
     lost: AtomicU64,
+    metrics: Arc<Metrics>,
 }
 
 /// What was said in a request. Nothing of it is masked yet.
@@ -61,9 +63,10 @@ impl Contents {
         store: Arc<dyn Store>,
         key: ContentKey,
         config: ContentConfig,
+        metrics: Arc<Metrics>,
     ) -> (Self, mpsc::Receiver<Said>) {
         let (queue, queued) = mpsc::channel(QUEUE_MAX);
-        (Self { store, key, config, queue, lost: AtomicU64::new(0) }, queued)
+        (Self { store, key, config, queue, lost: AtomicU64::new(0), metrics }, queued)
     }
 
     /// Whether keys may keep what is said with them.
@@ -79,8 +82,13 @@ impl Contents {
     /// Puts it into the queue, unless that is full.
     pub fn offer(&self, said: Said) {
         if self.queue.try_send(said).is_err() {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+            self.lose(1);
         }
+    }
+
+    fn lose(&self, count: u64) {
+        self.lost.fetch_add(count, Ordering::Relaxed);
+        self.metrics.contents_lost(count);
     }
 
     /// Writes what is queued, until `stop` is cancelled and nothing is left.
@@ -110,7 +118,7 @@ impl Contents {
         };
         if let Err(error) = written {
             tracing::debug!(%error, "contents were not written");
-            self.lost.fetch_add(count, Ordering::Relaxed);
+            self.lose(count);
         }
         let lost = self.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
@@ -160,5 +168,51 @@ impl Contents {
 impl fmt::Debug for Contents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Contents").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keyway_core::id::WorkspaceId;
+    use keyway_core::store::model::MemoryStore;
+
+    use super::*;
+    use crate::config::ServerConfig;
+    use crate::http::edge::Edge;
+    use crate::telemetry::standing::Standing;
+
+    fn said() -> Said {
+        Said {
+            generation: GenerationId::new(keyway_core::clock::Timestamp::default(), random()),
+            key: KeyId(1),
+            input: json!({"prompt": "hi"}),
+            completion: None,
+            reasoning: None,
+            error: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_queue_has_no_room_for_is_lost_and_counted() {
+        let store = Arc::new(MemoryStore::new(WorkspaceId::from_random([1; 16])));
+        let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
+        let edge = Arc::new(Edge::new(&ServerConfig::default()));
+        let metrics = Arc::new(Metrics::on(Standing { edge, spans: Arc::default() }));
+        let key = keyway_core::secret::InstallationSecret::new(&[7; 32]).content_key();
+        let config = ContentConfig::default();
+        let (contents, queued) = Contents::new(shared, key, config, Arc::clone(&metrics));
+        let contents = Arc::new(contents);
+        let all: Vec<Said> = (0..QUEUE_MAX + 3).map(|_| said()).collect();
+        all.iter().cloned().for_each(|said| contents.offer(said));
+        assert!(metrics.text().contains("keyway_contents_lost_total 3\n"), "{}", metrics.text());
+
+        let stop = CancellationToken::new();
+        stop.cancel();
+        Arc::clone(&contents).write(queued, stop).await;
+        let mut kept = 0;
+        for said in &all {
+            kept += usize::from(store.content_get(said.generation).await != Ok(None));
+        }
+        assert_eq!(kept, QUEUE_MAX, "what was queued is written to the end");
     }
 }

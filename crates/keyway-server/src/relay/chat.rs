@@ -8,7 +8,7 @@ use keyway_providers::face::Face;
 use utoipa::ToSchema;
 
 use super::admit::admit;
-use super::described::Refusals;
+use super::described::{Question, Refusals};
 use super::dry_run::DryRunAnswer;
 use crate::app::App;
 use crate::http::caller::InferenceCaller;
@@ -36,7 +36,7 @@ pub struct ChatEvent {
     operation_id = "sendChatCompletionRequest",
     tag = "Chat",
     params(
-        ("dry_run" = Option<bool>, Query, description = "With `true` the answer says whether the request would be admitted and what it would reserve; nothing is sent or reserved"),
+        Question,
         ("X-Keyway-On-Limit" = Option<String>, Header, description = "`clamp` lowers `max_tokens` to what the budgets afford, `refuse` does not; what the key says (`on_limit`) where absent"),
         ("X-Keyway-Max-Cost" = Option<String>, Header, description = "The most that this request may cost, in USD as decimal text"),
     ),

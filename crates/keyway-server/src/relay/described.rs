@@ -1,6 +1,17 @@
 //! What the descriptions of all routes that ask a model have in common.
 
-use utoipa::IntoResponses;
+use utoipa::{IntoParams, IntoResponses};
+
+/// Whether a request is only a question.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it is read by the descriptions and never made")]
+pub(super) struct Question {
+    /// With `true` the answer says whether the request would be admitted and what it would reserve; nothing
+    /// is sent, reserved or counted
+    #[param(nullable = false)]
+    dry_run: Option<bool>,
+}
 
 /// How a request is refused, or fails, whatever the client speaks.
 #[derive(IntoResponses)]

@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use super::bound::Bound;
 use super::clamp::{Wish, max_tokens, shorten};
 use super::meter::path;
+use super::rate_refusal::rate_refusal;
 use super::refusal::{REQUEST, limit_source, refusal};
 use super::rolling;
 use crate::app::App;
@@ -103,6 +104,10 @@ pub(super) async fn answer(
         Ok(bound) => (bound, None),
         Err(error) => (bound, Some(error)),
     };
+    if error.is_none() {
+        let (tokens, now) = (bound.tokens(), app.clock.now());
+        error = app.rates.refusal(&key, tokens).map(|it| rate_refusal(it, tokens, now));
+    }
     let accounts = accounts(app, &key).await?;
     let mut refused = first_refusal(app, &accounts, bound.cost);
     while let (Some(refusal), true, true) = (refused, wish.clamps, error.is_none())

@@ -8,7 +8,7 @@ use keyway_providers::face::Face;
 use utoipa::ToSchema;
 
 use super::admit::admit;
-use super::described::Refusals;
+use super::described::{Question, Refusals};
 use super::dry_run::DryRunAnswer;
 use crate::app::App;
 use crate::http::caller::InferenceCaller;
@@ -30,7 +30,7 @@ pub enum EmbeddingsAnswer {
     operation_id = "createEmbeddings",
     tag = "Embeddings",
     params(
-        ("dry_run" = Option<bool>, Query, description = "With `true` the answer says whether the request would be admitted and what it would reserve; nothing is sent or reserved"),
+        Question,
         ("X-Keyway-Max-Cost" = Option<String>, Header, description = "The most that this request may cost, in USD as decimal text"),
     ),
     request_body(content = serde_json::Value, description = "OpenAI's embeddings request. Unknown fields are passed on."),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use keyway_core::id::KeyId;
 use keyway_core::key::KeyRecord;
-use keyway_core::rate::{Admitted, Counts, Figure, Place, RateLimits, Refused, Shares};
+use keyway_core::rate::{Admitted, Counts, Figure, NodeShares, Place, RateLimits, Refused, Shares};
 use keyway_core::store::{Poll, StoreError};
 use tokio::time::Instant;
 
@@ -43,6 +43,26 @@ pub enum RateError {
     Store(StoreError),
 }
 
+/// A key's limits, and what of them is this node's.
+struct KeyShares {
+    limits: RateLimits,
+    shares: NodeShares,
+}
+
+impl KeyShares {
+    fn ask(&self, counts: &mut Counts, tokens: u64, now: Duration) -> Result<Admitted, RateError> {
+        counts.admit(&self.shares, tokens, now).map_err(|refused| {
+            match self.limits.figure(refused.limit) {
+                Some(figure) => RateError::Refused(refused, figure),
+                None => {
+                    let detail = format!("{} refused without a limit", refused.limit.as_str());
+                    RateError::Store(StoreError::Broken(detail))
+                }
+            }
+        })
+    }
+}
+
 impl Rates {
     /// `alone` says that no other node can have a part of any limit.
     pub fn new(defaults: RateLimits, alone: bool) -> Self {
@@ -63,26 +83,27 @@ impl Rates {
         self.admit_at(self.began.elapsed(), key, tokens)
     }
 
+    /// Why a request of `key` that may use `tokens` at most would not be admitted now. Nothing is counted.
+    pub fn refusal(&self, key: &KeyRecord, tokens: u64) -> Option<RateError> {
+        let now = self.began.elapsed();
+        let mut counts = self.shard(key.id).get(&key.id).cloned().unwrap_or_default();
+        let asked = self.shares_of(key, now);
+        asked.and_then(|shares| shares.ask(&mut counts, tokens, now)).err()
+    }
+
     fn admit_at(&self, now: Duration, key: &KeyRecord, tokens: u64) -> Result<Permit, RateError> {
+        let shares = self.shares_of(key, now)?;
+        let admitted = shares.ask(self.shard(key.id).entry(key.id).or_default(), tokens, now)?;
+        Ok(Permit { key: key.id, admitted, ended: AtomicBool::new(false) })
+    }
+
+    fn shares_of(&self, key: &KeyRecord, now: Duration) -> Result<KeyShares, RateError> {
         let limits = key.rates.or(self.defaults);
-        let shares = {
-            let shares = self.shares.read().unwrap_or_else(PoisonError::into_inner);
-            shares.of(&limits, key.id, now)
-        };
+        let shares = self.shares.read().unwrap_or_else(PoisonError::into_inner);
         let unknown = || "how many nodes share the key's limits is not known yet".to_owned();
+        let shares = shares.of(&limits, key.id, now);
         let shares = shares.ok_or_else(|| RateError::Store(StoreError::Unavailable(unknown())))?;
-        let admitted = self.shard(key.id).entry(key.id).or_default().admit(&shares, tokens, now);
-        match admitted {
-            Ok(admitted) => Ok(Permit { key: key.id, admitted, ended: AtomicBool::new(false) }),
-            Err(refused) => {
-                let figure = limits.figure(refused.limit);
-                let figure = figure.ok_or_else(|| {
-                    let detail = format!("{} refused without a limit", refused.limit.as_str());
-                    RateError::Store(StoreError::Broken(detail))
-                })?;
-                Err(RateError::Refused(refused, figure))
-            }
-        }
+        Ok(KeyShares { limits, shares })
     }
 
     /// Ends a request that used so many tokens. What is said after the first time changes nothing.

@@ -121,6 +121,13 @@ impl Metrics {
         }
     }
 
+    /// What was said in `count` requests is not kept: there was no room for it.
+    pub fn contents_lost(&self, count: u64) {
+        if let Some(series) = self.series() {
+            series.contents_lost.inc_by(count);
+        }
+    }
+
     /// An answer waited at `gate` since `began`.
     pub fn waited(&self, gate: Gate, began: Option<Instant>) {
         if let (Some(series), Some(began)) = (self.series(), began) {

@@ -79,6 +79,7 @@ pub(super) struct Series {
     pub(super) first_byte: Times<Waited>,
     pub(super) admission: Histogram,
     pub(super) gates: Times<At>,
+    pub(super) contents_lost: Counter,
 }
 
 impl Series {
@@ -96,6 +97,7 @@ impl Series {
             first_byte: Family::new_with_constructor(times),
             admission: times(),
             gates: Family::new_with_constructor(times),
+            contents_lost: Counter::default(),
         };
         let it = &series;
         registry.register("requests", "Inference requests that ended", it.requests.clone());
@@ -127,6 +129,11 @@ impl Series {
             "gate_seconds",
             "Added after: waits for the mark before the first byte and for the charge before the last",
             it.gates.clone(),
+        );
+        registry.register(
+            "contents_lost",
+            "Requests of which what was said is not kept, though their key wants it",
+            it.contents_lost.clone(),
         );
         series
     }

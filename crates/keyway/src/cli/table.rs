@@ -124,6 +124,8 @@ pub(crate) fn of_key(key: KeyObject<'_>, now: Timestamp) -> String {
         let figure = key.whole(field).map(|figure| figure.to_string());
         fact(name, Cell::new(figure.as_deref().unwrap_or("default")));
     }
+    let kept = if key.0["log_content"] == true { "kept" } else { "not kept" };
+    fact("what is said", Cell::new(kept));
     for (name, field) in [
         ("used today", "usage_daily"),
         ("used this week", "usage_weekly"),

@@ -50,6 +50,7 @@ fn creations_say_what_was_said_and_no_more() {
             &["--max-concurrent-requests", "4", "--on-limit", "clamp"],
             json!({"name": "ci", "max_concurrent_requests": 4, "on_limit": "clamp"}),
         ),
+        (&["--log-content", "true"], json!({"name": "ci", "log_content": true})),
     ] {
         let args = [&["keys", "create", "--name", "ci"], args].concat();
         assert_eq!(asked(&args, 201, created()), ("POST /api/v1/keys".to_owned(), body));
@@ -74,6 +75,7 @@ fn changes_tell_absent_from_null() {
             &["--tokens-per-minute", "1", "--max-concurrent-requests", "default"],
             json!({"tokens_per_minute": 1, "max_concurrent_requests": null}),
         ),
+        (&["--log-content", "false"], json!({"log_content": false})),
         (&["--on-limit", "refuse", "--enable"], json!({"disabled": false, "on_limit": "refuse"})),
         (
             &["--limit", "1", "--no-reset", "--enable"],

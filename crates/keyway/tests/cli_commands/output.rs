@@ -78,7 +78,7 @@ ba7816bf8f01  spent        sk-or-v1-abc...123      $0.01  monthly         $0.01 
 
 #[test]
 fn rate_limits_are_shown_where_there_are_some() {
-    let own = r#""requests_per_minute":60,"tokens_per_minute":null,"max_concurrent_requests":4,"on_limit":"clamp","byok_usage""#;
+    let own = r#""requests_per_minute":60,"tokens_per_minute":null,"max_concurrent_requests":4,"on_limit":"clamp","log_content":true,"byok_usage""#;
     let limited = key("ci", "null", "null", "0").replace("\"byok_usage\"", own);
     let gateway = Gateway::scripted(vec![
         (200, format!(r#"{{"data":[{limited},{}]}}"#, key("free", "null", "null", "0"))),
@@ -97,6 +97,7 @@ fn rate_limits_are_shown_where_there_are_some() {
         &["requests", "a", "minute", "60"],
         &["tokens", "a", "minute", "default"],
         &["requests", "at", "once", "4"],
+        &["what", "is", "said", "kept"],
     ] {
         assert!(facts.iter().any(|known| known == fact), "{fact:?} in {shown}");
     }

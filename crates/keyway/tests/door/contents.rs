@@ -6,6 +6,7 @@ use http::StatusCode;
 use keyway_testkit::{Client, Gateway, Provider, Script, eventually};
 use serde_json::{Value, json};
 
+use crate::faces;
 use crate::nodes::nodes;
 use crate::setup;
 
@@ -190,4 +191,38 @@ async fn another_node_tells_what_was_said_on_one() {
     let deleted = other.manager().delete(&format!("/api/v1/keys/{hash}")).await;
     assert_eq!(deleted.status, StatusCode::OK);
     assert_eq!(one.manager().get(&path(&id)).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn what_is_embedded_and_ranked_is_kept_as_well() {
+    let provider = Provider::start().await;
+    let gateway = faces::gateway(&provider).await;
+    let manager = gateway.manager();
+    let (_, secret) = key(&manager, true).await;
+    let client = gateway.client(&secret);
+    let ranking = json!({"results": [{"index": 0, "relevance_score": 0.9}]});
+    let vectors = json!({"data": [{"index": 0, "embedding": [1.0]}]});
+    for (path, body, answer, prompt) in [
+        ("embeddings", json!({"input": SAID}), vectors.clone(), "plainly said"),
+        ("embeddings", json!({"input": ["one", SAID]}), vectors, "[\"one\",\"plainly said"),
+        (
+            "rerank",
+            json!({"query": SAID, "documents": ["one"]}),
+            ranking,
+            "{\"query\":\"plainly said",
+        ),
+    ] {
+        let mut answer = answer;
+        answer["usage"] = json!({"prompt_tokens": 10, "total_tokens": 10});
+        provider.then(Script::json(200, &answer));
+        let mut body = body;
+        body["model"] = "acme/fast".into();
+        let reply = client.post(&format!("/api/v1/{path}"), &body).await;
+        assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+        let id = reply.headers["x-generation-id"].to_str().expect("text");
+        let content = kept(&client, id).await;
+        let said = content["input"]["prompt"].as_str().expect("a prompt");
+        assert!(said.starts_with(prompt) && !said.contains("ann@"), "{content}");
+        assert_eq!(content["output"], json!({"completion": null, "reasoning": null}));
+    }
 }

@@ -55,6 +55,9 @@ async fn credits_are_enforced_from_the_first_on() {
     ] {
         assert_eq!(gateway.manager().post(PATH, &body).await.status, status, "{body}");
     }
+    assert!(!gateway.log().contains("credits were added, and are not enforced"));
+    let stopped = gateway.terminate().await.configure("[budget]\nlimit = \"5\"\n");
+    assert!(stopped.start().await.log().contains("credits were added, and are not enforced"));
 }
 
 #[tokio::test]

@@ -86,3 +86,21 @@ async fn a_dry_run_is_asked_for_clearly_or_not_at_all() {
     let sent = client.post(&format!("{CHAT}?dry_run=false"), &body("hello")).await;
     assert!(sent.json()["choices"].is_array());
 }
+
+#[tokio::test]
+async fn a_dry_run_looks_at_rate_limits_and_counts_against_none() {
+    let gateway = gateway().await;
+    let limits = json!({"name": "a", "limit": 1, "requests_per_minute": 1});
+    let (_, string) = gateway.manager().create_key(&limits).await;
+    let client = gateway.client(&string);
+    for _ in 0..3 {
+        let told = client.post(DRY, &body("hello")).await.json()["data"].clone();
+        assert_eq!(told["admitted"], json!(true), "{told}");
+    }
+    assert_eq!(client.chat(MODEL, "hello").await.status, StatusCode::OK);
+    let told = client.post(DRY, &body("hello")).await.json()["data"].clone();
+    assert_eq!((&told["admitted"], &told["status"]), (&json!(false), &json!(429)), "{told}");
+    let message = told["message"].as_str().expect("a message");
+    assert!(message.contains("this key may make 1 requests per minute"), "{message}");
+    assert_eq!(client.chat(MODEL, "hello").await.status, StatusCode::TOO_MANY_REQUESTS);
+}

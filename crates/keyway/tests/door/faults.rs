@@ -139,6 +139,36 @@ async fn an_error_is_told_in_its_own_words_and_costs_nothing() {
     assert!(gateway.log().contains("a provider refuses our credential"));
 }
 
+/// A credential that is kept for the key is for whose it is to mend, and its provider is named.
+#[tokio::test]
+async fn a_kept_credential_that_is_refused_is_a_403() {
+    const KEPT: &str = "kept-secret-0123456789";
+    let provider = Provider::start().await;
+    let gateway = gateway(&[&provider]).await;
+    let key = tight(&gateway).await;
+    let kept = json!({"provider": "p0", "key": KEPT, "is_required": true});
+    let made = gateway.manager().post("/api/v1/byok", &kept).await;
+    assert!(made.status.is_success(), "{made:?}");
+    for stream in [false, true] {
+        for (status, expected, is_final) in
+            [(401, 403, true), (402, 502, true), (403, 403, true), (429, 429, false)]
+        {
+            let what = format!("{status}, streamed: {stream}");
+            let error = json!({"error": {"message": format!("{KEPT} is out")}});
+            provider.then(Script::json(status, &error));
+            let (code, said, headers) = key.fail(stream).await;
+            assert_eq!(code, expected, "{what}: {said}");
+            assert!(said.contains("Provider 0") && !said.contains(KEPT), "{what}: {said}");
+            let should_retry = headers.get("x-should-retry").map(|it| it.to_str().expect("text"));
+            assert_eq!(should_retry, is_final.then_some("false"), "{what}");
+            key.check(&gateway, "0", &what).await;
+        }
+    }
+    let presented = format!("Bearer {KEPT}");
+    assert!(provider.received().iter().all(|it| it.headers["authorization"] == presented));
+    assert!(!gateway.log().contains("a provider refuses our credential"));
+}
+
 #[tokio::test]
 async fn what_cannot_be_read_is_an_error_and_costs_nothing() {
     let provider = Provider::start().await;
@@ -162,6 +192,7 @@ async fn what_cannot_be_read_is_an_error_and_costs_nothing() {
     };
     for (what, stream, script, expected) in [
         ("malformed JSON", false, json(vec![at_once("{\"choices\": [{")]), 502),
+        ("a body without an end", false, json(vec![at_once(&"x".repeat(1024 * 1024)); 80]), 502),
         ("no JSON", false, json(vec![at_once("<html>")]), 502),
         ("an early end", false, json(vec![half.clone()]), 502),
         ("a body that stalls", false, json(vec![half, late()]), 504),

@@ -12,7 +12,8 @@ use crate::app::App;
 use crate::http::caller::AnyCaller;
 use crate::http::error::ApiError;
 
-/// Shows the installation's credits.
+/// Shows the installation's credits. They are enforced unless the configuration has a [budget], which goes
+/// before them.
 #[utoipa::path(
     get,
     path = "/credits",

@@ -19,12 +19,20 @@ pub(super) struct Conduct {
     /// What becomes of a request that may cost more than is left
     #[arg(long, value_enum, value_name = "WHAT")]
     on_limit: Option<OnLimitWord>,
+    /// Whether what is said in its requests is kept, masked and sealed
+    #[arg(long, value_name = "BOOL")]
+    log_content: Option<bool>,
 }
 
 impl Conduct {
     /// What the flags are called, here and in the API.
-    pub(super) const FIELDS: [&str; 4] =
-        ["requests_per_minute", "tokens_per_minute", "max_concurrent_requests", "on_limit"];
+    pub(super) const FIELDS: [&str; 5] = [
+        "requests_per_minute",
+        "tokens_per_minute",
+        "max_concurrent_requests",
+        "on_limit",
+        "log_content",
+    ];
 
     /// Adds what was said to the body of a call.
     pub(super) fn say(&self, body: &mut Map<String, Value>) {
@@ -39,6 +47,9 @@ impl Conduct {
         }
         if let Some(on_limit) = self.on_limit {
             body.insert("on_limit".into(), on_limit.as_str().into());
+        }
+        if let Some(log_content) = self.log_content {
+            body.insert("log_content".into(), log_content.into());
         }
     }
 }

@@ -217,6 +217,9 @@ async fn what_a_dialect_has_no_word_for_is_refused_by_name_and_not_sent() {
             {"role": "user", "content": "hi"},
         ]});
         let mut cases = vec![(two, "n")];
+        if ["gemini", "vertex"].contains(&speaker.dialect) {
+            cases.clear();
+        }
         let shown = match speaker.dialect {
             "bedrock" => Some(&picture),
             "anthropic" | "cohere" => Some(&sound),
