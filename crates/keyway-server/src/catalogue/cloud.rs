@@ -79,7 +79,8 @@ fn amazon(dialect: Dialect, env: Variables<'_>) -> Option<Result<Found, String>>
         REGIONS.into_iter().find_map(|name| env.set(name).map(|region| (name, region)))?;
     let has_own = env.set(BEDROCK_KEY).is_some();
     if !has_own {
-        (env.set(ACCESS_KEY_ID)?, env.set(SECRET_ACCESS_KEY)?);
+        env.set(ACCESS_KEY_ID)?;
+        env.set(SECRET_ACCESS_KEY)?;
     }
     if APART.iter().any(|apart| region.starts_with(apart)) {
         return Some(Err(format!("{variable}: the catalogue has no prices of this region")));

@@ -52,13 +52,12 @@ struct KeyShares {
 impl KeyShares {
     fn ask(&self, counts: &mut Counts, tokens: u64, now: Duration) -> Result<Admitted, RateError> {
         counts.admit(&self.shares, tokens, now).map_err(|refused| {
-            match self.limits.figure(refused.limit) {
-                Some(figure) => RateError::Refused(refused, figure),
-                None => {
-                    let detail = format!("{} refused without a limit", refused.limit.as_str());
-                    RateError::Store(StoreError::Broken(detail))
-                }
-            }
+            let detail = || format!("{} refused without a limit", refused.limit.as_str());
+            let figure = self.limits.figure(refused.limit);
+            figure.map_or_else(
+                || RateError::Store(StoreError::Broken(detail())),
+                |figure| RateError::Refused(refused, figure),
+            )
         })
     }
 }
