@@ -113,11 +113,14 @@ const CLEARING_PREFIX: &str = "clear_";
 /// knows: its price may be beyond the bound.
 pub(super) fn hold(tongue: Tongue, said: &mut Map<String, Value>) -> Result<(), RequestError> {
     let known = match tongue {
+        // Its tools have other words, and were refused as they were translated.
         Tongue::Messages => MESSAGES.as_slice(),
-        Tongue::Responses => &RESPONSES,
+        Tongue::Responses => {
+            refuse(said)?;
+            &RESPONSES
+        }
         Tongue::Completions => return Ok(()),
     };
-    refuse(said)?;
     if let Some(number) = said.get("context_management").and_then(rewrites) {
         return Err(RequestError::new(format!("context_management.edits[{number}]"), WHY));
     }

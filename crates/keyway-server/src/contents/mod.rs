@@ -174,6 +174,8 @@ impl fmt::Debug for Contents {
 #[cfg(test)]
 mod tests {
     use keyway_core::id::WorkspaceId;
+    use keyway_core::secret::InstallationSecret;
+    use keyway_core::store::contract::fixture::{create, inference, now};
     use keyway_core::store::model::MemoryStore;
 
     use super::*;
@@ -181,10 +183,10 @@ mod tests {
     use crate::http::edge::Edge;
     use crate::telemetry::standing::Standing;
 
-    fn said() -> Said {
+    fn said(key: KeyId) -> Said {
         Said {
-            generation: GenerationId::new(keyway_core::clock::Timestamp::default(), random()),
-            key: KeyId(1),
+            generation: GenerationId::new(now(), random()),
+            key,
             input: json!({"prompt": "hi"}),
             completion: None,
             reasoning: None,
@@ -198,11 +200,12 @@ mod tests {
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
         let edge = Arc::new(Edge::new(&ServerConfig::default()));
         let metrics = Arc::new(Metrics::on(Standing { edge, spans: Arc::default() }));
-        let key = keyway_core::secret::InstallationSecret::new(&[7; 32]).content_key();
+        let key = create(store.as_ref(), inference(store.as_ref(), "said")).await.id;
+        let sealed_under = InstallationSecret::new(&[7; 32]).content_key();
         let config = ContentConfig::default();
-        let (contents, queued) = Contents::new(shared, key, config, Arc::clone(&metrics));
+        let (contents, queued) = Contents::new(shared, sealed_under, config, Arc::clone(&metrics));
         let contents = Arc::new(contents);
-        let all: Vec<Said> = (0..QUEUE_MAX + 3).map(|_| said()).collect();
+        let all: Vec<Said> = (0..QUEUE_MAX + 3).map(|_| said(key)).collect();
         all.iter().cloned().for_each(|said| contents.offer(said));
         assert!(metrics.text().contains("keyway_contents_lost_total 3\n"), "{}", metrics.text());
 

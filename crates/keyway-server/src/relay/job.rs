@@ -118,8 +118,8 @@ impl Job {
         let (metered, head) = self.enter(&mut request, head, &pass, admitted).await?;
         let (recording, hold) = (self.recording.take(), self.hold.take());
         let (client, left) = (Client::Waiting(head), AtomicBool::new(false));
-        let held = hold.as_ref();
-        let dispatched = self.dispatch(&mut request, held, client, metered, &pass, &left).await;
+        let memory = hold.as_ref();
+        let dispatched = self.dispatch(&mut request, memory, client, metered, &pass, &left).await;
         drop(hold);
         Some(match dispatched {
             (Ok(dispatched), client) => {
