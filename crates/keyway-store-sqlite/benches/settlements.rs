@@ -17,7 +17,7 @@ use keyway_core::ledger::{Course, Draw, LeaseCall, Metered, Origin, Settlement, 
 use keyway_core::money::Nanos;
 use keyway_core::store::contract::fixture;
 use keyway_core::store::{Settled, Store};
-use keyway_store_sqlite::{Durability, SqliteOptions, SqliteStore};
+use keyway_store_sqlite::{Durability, Holder, SqliteOptions, SqliteStore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -30,6 +30,7 @@ fn main() {
     let directory = tempfile::tempdir().expect("a directory");
     let options = SqliteOptions {
         directory: directory.path().to_owned(),
+        holder: Holder::Gateway,
         durability: Durability::Process,
         fingerprint: [1; 32],
         new_workspace: WorkspaceId::from_random([7; 16]),

@@ -191,7 +191,7 @@ mod tests {
 
     use super::*;
     use crate::open::{self, DATABASE_FILE};
-    use crate::{Durability, SqliteOptions, SqliteStore, rows};
+    use crate::{Durability, Holder, SqliteOptions, SqliteStore, rows};
 
     /// A key in an installation that nobody has open.
     async fn installation() -> (TempDir, KeyRecord, Connection) {
@@ -199,6 +199,7 @@ mod tests {
         let durability = Durability::Process;
         let options = SqliteOptions {
             directory: directory.path().to_owned(),
+            holder: Holder::Gateway,
             durability,
             fingerprint: [1; 32],
             new_workspace: keyway_core::id::WorkspaceId::from_random([7; 16]),

@@ -12,8 +12,9 @@ use crate::app::App;
 use crate::http::caller::AnyCaller;
 use crate::http::error::ApiError;
 
-/// Shows the installation's credits. They are enforced unless the configuration has a [budget], which goes
-/// before them.
+/// Shows the installation's credits.
+///
+/// They are enforced unless the configuration has a budget, which goes before them.
 #[utoipa::path(
     get,
     path = "/credits",
