@@ -43,7 +43,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value, JsonError> {
 }
 
 /// The same, and how many values it is made of, itself among them.
-pub fn parse_and_count(bytes: &[u8]) -> Result<(Value, usize), JsonError> {
+fn parse_and_count(bytes: &[u8]) -> Result<(Value, usize), JsonError> {
     let left = Cell::new(VALUES_MAX);
     let value = read(bytes, Reader { duplicates: Duplicates::Refuse, left: &left })?;
     Ok((value, VALUES_MAX - left.get()))

@@ -30,6 +30,7 @@ mod splice;
 mod tool;
 mod turns;
 mod unpriced;
+mod verbatim;
 mod words;
 
 use serde_json::{Map, Value};

@@ -4,6 +4,7 @@ use keyway_core::pricing::{Kind, Usage, Uses};
 use serde_json::{Map, Value};
 
 use super::media;
+use super::verbatim::Verbatim;
 use crate::json::written_bytes;
 
 /// Tokens that a template may put around each message, at most.
@@ -25,17 +26,63 @@ pub(super) const BYTES_PER_TOKEN: u64 = 3;
 const TEXT_PARTS: [&str; 2] = ["text", "refusal"];
 /// Parts of a message that are pictures.
 const IMAGE_PARTS: [&str; 2] = ["image_url", "input_image"];
+/// What says how long something is to be cached.
+const TTL: &str = "ttl";
 /// How long a provider caches where a request says that it shall, but not how long.
 const DEFAULT_TTL: &str = "5m";
 /// Tools that run at the client; others add to the prompt what they find.
 pub(super) const CLIENT_TOOLS: [&str; 2] = ["function", "custom"];
 
 /// The most tokens that a prompt can have, or the field that no bound is known for.
-pub(super) fn tokens_bound(body: &Map<String, Value>, messages: &[Value]) -> Result<u64, String> {
+pub(super) fn tokens_bound(
+    body: &Map<String, Value>,
+    messages: &Messages<'_>,
+) -> Result<u64, String> {
     if let Some(field) = unbounded_field(body, messages) {
         return Err(field);
     }
-    Ok(bytes_bound(body, messages.len()))
+    Ok(bytes_bound(body, messages.count).saturating_add(messages.bytes_beside()))
+}
+
+/// The messages of a request.
+#[derive(Clone, Debug)]
+pub(super) struct Messages<'a> {
+    pub(super) count: usize,
+    /// What may be more than text, with the number of each.
+    odd: Vec<(usize, &'a Value)>,
+    /// All of them, where they are not in the tree of the body.
+    verbatim: Option<&'a Verbatim>,
+}
+
+impl<'a> Messages<'a> {
+    pub(super) fn in_tree(messages: &'a [Value]) -> Self {
+        let odd = messages.iter().enumerate().collect();
+        Self { count: messages.len(), odd, verbatim: None }
+    }
+
+    pub(super) fn verbatim(verbatim: &'a Verbatim) -> Self {
+        let odd = verbatim.odd.iter().map(|(number, message)| (*number, message)).collect();
+        Self { count: verbatim.count, odd, verbatim: Some(verbatim) }
+    }
+
+    fn odd(&self) -> impl Iterator<Item = &'a Value> {
+        self.odd.iter().map(|(_, message)| *message)
+    }
+
+    /// UTF-8 bytes of those that are not odd.
+    fn text_bytes(&self) -> u64 {
+        self.verbatim.map_or(0, |it| it.text_bytes)
+    }
+
+    /// How long those are as JSON that are not in the tree.
+    fn bytes_beside(&self) -> u64 {
+        self.verbatim.map_or(0, Verbatim::compact_bytes)
+    }
+
+    /// Whether something in those is to be cached for longer than by default.
+    fn keeps_long(&self) -> bool {
+        self.verbatim.is_some_and(|it| it.holds(TTL, |ttl| is_long(ttl.as_deref())))
+    }
 }
 
 /// The most tokens of what is only text. Any field may end up in the prompt: tools and schemas do, and
@@ -49,13 +96,13 @@ pub(super) fn bytes_bound(body: &Map<String, Value>, messages: usize) -> u64 {
 }
 
 /// An estimate of the tokens that a prompt has: of what is text by its bytes, of the rest by its kind.
-pub(super) fn tokens_estimate(body: &Map<String, Value>, messages: &[Value]) -> Usage {
-    let texts: u64 = messages.iter().map(text_bytes).sum();
-    let calls = messages.iter().filter_map(|message| message.get("tool_calls"));
+pub(super) fn tokens_estimate(body: &Map<String, Value>, messages: &Messages<'_>) -> Usage {
+    let texts = messages.text_bytes().saturating_add(messages.odd().map(text_bytes).sum());
+    let calls = messages.odd().filter_map(|message| message.get("tool_calls"));
     let further = COUNTED_FIELDS.iter().filter_map(|field| body.get(*field)).chain(calls);
     let bytes = texts.saturating_add(further.map(written_bytes).sum());
     let texts = Usage::of(bytes.div_ceil(BYTES_PER_TOKEN), 0);
-    messages.iter().map(media::estimate).fold(texts, media::plus)
+    messages.odd().map(media::estimate).fold(texts, media::plus)
 }
 
 /// The text of a message, its text parts joined.
@@ -79,7 +126,7 @@ fn texts(message: &Value) -> impl Iterator<Item = &str> {
 /// endpoint has a price for it may answer with, whether or not it was asked to.
 pub(super) fn uses(
     body: &Map<String, Value>,
-    messages: &[Value],
+    messages: &Messages<'_>,
     native: Option<&Map<String, Value>>,
 ) -> Uses {
     let foreign = unbounded_field(body, messages).is_some();
@@ -87,7 +134,7 @@ pub(super) fn uses(
     let said = || body.values().chain(native.into_iter().flat_map(Map::values));
     Uses::beside_text(|kind| match kind {
         Kind::ImageOutput | Kind::AudioOutput => true,
-        Kind::CacheWriteHour => said().any(keeps_long),
+        Kind::CacheWriteHour => messages.keeps_long() || said().any(keeps_long),
         _ => foreign,
     })
 }
@@ -95,17 +142,22 @@ pub(super) fn uses(
 /// Whether something is to be cached for longer than by default: `{"ttl": "1h"}`, anywhere.
 fn keeps_long(value: &Value) -> bool {
     match value {
-        Value::Object(fields) => fields.iter().any(|(name, value)| {
-            (name == "ttl" && value.as_str() != Some(DEFAULT_TTL)) || keeps_long(value)
-        }),
+        Value::Object(fields) => fields
+            .iter()
+            .any(|(name, value)| (name == TTL && is_long(value.as_str())) || keeps_long(value)),
         Value::Array(items) => items.iter().any(keeps_long),
         _ => false,
     }
 }
 
+/// Whether what a request says of how long something is cached is not the default.
+fn is_long(ttl: Option<&str>) -> bool {
+    ttl != Some(DEFAULT_TTL)
+}
+
 /// Parts of messages that are images, files or videos, and those that are audio.
-pub(super) fn media(messages: &[Value]) -> (u64, u64) {
-    let parts = messages.iter().filter_map(|message| message.get("content")?.as_array()).flatten();
+pub(super) fn media(messages: &Messages<'_>) -> (u64, u64) {
+    let parts = messages.odd().filter_map(|message| message.get("content")?.as_array()).flatten();
     let types = parts.filter_map(|part| part.get("type").and_then(Value::as_str));
     types.fold((0, 0), |(media, audio), it| match it {
         "image_url" | "file" | "video_url" => (media + 1, audio),
@@ -115,13 +167,13 @@ pub(super) fn media(messages: &[Value]) -> (u64, u64) {
 }
 
 /// Parts of messages that are images.
-pub(super) fn images(messages: &[Value]) -> u64 {
-    let parts = messages.iter().filter_map(|message| message.get("content")?.as_array()).flatten();
+pub(super) fn images(messages: &Messages<'_>) -> u64 {
+    let parts = messages.odd().filter_map(|message| message.get("content")?.as_array()).flatten();
     let types = parts.filter_map(|part| part.get("type").and_then(Value::as_str));
     types.filter(|it| IMAGE_PARTS.contains(it)).count() as u64
 }
 
-fn unbounded_field(body: &Map<String, Value>, messages: &[Value]) -> Option<String> {
+fn unbounded_field(body: &Map<String, Value>, messages: &Messages<'_>) -> Option<String> {
     let given = |field: &&&str| body.get(**field).is_some_and(is_given);
     if let Some(field) = UNBOUNDED_FIELDS.iter().find(given) {
         return Some((*field).to_owned());
@@ -131,10 +183,10 @@ fn unbounded_field(body: &Map<String, Value>, messages: &[Value]) -> Option<Stri
     if let Some(tool) = foreign {
         return Some(format!("tools[{tool}]"));
     }
-    let in_message = |(number, message): (usize, &Value)| {
+    let in_message = |(number, message): &(usize, &Value)| {
         unbounded_message_field(message).map(|field| format!("messages[{number}].{field}"))
     };
-    messages.iter().enumerate().find_map(in_message)
+    messages.odd.iter().find_map(in_message)
 }
 
 fn unbounded_message_field(message: &Value) -> Option<String> {

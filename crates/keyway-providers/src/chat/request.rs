@@ -2,12 +2,16 @@
 
 mod measure;
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use super::errand::Errand;
 use super::native::{Native, Tongue};
+use super::verbatim::{MESSAGES, Verbatim};
 use super::{place, search, unpriced};
+use crate::json::Text;
 
 const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
 /// How much is thought where that is all that is asked for.
@@ -51,6 +55,8 @@ pub struct ChatRequest {
     held_to_bound: bool,
     /// As the client said it, where that was in a dialect that some providers speak too.
     native: Option<Native>,
+    /// The messages where they are not in `body`: as the client wrote them.
+    verbatim: Option<Verbatim>,
     body: Map<String, Value>,
 }
 
@@ -60,9 +66,28 @@ impl ChatRequest {
         let Value::Object(mut body) = body else {
             return Err(RequestError::new("The request's body", "must be a JSON object"));
         };
+        prompt_to_messages(&mut body);
+        let request = Self::of(body)?;
+        check_messages(&request.body)?;
+        Ok(request)
+    }
+
+    /// Reads a request in its text, of whose messages no tree is made where none is needed.
+    pub fn read(text: Text) -> Result<Self, RequestError> {
+        let (verbatim, rest) = match Verbatim::of(text) {
+            Ok(read) => read,
+            // What is wrong with it shows in the tree.
+            Err(text) => return Self::parse(text.to_value()),
+        };
+        let request = Self::of(rest)?;
+        verbatim.odd.iter().try_for_each(|(number, message)| check_message(*number, message))?;
+        Ok(Self { verbatim: Some(verbatim), ..request })
+    }
+
+    /// Reads all but the messages.
+    fn of(body: Map<String, Value>) -> Result<Self, RequestError> {
         let model = model(&body)?;
         search::refuse(&body, &model)?;
-        prompt_to_messages(&mut body);
         let stream = match present(&body, "stream") {
             None => false,
             Some(Value::Bool(stream)) => *stream,
@@ -74,7 +99,6 @@ impl ChatRequest {
         ];
         let max_tokens = tokens.into_iter().flatten().min();
         let choices = whole(&body, "n", CHOICES_MAX)?.unwrap_or(1);
-        check_messages(&body)?;
         Ok(Self {
             model,
             stream,
@@ -86,6 +110,7 @@ impl ChatRequest {
             traceparent: None,
             held_to_bound: false,
             native: None,
+            verbatim: None,
             body,
         })
     }
@@ -104,6 +129,7 @@ impl ChatRequest {
             traceparent: None,
             held_to_bound: false,
             native: None,
+            verbatim: None,
             body,
         }
     }
@@ -146,7 +172,28 @@ impl ChatRequest {
     }
 
     pub fn messages(&self) -> &[Value] {
-        self.body.get("messages").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+        self.field(MESSAGES).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// The first instruction and the first message that is none: what all turns of a conversation begin
+    /// with.
+    pub fn beginning(&self) -> impl Iterator<Item = Cow<'_, Value>> {
+        let instructs = |role: Option<&str>| matches!(role, Some("system" | "developer"));
+        [true, false].into_iter().filter_map(move |wanted| {
+            let is_it = |role: Option<&str>| instructs(role) == wanted;
+            if let Some(verbatim) = &self.verbatim {
+                return verbatim.first(is_it).map(Cow::Owned);
+            }
+            let role = |message: &Value| is_it(message.get("role").and_then(Value::as_str));
+            self.messages().iter().find(|message| role(message)).map(Cow::Borrowed)
+        })
+    }
+
+    /// The messages as the client wrote them, for a provider that reads them so and knows none of
+    /// `foreign`, the fields of a message or its parts.
+    pub(crate) fn messages_without(&self, foreign: &[&str]) -> Option<&str> {
+        let verbatim = self.verbatim.as_ref()?;
+        (foreign.is_empty() || !verbatim.has_field(foreign)).then(|| verbatim.raw())
     }
 
     /// Asks the provider for the tier of service that its endpoint is priced for, and for none where it
@@ -175,14 +222,17 @@ impl ChatRequest {
 
     /// Whether the client wants to hear nothing of the model's reasoning.
     pub fn hides_reasoning(&self) -> bool {
-        let excluded = self.body.get("reasoning").and_then(|it| it.get("exclude"));
+        let excluded = self.field("reasoning").and_then(|it| it.get("exclude"));
         excluded == Some(&Value::Bool(true))
-            || self.body.get("include_reasoning") == Some(&Value::Bool(false))
+            || self.field("include_reasoning") == Some(&Value::Bool(false))
     }
 
     /// A field as the client said it; null counts as absent.
     pub fn field(&self, name: &str) -> Option<&Value> {
-        present(&self.body, name)
+        match &self.verbatim {
+            Some(verbatim) if name == MESSAGES => Some(verbatim.tree()),
+            _ => present(&self.body, name),
+        }
     }
 
     /// Asks for reasoning, unless the client said something of it itself.
@@ -229,7 +279,16 @@ impl ChatRequest {
     }
 
     /// The whole request as it came.
-    pub(crate) const fn body(&self) -> &Map<String, Value> {
+    pub(crate) fn body(&self) -> Map<String, Value> {
+        let mut body = self.body.clone();
+        if let Some(verbatim) = &self.verbatim {
+            body.insert(MESSAGES.to_owned(), verbatim.tree().clone());
+        }
+        body
+    }
+
+    /// The same without what [`ChatRequest::messages_without`] tells.
+    pub(crate) const fn body_beside(&self) -> &Map<String, Value> {
         &self.body
     }
 }
@@ -299,13 +358,17 @@ fn check_messages(body: &Map<String, Value>) -> Result<(), RequestError> {
     messages.iter().enumerate().try_for_each(|(number, message)| check_message(number, message))
 }
 
+pub(super) fn is_role(role: &str) -> bool {
+    ROLES.contains(&role)
+}
+
 fn check_message(number: usize, message: &Value) -> Result<(), RequestError> {
     let at = format!("messages[{number}]");
     let Value::Object(message) = message else {
         return Err(RequestError::new(at, "must be an object with role and content"));
     };
     let role = message.get("role").and_then(Value::as_str);
-    if !role.is_some_and(|role| ROLES.contains(&role)) {
+    if !role.is_some_and(is_role) {
         let allowed = format!("must be one of {}", ROLES.join(", "));
         return Err(RequestError::new(format!("{at}.role"), allowed));
     }

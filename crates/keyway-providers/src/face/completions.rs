@@ -267,7 +267,7 @@ mod tests {
             "model": "a/b", "max_tokens": 3, "top_k": 1, "logprobs": true, "top_logprobs": 2,
             "messages": [{"role": "user", "content": "once"}],
         });
-        assert_eq!(Value::Object(request.body().clone()), expected);
+        assert_eq!(Value::Object(request.body()), expected);
         for (fields, told) in [
             (json!({"prompt": null}), "prompt: is required"),
             (json!({"prompt": {}}), "prompt: must be a string"),

@@ -17,6 +17,7 @@ use self::embeddings::Embeddings;
 use self::rerank::Rerank;
 use self::responses::Responses;
 use crate::chat::{Answer, ChatRequest, Chunk, Envelope, Receipt, RequestError};
+use crate::json::Text;
 use crate::sse;
 
 /// A dialect of clients.
@@ -66,6 +67,14 @@ pub struct StreamError<'a> {
 }
 
 impl Face {
+    /// Reads a request in its text, as [`Face::read`] does.
+    pub fn hear(self, text: Text) -> Result<(ChatRequest, Voice), RequestError> {
+        match self {
+            Self::Chat => Ok(Voice::to(ChatRequest::read(text)?, Dialect::Chat)),
+            _ => self.read(text.to_value()),
+        }
+    }
+
     /// Reads a request, and who will say its answer.
     pub fn read(self, body: Value) -> Result<(ChatRequest, Voice), RequestError> {
         let (request, dialect) = match self {
@@ -88,8 +97,7 @@ impl Face {
                 (request, Dialect::Rerank(voice))
             }
         };
-        let hides_reasoning = request.hides_reasoning();
-        Ok((request, Voice { hides_reasoning, routing: None, dialect }))
+        Ok(Voice::to(request, dialect))
     }
 }
 
@@ -97,6 +105,11 @@ impl Face {
 const ROUTING: &str = "openrouter_metadata";
 
 impl Voice {
+    fn to(request: ChatRequest, dialect: Dialect) -> (ChatRequest, Self) {
+        let hides_reasoning = request.hides_reasoning();
+        (request, Self { hides_reasoning, routing: None, dialect })
+    }
+
     /// Tells at the end of the answer how its request was routed.
     pub fn tell_routing(&mut self, routing: Value) {
         self.routing = Some(routing);

@@ -460,6 +460,21 @@ impl<'a> Node<'a> {
         })
     }
 
+    /// How long it is when it is written without blanks, each string as short as it can be.
+    pub(crate) fn compact_bytes(self) -> u64 {
+        let Place { kind, start, end, .. } = self.place();
+        match kind {
+            Kind::Array | Kind::Object => {
+                let inside: u64 = self.within().map(|it| it.compact_bytes() + 1).sum();
+                // What is between two is counted for each, and a pair of brackets besides.
+                inside.max(1) + 1
+            }
+            Kind::Escaped => super::written_bytes(&unescaped(self.raw())),
+            Kind::Number => u64::from(end - start) + u64::from(lacks_sign(self.raw())),
+            _ => u64::from(end - start),
+        }
+    }
+
     /// The same as a tree.
     pub(crate) fn to_value(self) -> Value {
         match self.place().kind {
@@ -481,6 +496,12 @@ impl<'a> Node<'a> {
     }
 }
 
+/// Whether a number has an exponent without a sign, which is written with one.
+fn lacks_sign(number: &str) -> bool {
+    let exponent = number.find(['e', 'E']).map(|at| &number[at + 1..]);
+    exponent.is_some_and(|it| it.starts_with(|first: char| first.is_ascii_digit()))
+}
+
 fn unescaped(raw: &str) -> String {
     serde_json::from_str(raw).expect("it was scanned")
 }
@@ -491,7 +512,7 @@ mod tests {
     use serde_json::json;
 
     use super::super::tests::json_text;
-    use super::super::{parse, parse_and_count};
+    use super::super::{parse, parse_and_count, written_bytes};
     use super::*;
 
     fn is_taken(text: &str) -> bool {
@@ -614,6 +635,7 @@ mod tests {
                 (Ok((value, values)), Some(places)) => {
                     let root = places.root(&text);
                     prop_assert_eq!(places.values, values);
+                    prop_assert_eq!(root.compact_bytes(), written_bytes(&value));
                     prop_assert_eq!(root.to_value(), value);
                 }
                 (Err(_), None) => {}

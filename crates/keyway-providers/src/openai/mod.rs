@@ -38,6 +38,8 @@ const FOR_THE_GATEWAY: [&str; 16] = [
     // To keep the answer in the operator's account, out of its clients' sight and reach.
     "store",
 ];
+/// Bytes of a request beside its messages, about.
+const BYTES_BESIDE: usize = 512;
 /// Two names of one bound.
 const TOKEN_BOUNDS: [&str; 2] = ["max_tokens", "max_completion_tokens"];
 
@@ -100,8 +102,11 @@ pub(crate) fn request_body(
         completions::request_body(request, said, upstream_model, quirks)
     } else if let Some(error) = request.untranslated() {
         return Err(error.clone());
+    } else if let Some(messages) = verbatim(request, quirks) {
+        let body = chat_body(request, request.body_beside(), upstream_model, quirks);
+        return Ok(with_messages(&body, messages));
     } else {
-        chat_body(request, upstream_model, quirks)
+        chat_body(request, &request.body(), upstream_model, quirks)
     };
     Ok(serde_json::to_vec(&body).expect("a JSON object can be written"))
 }
@@ -125,8 +130,32 @@ fn without_ours(
     body
 }
 
-fn chat_body(request: &ChatRequest, upstream_model: &str, quirks: &Quirks) -> Map<String, Value> {
-    let mut body = without_ours(request.body(), upstream_model, quirks);
+/// The messages as the client wrote them, where nothing is to be taken out of them.
+fn verbatim<'a>(request: &'a ChatRequest, quirks: &Quirks) -> Option<&'a str> {
+    let foreign: &[&str] = if quirks.messages == Messages::Kept { &[] } else { &FOREIGN };
+    request.messages_without(foreign)
+}
+
+/// A body that is not empty, as text, and its messages.
+fn with_messages(body: &Map<String, Value>, messages: &str) -> Vec<u8> {
+    const FIELD: &[u8] = b",\"messages\":";
+    let mut text = Vec::with_capacity(messages.len() + BYTES_BESIDE);
+    serde_json::to_writer(&mut text, body).expect("a JSON object can be written");
+    text.pop();
+    text.extend_from_slice(FIELD);
+    text.extend_from_slice(messages.as_bytes());
+    text.push(b'}');
+    text
+}
+
+/// What is sent of `said`, which is all of the request or what is beside its messages.
+fn chat_body(
+    request: &ChatRequest,
+    said: &Map<String, Value>,
+    upstream_model: &str,
+    quirks: &Quirks,
+) -> Map<String, Value> {
+    let mut body = without_ours(said, upstream_model, quirks);
     if request.errand.is_some() {
         // It has no answer that could be too long, and no stream.
         return body;

@@ -10,7 +10,7 @@ use http::header;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::id::KeyId;
-use keyway_providers::json::{self, JsonError};
+use keyway_providers::json::{self, JsonError, Text};
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -47,10 +47,16 @@ impl Held {
     /// # Errors
     /// 503 besides, where there is no room for them.
     pub(crate) fn parse(self) -> Result<(Value, Hold), ApiError> {
+        let (text, hold) = self.scan()?;
+        Ok((text.to_value(), hold))
+    }
+
+    /// The same without a tree of it. What a tree takes is held, as one may be made.
+    pub(crate) fn scan(self) -> Result<(Text, Hold), ApiError> {
         let Self { bytes, mut hold } = self;
-        let (value, values) = json::parse_and_count(&bytes).map_err(|error| not_json(&error))?;
-        if hold.grow(values.saturating_mul(VALUE_BYTES)) {
-            Ok((value, hold))
+        let text = Text::read(bytes).map_err(|error| not_json(&error))?;
+        if hold.grow(text.values().saturating_mul(VALUE_BYTES)) {
+            Ok((text, hold))
         } else {
             Err(overloaded())
         }

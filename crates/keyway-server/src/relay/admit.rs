@@ -48,8 +48,8 @@ pub(super) async fn admit(
     let received = body::read(request, bytes_max, Some(key.id), &app.edge).await?;
     // Not before the body is here: who sends it slowly keeps nobody from a turn.
     let turn = app.edge.turns.take().await?;
-    let (body, hold) = received.parse()?;
-    let (mut request, voice) = face.read(body).map_err(invalid)?;
+    let (text, hold) = received.scan()?;
+    let (mut request, voice) = face.hear(text).map_err(invalid)?;
     request.betas = betas::of(&headers);
     // What changed since it was authenticated is in force; from here to the job nothing waits.
     let key = app.keyring.renew(&key, app.clock.now()).await.map_err(refused_key)?;

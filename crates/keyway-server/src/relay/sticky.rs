@@ -136,9 +136,9 @@ impl Conversation {
         } else {
             hash.update([2]);
             let mut beginning = Beginning { hash: &mut hash, left: BEGINNING_BYTES_MAX };
-            for message in first_messages(request) {
+            for message in request.beginning() {
                 // Where it is too long, the writer stops.
-                let _ = serde_json::to_writer(&mut beginning, message);
+                let _ = serde_json::to_writer(&mut beginning, &message);
             }
         }
         Ok(Self { digest: hash.finalize().into(), session: session.map(Arc::from) })
@@ -180,18 +180,6 @@ fn session(headers: &HeaderMap, request: &ChatRequest) -> Result<Option<String>,
 
 fn text<'a>(request: &'a ChatRequest, field: &str) -> Option<&'a str> {
     request.field(field).and_then(Value::as_str).filter(|text| !text.is_empty())
-}
-
-/// The first instruction and the first message that is none: what all turns of a conversation begin
-/// with.
-fn first_messages(request: &ChatRequest) -> impl Iterator<Item = &Value> {
-    let instructs = |message: &&Value| {
-        let role = message.get("role").and_then(Value::as_str);
-        matches!(role, Some("system" | "developer"))
-    };
-    let instruction = request.messages().iter().find(instructs);
-    let other = request.messages().iter().find(move |message| !instructs(message));
-    instruction.into_iter().chain(other)
 }
 
 #[cfg(test)]

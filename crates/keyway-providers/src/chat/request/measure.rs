@@ -5,9 +5,17 @@ use keyway_core::pricing::{Usage, Uses};
 use super::ChatRequest;
 use crate::chat::errand::{self, Errand};
 use crate::chat::native::{Native, Tongue};
-use crate::chat::prompt::{self, BYTES_PER_TOKEN, tokens_bound, tokens_estimate};
+use crate::chat::prompt::{self, BYTES_PER_TOKEN, Messages, tokens_bound, tokens_estimate};
 
 impl ChatRequest {
+    /// The messages, with no tree of those that need none.
+    fn looked_at(&self) -> Messages<'_> {
+        match &self.verbatim {
+            Some(verbatim) => Messages::verbatim(verbatim),
+            None => Messages::in_tree(self.messages()),
+        }
+    }
+
     /// The most tokens that the prompt can have: a token is at least a byte of what is sent.
     ///
     /// Answers with the field that no bound is known for: images, audio, files, tools that run at the
@@ -17,7 +25,7 @@ impl ChatRequest {
             return errand.tokens_bound(&self.body);
         }
         if let Some(said) = self.native(Tongue::Completions) {
-            return Ok(prompt::bytes_bound(said, self.messages().len()));
+            return Ok(prompt::bytes_bound(said, self.looked_at().count));
         }
         if let Some(error) = self.untranslated() {
             return Err(error.field.clone());
@@ -26,9 +34,10 @@ impl ChatRequest {
             return Err(field);
         }
         // Either form of it may be what is sent.
-        let translated = tokens_bound(&self.body, self.messages())?;
+        let messages = self.looked_at();
+        let translated = tokens_bound(&self.body, &messages)?;
         let native = self.native.as_ref();
-        let native = native.map(|it| prompt::bytes_bound(&it.said, self.messages().len()));
+        let native = native.map(|it| prompt::bytes_bound(&it.said, messages.count));
         Ok(translated.max(native.unwrap_or_default()))
     }
 
@@ -44,10 +53,10 @@ impl ChatRequest {
             return Usage { search_units, ..Usage::of(bytes.div_ceil(BYTES_PER_TOKEN), 0) };
         }
         if let (Some(_), Some(said)) = (self.untranslated(), self.native(Tongue::Completions)) {
-            let bytes = prompt::bytes_bound(said, self.messages().len());
+            let bytes = prompt::bytes_bound(said, self.looked_at().count);
             return Usage::of(bytes.div_ceil(BYTES_PER_TOKEN), 0);
         }
-        tokens_estimate(&self.body, self.messages())
+        tokens_estimate(&self.body, &self.looked_at())
     }
 
     /// What else than text the request may use, of what providers have prices of their own for.
@@ -59,7 +68,7 @@ impl ChatRequest {
             return Uses::ALL;
         }
         let native = self.native.as_ref().map(|native| &native.said);
-        prompt::uses(&self.body, self.messages(), native)
+        prompt::uses(&self.body, &self.looked_at(), native)
     }
 
     /// The most search units that it can be, where it is a ranking.
@@ -74,7 +83,7 @@ impl ChatRequest {
     pub fn media(&self) -> (u64, u64) {
         match self.errand {
             Some(_) => (errand::pictures(&self.body), 0),
-            None => prompt::media(self.messages()),
+            None => prompt::media(&self.looked_at()),
         }
     }
 
@@ -82,7 +91,7 @@ impl ChatRequest {
     pub fn images(&self) -> u64 {
         match self.errand {
             Some(_) => errand::pictures(&self.body),
-            None => prompt::images(self.messages()),
+            None => prompt::images(&self.looked_at()),
         }
     }
 }

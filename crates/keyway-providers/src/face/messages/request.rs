@@ -182,7 +182,7 @@ mod tests {
         let object = body.as_object_mut().expect("an object");
         object.extend(fields.as_object().expect("an object").clone());
         let request = super::read(&body).map_err(|error| error.to_string())?;
-        Ok(Value::Object(request.body().clone()))
+        Ok(Value::Object(request.body()))
     }
 
     #[test]
