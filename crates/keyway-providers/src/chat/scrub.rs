@@ -1,5 +1,6 @@
 //! A provider's error message, fit to be passed on: bounded, and without credentials.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -39,12 +40,17 @@ pub(crate) fn message_of(body: &[u8]) -> Option<String> {
 /// whatever looks like a credential is masked, and no more is kept than a message needs.
 pub fn scrub(text: &str, secret: Option<&str>) -> String {
     let text = match secret.filter(|secret| !secret.is_empty()) {
-        Some(secret) => text.replace(secret, MASK).replace(&in_url(secret), MASK),
-        None => text.to_owned(),
+        Some(secret) => text.replace(secret, MASK).replace(&in_url(secret), MASK).into(),
+        None => Cow::Borrowed(text),
     };
-    // A control character becomes a space; taking it out could put a credential together again.
-    let masked = mask(&text).replace(char::is_control, " ");
-    masked.trim().chars().take(CHARACTERS_MAX).collect()
+    let mut masked = mask(&text);
+    if masked.contains(char::is_control) {
+        // A control character becomes a space; taking it out could put a credential together again.
+        masked = masked.replace(char::is_control, " ");
+    }
+    let told = masked.trim();
+    let end = told.char_indices().nth(CHARACTERS_MAX).map_or(told.len(), |(end, _)| end);
+    told[..end].to_owned()
 }
 
 /// Percent-encoded.
@@ -98,12 +104,17 @@ fn ends_word(character: char) -> bool {
 
 /// Where in a word a credential starts: at a known prefix that is not inside of a word ("disk-full").
 fn credential_start(word: &str) -> Option<usize> {
-    let starts = CREDENTIAL_PREFIXES.iter().flat_map(|prefix| word.match_indices(prefix));
-    let credentials = starts.filter(|(at, prefix)| {
-        let inside = word[..*at].ends_with(|c: char| c.is_alphanumeric());
-        !inside && word.len() - at - prefix.len() >= CREDENTIAL_BYTES_MIN
+    let mut inside = false;
+    let mut begins = word.char_indices().filter(|(_, character)| {
+        let goes_on = std::mem::replace(&mut inside, character.is_alphanumeric());
+        !goes_on
     });
-    credentials.map(|(at, _)| at).min()
+    begins.find(|(at, _)| is_credential(&word[*at..])).map(|(at, _)| at)
+}
+
+fn is_credential(text: &str) -> bool {
+    let behind = |prefix: &str| text.strip_prefix(prefix).map_or(0, str::len);
+    CREDENTIAL_PREFIXES.iter().any(|prefix| behind(prefix) >= CREDENTIAL_BYTES_MIN)
 }
 
 fn ends_with_bearer(word: &str) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{FromRef, FromRequest, Request};
 use bytes::{Bytes, BytesMut};
-use http::header;
+use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::id::KeyId;
@@ -70,23 +70,24 @@ impl Held {
 /// 413 where it is larger, 408 where it comes too slowly, 400 where it breaks off, 503 where there is no
 /// room for it.
 pub async fn read(
-    request: Request,
+    headers: &HeaderMap,
+    body: Body,
     bytes_max: usize,
     key: Option<KeyId>,
     edge: &Edge,
 ) -> Result<Held, ApiError> {
-    let announced = request.headers().get(header::CONTENT_LENGTH);
+    let announced = headers.get(header::CONTENT_LENGTH);
     let announced = announced.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > bytes_max as u64) {
         // A client that waits to be told to go on is told not to; one that sends already would see
         // a broken connection instead of the answer, so its body is read away, within bounds.
-        if !request.headers().contains_key(header::EXPECT) {
-            let rest = Limited::new(request.into_body(), bytes_max + DISCARDED_BYTES_MAX);
+        if !headers.contains_key(header::EXPECT) {
+            let rest = Limited::new(body, bytes_max + DISCARDED_BYTES_MAX);
             let _ = timeout(DISCARD_TIMEOUT, discard(rest)).await;
         }
         return Err(too_large(bytes_max));
     }
-    let mut body = Limited::new(request.into_body(), bytes_max);
+    let mut body = Limited::new(body, bytes_max);
     let mut hold = edge.memory.nothing(key);
     let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
     let began = Instant::now();
@@ -168,7 +169,9 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
         let app = Arc::<App>::from_ref(state);
-        let Held { bytes, .. } = read(request, MANAGEMENT_BYTES_MAX, None, &app.edge).await?;
+        let (head, body) = request.into_parts();
+        let body = read(&head.headers, body, MANAGEMENT_BYTES_MAX, None, &app.edge).await?;
+        let bytes = body.bytes;
         if bytes.is_empty() { Ok(Self(Map::new())) } else { object(&bytes).map(Self) }
     }
 }
@@ -197,7 +200,9 @@ where
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
         let app = Arc::<App>::from_ref(state);
-        let Held { bytes, .. } = read(request, MANAGEMENT_BYTES_MAX, None, &app.edge).await?;
+        let (head, body) = request.into_parts();
+        let body = read(&head.headers, body, MANAGEMENT_BYTES_MAX, None, &app.edge).await?;
+        let bytes = body.bytes;
         Ok(Self { fields: object(&bytes)?, bytes })
     }
 }

@@ -10,8 +10,11 @@ const MASK: &str = "[masked]";
 
 /// `text` without key strings.
 pub(crate) fn redact(text: &str) -> String {
-    let pieces = text.split_inclusive(|c: char| !is_key_character(c));
-    pieces.map(|piece| redact_word(piece).into_owned()).collect()
+    let mut redacted = String::with_capacity(text.len());
+    for piece in text.split_inclusive(|c: char| !is_key_character(c)) {
+        redacted.push_str(&redact_word(piece));
+    }
+    redacted
 }
 
 fn redact_word(piece: &str) -> Cow<'_, str> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::response::Response;
+use http::request::Parts;
 use keyway_core::error::Error;
 use keyway_core::id::GenerationId;
 use keyway_core::key::KeyRecord;
@@ -41,11 +42,11 @@ pub(super) async fn admit(
     let dry_run = dry_run::is_asked(query)?;
     let arrived = app.metrics.start();
     let trace = Trace::of(&request);
-    let headers = request.headers().clone();
+    let (Parts { headers, .. }, body) = request.into_parts();
     let wish = Wish::of(&headers, key.on_limit)?;
     let brought = Brought::of(&headers)?;
     let bytes_max = app.edge.limits.body_bytes_max;
-    let received = body::read(request, bytes_max, Some(key.id), &app.edge).await?;
+    let received = body::read(&headers, body, bytes_max, Some(key.id), &app.edge).await?;
     // Not before the body is here: who sends it slowly keeps nobody from a turn.
     let turn = app.edge.turns.take().await?;
     let (text, hold) = received.scan()?;
@@ -105,7 +106,8 @@ pub(super) async fn admit(
     };
     tracing::debug!(%id, streamed, "a request was accepted");
     let (head, answered) = Head::new();
-    app.tasks.spawn(job.run(request, head));
+    // A task is moved as it begins and as it ends, and this one is large.
+    app.tasks.spawn(Box::pin(job.run(request, head)));
     let broken = || Error::internal("a relay task ended without an answer").into();
     answered.await.unwrap_or_else(|_| Err(broken()))
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
+use http::request::Parts;
 use keyway_core::error::Error;
 use keyway_core::routing::Plan;
 use keyway_providers::chat::ChatRequest;
@@ -61,9 +62,10 @@ pub async fn count_tokens(
     InferenceCaller(key): InferenceCaller,
     request: Request,
 ) -> Result<Json<CountedTokens>, ApiError> {
-    let headers = request.headers().clone();
+    let (Parts { headers, .. }, body) = request.into_parts();
     let brought = Brought::of(&headers)?;
-    let held = body::read(request, app.edge.limits.body_bytes_max, Some(key.id), &app.edge).await?;
+    let bytes_max = app.edge.limits.body_bytes_max;
+    let held = body::read(&headers, body, bytes_max, Some(key.id), &app.edge).await?;
     let (mut body, _hold) = held.parse()?;
     let fields = body.as_object_mut();
     let fields = fields.ok_or_else(|| Error::invalid("The request's body", "must be an object"))?;

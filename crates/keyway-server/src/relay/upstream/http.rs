@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderName};
-use http::{HeaderMap, Request, Response};
+use http::uri::{Authority, Parts, Scheme};
+use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use keyway_core::catalogue::Patience;
@@ -34,7 +35,7 @@ const COUNTS_MAX: usize = 16;
 
 pub(super) struct HttpProvider {
     dialect: Dialect,
-    base_url: String,
+    base: Base,
     /// The operator's, for requests that bring no credential of their own.
     api_key: Option<KeySecret>,
     timeouts: Timeouts,
@@ -43,6 +44,15 @@ pub(super) struct HttpProvider {
     tokens: Tokens,
     /// Turns to ask for a count.
     counts: Semaphore,
+}
+
+/// A provider's address, taken apart once.
+#[derive(Debug)]
+struct Base {
+    scheme: Scheme,
+    authority: Authority,
+    /// What every path begins with; without a slash at its end.
+    path: String,
 }
 
 #[derive(Debug)]
@@ -57,7 +67,7 @@ pub(in crate::relay) struct HttpStream {
 
 impl fmt::Debug for HttpProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpProvider").field("base_url", &self.base_url).finish_non_exhaustive()
+        f.debug_struct("HttpProvider").field("base", &self.base).finish_non_exhaustive()
     }
 }
 
@@ -65,7 +75,7 @@ impl HttpProvider {
     pub(super) fn new(provider: &ProviderConfig, egress: Egress, clock: Arc<dyn Clock>) -> Self {
         Self {
             dialect: provider.dialect,
-            base_url: provider.base_url.clone(),
+            base: Base::of(&provider.base_url),
             api_key: provider.api_key.clone(),
             timeouts: provider.timeouts,
             egress,
@@ -219,7 +229,7 @@ impl HttpProvider {
         request: &ChatRequest,
         key: Option<&KeySecret>,
     ) -> Result<Request<Full<Bytes>>, Failure> {
-        let mut call = Request::post(format!("{}{path}", self.base_url))
+        let mut call = Request::post(self.base.with(path)?)
             .body(Full::new(body.clone()))
             .map_err(|error| Failure::new(format!("The request could not be built: {error}")))?;
         authorize::authorize(&mut call, body, self.dialect, key, self.clock.now())?;
@@ -230,6 +240,28 @@ impl HttpProvider {
             headers.insert(name, http::HeaderValue::from_static(value));
         }
         Ok(call)
+    }
+}
+
+impl Base {
+    fn of(url: &str) -> Self {
+        let uri: Uri = url.parse().expect("the configuration was checked");
+        let path = uri.path().trim_end_matches('/').to_owned();
+        let Parts { scheme, authority, .. } = uri.into_parts();
+        Self {
+            scheme: scheme.expect("the configuration was checked"),
+            authority: authority.expect("the configuration was checked"),
+            path,
+        }
+    }
+
+    fn with(&self, path: &str) -> Result<Uri, Failure> {
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query([&self.path, path].concat())
+            .build()
+            .map_err(|error| Failure::new(format!("The request could not be built: {error}")))
     }
 }
 
