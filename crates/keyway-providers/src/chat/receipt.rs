@@ -181,12 +181,15 @@ impl Receipt {
         block.put("prompt_tokens", &prompt_tokens);
         block.put("completion_tokens", &completion_tokens);
         block.put("total_tokens", &prompt_tokens.saturating_add(completion_tokens));
-        block.put("cost", &usd(self.charge));
+        block.number("cost", self.charge);
         block.put("is_byok", &self.byok.is_some());
         let mut costs = Object::begin(block.key(COST_DETAILS));
-        costs.put("upstream_inference_cost", &self.byok.map(usd));
-        costs.put("upstream_inference_prompt_cost", &usd(self.cost.prompt));
-        costs.put("upstream_inference_completions_cost", &usd(self.cost.completion));
+        match self.byok {
+            Some(byok) => costs.number("upstream_inference_cost", byok),
+            None => costs.copy_or_null("upstream_inference_cost", None),
+        }
+        costs.number("upstream_inference_prompt_cost", self.cost.prompt);
+        costs.number("upstream_inference_completions_cost", self.cost.completion);
         costs.end();
         let details = |name: &str| provider.and_then(|it| it.get(name));
         write_details(block.key(PROMPT_DETAILS), details(PROMPT_DETAILS), self.of_prompt());

@@ -2,7 +2,7 @@
 
 mod measure;
 
-use std::borrow::Cow;
+use std::io;
 
 use serde_json::{Map, Value, json};
 use thiserror::Error;
@@ -175,18 +175,21 @@ impl ChatRequest {
         self.field(MESSAGES).and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
-    /// The first instruction and the first message that is none: what all turns of a conversation begin
-    /// with.
-    pub fn beginning(&self) -> impl Iterator<Item = Cow<'_, Value>> {
+    /// Writes the first instruction and the first message that is none: what all turns of a conversation
+    /// begin with.
+    pub fn write_beginning(&self, out: &mut impl io::Write) -> io::Result<()> {
         let instructs = |role: Option<&str>| matches!(role, Some("system" | "developer"));
-        [true, false].into_iter().filter_map(move |wanted| {
+        for wanted in [true, false] {
             let is_it = |role: Option<&str>| instructs(role) == wanted;
             if let Some(verbatim) = &self.verbatim {
-                return verbatim.first(is_it).map(Cow::Owned);
+                verbatim.first(is_it).map_or(Ok(()), |message| message.write(out))?;
+                continue;
             }
             let role = |message: &Value| is_it(message.get("role").and_then(Value::as_str));
-            self.messages().iter().find(|message| role(message)).map(Cow::Borrowed)
-        })
+            let first = self.messages().iter().find(|message| role(message));
+            first.map_or(Ok(()), |message| serde_json::to_writer(&mut *out, message))?;
+        }
+        Ok(())
     }
 
     /// The messages as the client wrote them, for a provider that reads them so and knows none of

@@ -99,7 +99,11 @@ fn mask(text: &str) -> String {
 }
 
 fn ends_word(character: char) -> bool {
-    character.is_whitespace() || character.is_control() || "\"'`,;()<>[]{}".contains(character)
+    let is_mark = matches!(
+        character,
+        '"' | '\'' | '`' | ',' | ';' | '(' | ')' | '<' | '>' | '[' | ']' | '{' | '}'
+    );
+    is_mark || character.is_whitespace() || character.is_control()
 }
 
 /// Where in a word a credential starts: at a known prefix that is not inside of a word ("disk-full").

@@ -67,13 +67,12 @@ impl Verbatim {
     }
 
     /// The first message whose role is one of those that `is_it` says.
-    pub(super) fn first(&self, is_it: impl Fn(Option<&str>) -> bool) -> Option<Value> {
+    pub(super) fn first(&self, is_it: impl Fn(Option<&str>) -> bool) -> Option<Node<'_>> {
         let mut messages = self.list().into_iter().flat_map(Node::items);
-        let found = messages.find(|message| {
+        messages.find(|message| {
             let role = message.get("role").and_then(Node::as_str);
             is_it(role.as_deref())
-        });
-        found.map(Node::to_value)
+        })
     }
 
     /// Whether any object in it has at `key` what `is_it` says.
@@ -145,7 +144,8 @@ mod tests {
             (tree, request) => return assert_eq!(tree.err(), request.err(), "{text}"),
         };
         let understood = |it: &ChatRequest| {
-            let beginning: Vec<Value> = it.beginning().map(Cow::into_owned).collect();
+            let mut beginning = Vec::new();
+            it.write_beginning(&mut beginning).expect("memory takes all");
             let lengths = (
                 it.prompt_tokens_bound(),
                 it.prompt_estimate(),

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::io;
 
 use serde_json::{Map, Value};
 
@@ -291,10 +292,11 @@ impl Scanner<'_> {
 
     /// Goes past what says nothing but itself, eight bytes at a time.
     fn skip_plain(&mut self) {
-        while let Some(word) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk) {
+        let (words, _) = self.bytes[self.at..].as_chunks::<{ size_of::<u64>() }>();
+        for word in words {
             let plain = plain_bytes(u64::from_le_bytes(*word));
             self.at += plain;
-            if plain < size_of::<u64>() {
+            if plain < word.len() {
                 return;
             }
         }
@@ -418,15 +420,26 @@ impl<'a> Node<'a> {
 
     /// Whether it is the string `text`.
     pub(crate) fn is(self, text: &str) -> bool {
-        self.as_str().is_some_and(|it| it == text)
+        match self.place().kind {
+            Kind::Plain => self.inside() == text.as_bytes(),
+            Kind::Escaped => unescaped(self.raw()) == text,
+            _ => false,
+        }
     }
 
     /// Whether it is a string, and the same as another.
     fn equals(self, other: Self) -> bool {
         match (self.place().kind, other.place().kind) {
-            (Kind::Plain, Kind::Plain) => self.raw() == other.raw(),
+            (Kind::Plain, Kind::Plain) => self.inside() == other.inside(),
             _ => self.as_str().is_some_and(|text| other.is(&text)),
         }
+    }
+
+    /// What is between the marks of a string. Many are compared, so that nobody looks whether it is text,
+    /// as it is.
+    fn inside(self) -> &'a [u8] {
+        let Place { start, end, .. } = self.place();
+        &self.text.as_bytes()[start as usize + 1..end as usize - 1]
     }
 
     /// The items of an array; none of anything else.
@@ -437,11 +450,15 @@ impl<'a> Node<'a> {
 
     /// The keys and values of an object; none of anything else.
     pub(crate) fn entries(self) -> impl Iterator<Item = (Self, Self)> {
-        let mut keys = self.within();
-        let is_object = self.is_object();
+        let end = if self.is_object() { self.place().next as usize } else { 0 };
+        let mut at = self.at + 1;
         std::iter::from_fn(move || {
-            let key = keys.next().filter(|_| is_object)?;
-            Some((key, keys.next()?))
+            let (key, value) = (self.with(at), self.with(at + 1));
+            let is_in = at < end;
+            if is_in {
+                at = value.place().next as usize;
+            }
+            is_in.then_some((key, value))
         })
     }
 
@@ -460,7 +477,7 @@ impl<'a> Node<'a> {
         })
     }
 
-    /// How long it is when it is written without blanks, each string as short as it can be.
+    /// How long it is as it is written by [`Node::write`].
     pub(crate) fn compact_bytes(self) -> u64 {
         let Place { kind, start, end, .. } = self.place();
         match kind {
@@ -472,6 +489,32 @@ impl<'a> Node<'a> {
             Kind::Escaped => super::written_bytes(&unescaped(self.raw())),
             Kind::Number => u64::from(end - start) + u64::from(lacks_sign(self.raw())),
             _ => u64::from(end - start),
+        }
+    }
+
+    /// Writes it as a tree of it would be: without blanks, each string as short as it can be.
+    pub(crate) fn write(self, out: &mut impl io::Write) -> io::Result<()> {
+        match self.place().kind {
+            Kind::Array => {
+                out.write_all(b"[")?;
+                for (number, item) in self.items().enumerate() {
+                    out.write_all(if number > 0 { b"," } else { b"" })?;
+                    item.write(out)?;
+                }
+                out.write_all(b"]")
+            }
+            Kind::Object => {
+                out.write_all(b"{")?;
+                for (number, (key, value)) in self.entries().enumerate() {
+                    out.write_all(if number > 0 { b"," } else { b"" })?;
+                    key.write(out)?;
+                    out.write_all(b":")?;
+                    value.write(out)?;
+                }
+                out.write_all(b"}")
+            }
+            Kind::Escaped | Kind::Number => Ok(serde_json::to_writer(out, &self.to_value())?),
+            _ => out.write_all(self.raw().as_bytes()),
         }
     }
 
@@ -635,7 +678,10 @@ mod tests {
                 (Ok((value, values)), Some(places)) => {
                     let root = places.root(&text);
                     prop_assert_eq!(places.values, values);
+                    let mut written = Vec::new();
+                    root.write(&mut written).expect("memory takes all");
                     prop_assert_eq!(root.compact_bytes(), written_bytes(&value));
+                    prop_assert_eq!(String::from_utf8(written).expect("text"), value.to_string());
                     prop_assert_eq!(root.to_value(), value);
                 }
                 (Err(_), None) => {}

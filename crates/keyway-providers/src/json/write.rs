@@ -1,5 +1,8 @@
 //! JSON written field by field, where a tree would only be made to be written.
 
+use std::fmt::Display;
+use std::io::Write as _;
+
 use serde::Serialize;
 
 use super::scan::Node;
@@ -32,6 +35,11 @@ impl<'a> Object<'a> {
 
     pub(crate) fn put(&mut self, key: &'static str, it: &impl Serialize) {
         value(self.key(key), it);
+    }
+
+    /// Writes a field with a number that is written as people read it.
+    pub(crate) fn number(&mut self, key: &'static str, number: impl Display) {
+        write!(self.key(key), "{number}").expect("memory takes all");
     }
 
     /// Writes a field with a value that stands elsewhere.

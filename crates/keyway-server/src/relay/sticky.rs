@@ -136,10 +136,8 @@ impl Conversation {
         } else {
             hash.update([2]);
             let mut beginning = Beginning { hash: &mut hash, left: BEGINNING_BYTES_MAX };
-            for message in request.beginning() {
-                // Where it is too long, the writer stops.
-                let _ = serde_json::to_writer(&mut beginning, &message);
-            }
+            // Where it is too long, the writer stops.
+            let _ = request.write_beginning(&mut beginning);
         }
         Ok(Self { digest: hash.finalize().into(), session: session.map(Arc::from) })
     }
