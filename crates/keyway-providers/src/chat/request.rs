@@ -56,7 +56,7 @@ pub struct ChatRequest {
     /// As the client said it, where that was in a dialect that some providers speak too.
     native: Option<Native>,
     /// The messages where they are not in `body`: as the client wrote them.
-    verbatim: Option<Verbatim>,
+    verbatim: Option<Box<Verbatim>>,
     body: Map<String, Value>,
 }
 
@@ -81,7 +81,7 @@ impl ChatRequest {
         };
         let request = Self::of(rest)?;
         verbatim.odd.iter().try_for_each(|(number, message)| check_message(*number, message))?;
-        Ok(Self { verbatim: Some(verbatim), ..request })
+        Ok(Self { verbatim: Some(Box::new(verbatim)), ..request })
     }
 
     /// Reads all but the messages.
