@@ -8,7 +8,7 @@ use std::time::Duration;
 use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use keyway_core::error::{Error, ErrorKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -58,11 +58,18 @@ pub(crate) struct Doorman {
     routes: Service,
     metrics: Arc<Metrics>,
     traces: Arc<Traces>,
-    protocols: auto::Builder<Tracked>,
+    protocols: Arc<Protocols>,
     timed_out: Arc<[u8]>,
     no_room: Arc<[u8]>,
     turned_away: Arc<Semaphore>,
     tasks: TaskTracker,
+}
+
+/// What is spoken.
+struct Protocols {
+    either: auto::Builder<Tracked>,
+    /// Finding out which it is makes the first read, and with that a connection's buffer twice as large.
+    http1: auto::Builder<Tracked>,
 }
 
 /// Runs the streams of HTTP/2, and a shutdown waits for them.
@@ -89,7 +96,7 @@ impl Doorman {
         let timed_out = format!("The head of the request took longer than {patience:?}");
         let timed_out = Error::new(ErrorKind::Timeout, timed_out);
         Self {
-            protocols: protocols(&edge.limits, &tasks),
+            protocols: Arc::new(Protocols::new(&edge.limits, &tasks)),
             timed_out: raw::answer(timed_out.into()).await.into(),
             no_room: raw::answer(overloaded()).await.into(),
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
@@ -116,7 +123,7 @@ impl Doorman {
                 accepted = listener.accept() => accepted,
             };
             let taken = accepted.and_then(|(stream, peer)| {
-                self.take(stream, peer.ip().to_canonical(), lanes, connections)
+                self.take(stream, peer.ip().to_canonical(), lanes, (connections.watcher(), stop))
             });
             if let Err(error) = taken {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -130,7 +137,7 @@ impl Doorman {
         stream: TcpStream,
         peer: IpAddr,
         lanes: &Lanes,
-        connections: &GracefulShutdown,
+        (watcher, stop): (Watcher, &CancellationToken),
     ) -> io::Result<()> {
         let Some(member) = self.edge.crowd.join(peer, self.edge.is_trusted(peer)) else {
             self.turn_away(stream);
@@ -147,11 +154,9 @@ impl Doorman {
         let (routes, metrics) = (self.routes.clone(), Arc::clone(&self.metrics));
         let traces = Arc::clone(&self.traces);
         let visitor = Visitor { routes, metrics, traces, peer, presence };
-        let connection = self.protocols.serve_connection(TokioIo::new(socket), visitor);
-        let connection = connections.watch(connection.into_owned());
+        let (protocols, stop) = (Arc::clone(&self.protocols), stop.clone());
         lane.spawn(async move {
-            // What goes wrong between two ends of a socket is nobody's fault here.
-            let _ = connection.await;
+            protocols.serve(socket, visitor, watcher, &stop).await;
             drop(member);
         });
         Ok(())
@@ -175,6 +180,33 @@ async fn part(mut stream: TcpStream, words: Arc<[u8]>) -> io::Result<()> {
     stream.shutdown().await?;
     tokio::io::copy(&mut stream.take(PARTING_BYTES_MAX), &mut tokio::io::sink()).await?;
     Ok(())
+}
+
+impl Protocols {
+    fn new(limits: &ServerLimits, tasks: &TaskTracker) -> Self {
+        let either = protocols(limits, tasks);
+        Self { http1: either.clone().http1_only(), either }
+    }
+
+    /// Serves a connection to its end, or until `stop` where nothing was said on it.
+    async fn serve(
+        &self,
+        mut socket: Socket,
+        visitor: Visitor,
+        watcher: Watcher,
+        stop: &CancellationToken,
+    ) {
+        let begins = tokio::select! {
+            biased;
+            begins = socket.begins_as_http1() => begins,
+            () = stop.cancelled() => return,
+        };
+        // What goes wrong between two ends of a socket is nobody's fault here.
+        let Ok(is_http1) = begins else { return };
+        let protocol = if is_http1 { &self.http1 } else { &self.either };
+        let connection = protocol.serve_connection(TokioIo::new(socket), visitor);
+        let _ = watcher.watch(connection.into_owned()).await;
+    }
 }
 
 /// HTTP/1.1 and HTTP/2. How long anything takes is bounded below both, by the socket: what finds out

@@ -4,6 +4,7 @@
 //! before that is known: the head of a request that does not come, a connection that nothing is
 //! asked on, an answer that is not read. Bodies have their own time (`body`).
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -77,6 +78,22 @@ impl Socket {
             unread_since: None,
             write_alarm: Alarm::default(),
         }
+    }
+
+    /// Waits for the first bytes, and looks whether they cannot be the beginning of HTTP/2. They are left
+    /// to be read.
+    pub(super) async fn begins_as_http1(&mut self) -> io::Result<bool> {
+        let mut first = [0; HTTP2.len()];
+        poll_fn(|cx| {
+            let mut first = ReadBuf::new(&mut first);
+            match self.stream.poll_peek(cx, &mut first) {
+                Poll::Ready(peeked) => {
+                    Poll::Ready(peeked.map(|_| !HTTP2.starts_with(first.filled())))
+                }
+                Poll::Pending => self.poll_silence(cx).map(Err),
+            }
+        })
+        .await
     }
 
     fn heard(&mut self, bytes: &[u8]) {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::alarm::Alarm;
+use crate::alarm::Alarm;
 
 tokio::task_local! {
     static UNREAD: Arc<Unread>;
