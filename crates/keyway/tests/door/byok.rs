@@ -207,7 +207,7 @@ async fn a_provider_that_nobody_knows_is_refused_with_the_nearest() {
     for (said, expected) in [
         ("opnai", "provider: no provider is called opnai here; did you mean openai?"),
         ("acne", "provider: no provider is called acne here; did you mean acme?"),
-        ("unheard-of", "configure it first, or name one of acme, alibaba, anthropic, "),
+        ("unheard-of", "configure it first, or name one of acme, alibaba, amazon-bedrock, "),
     ] {
         let reply = manager.post("/api/v1/byok", &json!({"provider": said, "key": SECRET})).await;
         assert_eq!(refusal(&reply), (StatusCode::BAD_REQUEST, json!("provider")));

@@ -177,6 +177,9 @@ async fn what_cannot_be_read_is_an_error_and_costs_nothing() {
     let at_once = |text: &str| (Duration::ZERO, text.to_owned());
     let whole = answer().to_string();
     let half = at_once(&whole[..whole.len() / 2]);
+    // It would be an answer, if it were waited for.
+    let mut endless = vec![at_once(&" ".repeat(1024 * 1024)); 80];
+    endless.push(at_once(&whole));
     let json = |script: Vec<(Duration, String)>| pieces("application/json", script);
     let events = |script: Vec<(Duration, String)>| pieces("text/event-stream", script);
     let late = || (SILENCE, String::new());
@@ -192,7 +195,7 @@ async fn what_cannot_be_read_is_an_error_and_costs_nothing() {
     };
     for (what, stream, script, expected) in [
         ("malformed JSON", false, json(vec![at_once("{\"choices\": [{")]), 502),
-        ("a body without an end", false, json(vec![at_once(&"x".repeat(1024 * 1024)); 80]), 502),
+        ("a body without an end", false, json(endless), 502),
         ("no JSON", false, json(vec![at_once("<html>")]), 502),
         ("an early end", false, json(vec![half.clone()]), 502),
         ("a body that stalls", false, json(vec![half, late()]), 504),
