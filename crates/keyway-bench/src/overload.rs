@@ -13,12 +13,14 @@ use crate::load::Load;
 use crate::provider::{Pace, Provider};
 use crate::report;
 use crate::say;
-use crate::subject::{Kind, Subject};
+use crate::subject::{Keyway, Store};
 use crate::tally::millis;
 
 const TIMES: u32 = 10;
 /// Of the rate that was reached without overload.
 const ANSWERED_MIN: f64 = 0.8;
+/// How much later an answer is than without overload.
+const LATE_TIMES_MAX: f64 = 2.0;
 /// Of refusals, in milliseconds: at once.
 const REFUSED_P99_MAX: f64 = 100.0;
 /// Connections that the offered requests may use at once.
@@ -47,7 +49,10 @@ pub(crate) async fn run(arguments: Overload) -> io::Result<bool> {
     let pace = Pace { at_once: arguments.at_once, work, ..Pace::default() };
     let provider = Provider::start(pace)?;
     let programs = arguments.programs.resolved();
-    let subject = Subject::start(Kind::Process, &programs, &provider.authority).await;
+    // What it bears is for the operator to say.
+    let bears = format!("requests_max = {}\n", arguments.at_once);
+    let keyway = &programs.keyway;
+    let subject = Keyway::start_with(keyway, Store::Process, &provider.authority, &bears).await;
     let asking = Arc::new(subject.asking(false));
     let length = Duration::from_secs(arguments.seconds);
     let peak = Load::Closed { connections: arguments.at_once }.run(&asking, length / 2).await;
@@ -61,6 +66,11 @@ pub(crate) async fn run(arguments: Overload) -> io::Result<bool> {
             "answered a second, of the best",
             ANSWERED_MIN,
             offered.per_second() / peak.per_second(),
+        ),
+        Demand::most(
+            "answered, p90 of the work",
+            LATE_TIMES_MAX,
+            millis(&offered.whole, 0.9) / millis(&peak.whole, 0.9),
         ),
         Demand::most("refused, p99 ms", REFUSED_P99_MAX, millis(&offered.refusals, 0.99)),
         Demand::most("broken connections", 0.0, report::count(broken)),

@@ -10,7 +10,7 @@ use keyway_core::catalogue::Catalogue;
 use keyway_core::clock::{Clock, Timestamp};
 use keyway_core::credential::Fee;
 use keyway_core::secret::InstallationSecret;
-use keyway_core::store::{Store, StoreError};
+use keyway_core::store::{Observer, Store, StoreError};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -110,6 +110,16 @@ pub enum StartError {
 )]
 pub struct UnknownProvider(String);
 
+/// Counts, and has itself told what the store writes.
+fn counting(standing: Standing) -> Arc<Metrics> {
+    let store = Arc::clone(&standing.store);
+    let metrics = Arc::new(Metrics::on(Some(standing)));
+    if let Some(writing) = store.writing() {
+        writing.observe(Arc::clone(&metrics) as Arc<dyn Observer>);
+    }
+    metrics
+}
+
 fn announce(catalogue: &Catalogue) {
     let (version, models) = (catalogue.version(), catalogue.models().len());
     tracing::info!(%version, models, "the catalogue is in force");
@@ -167,10 +177,14 @@ impl App {
         };
         let (leave, companions) = (CancellationToken::new(), TaskTracker::new());
         let edge = Arc::new(Edge::new(&config.server));
-        let standing = Standing { edge: Arc::clone(&edge), spans: traces.counts() };
-        let counts = config.metrics.listen.is_some();
-        let metrics = if counts { Metrics::on(standing) } else { Metrics::default() };
-        let metrics = Arc::new(metrics);
+        let standing = Standing {
+            edge: Arc::clone(&edge),
+            spans: traces.counts(),
+            meter: Arc::clone(&meter),
+            store: Arc::clone(&store),
+        };
+        let is_counted = config.metrics.listen.is_some();
+        let metrics = if is_counted { counting(standing) } else { Arc::default() };
         let kept = config.content.clone();
         let (contents, said) =
             Contents::new(Arc::clone(&store), content_key, kept, Arc::clone(&metrics));

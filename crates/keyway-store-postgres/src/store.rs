@@ -17,7 +17,7 @@ use keyway_core::money::Nanos;
 use keyway_core::store::{
     AccountRecord, Balance, CredentialWritten, Joined, KekRecord, KeyCreated, KeyCreation,
     KeyDeleted, KeyPage, KeyQuery, KeyWithSecrets, NodeEnd, Poll, Settled, Store, StoreError,
-    Testified, Testimony, UsageDay,
+    Testified, Testimony, UsageDay, Writing,
 };
 use tokio::task::JoinHandle;
 
@@ -68,6 +68,10 @@ impl PostgresStore {
 impl Store for PostgresStore {
     fn is_shared(&self) -> bool {
         true
+    }
+
+    fn writing(&self) -> Option<&dyn Writing> {
+        Some(&self.writer)
     }
 
     fn default_workspace(&self) -> WorkspaceId {

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use deadpool_postgres::{Pool, Transaction};
 use futures_util::future::try_join_all;
 use keyway_core::id::Epoch;
 use keyway_core::ledger::{AnswerMark, Bookings, Metered, Settlement};
-use keyway_core::store::{Settled, StoreError};
+use keyway_core::store::{Commits, Observer, Settled, StoreError, Writing};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::entries::{Entries, Written};
 use crate::error::{Failure, closed};
@@ -28,7 +28,7 @@ const BATCH_MAX: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Writer {
     queue: mpsc::Sender<Call>,
-    commits: Arc<AtomicU64>,
+    commits: Arc<Commits>,
 }
 
 #[derive(Debug)]
@@ -64,7 +64,7 @@ type Answers = Vec<Result<Settled, StoreError>>;
 impl Writer {
     pub(crate) fn start(pool: Pool, history: History) -> (Self, JoinHandle<()>) {
         let (queue, calls) = mpsc::channel(QUEUE_MAX);
-        let commits = Arc::new(AtomicU64::new(0));
+        let commits = Arc::<Commits>::default();
         let writing = run(pool, history, calls, Arc::clone(&commits));
         #[expect(clippy::disallowed_methods, reason = "`PostgresStore::close` waits for it")]
         let task = tokio::spawn(writing);
@@ -87,22 +87,28 @@ impl Writer {
 
     /// Transactions committed so far.
     pub(crate) fn commits(&self) -> u64 {
-        self.commits.load(Ordering::Relaxed)
+        self.commits.count()
     }
 }
 
-async fn run(
-    pool: Pool,
-    history: History,
-    mut calls: mpsc::Receiver<Call>,
-    commits: Arc<AtomicU64>,
-) {
+impl Writing for Writer {
+    fn observe(&self, observer: Arc<dyn Observer>) {
+        self.commits.observe(observer);
+    }
+
+    fn queued(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+}
+
+async fn run(pool: Pool, history: History, mut calls: mpsc::Receiver<Call>, commits: Arc<Commits>) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while calls.recv_many(&mut batch, BATCH_MAX).await > 0 {
         // Nodes that lock the same rows lock them in the same order.
         batch.sort_by(|one, other| one.work.request().accounts.cmp(&other.work.request().accounts));
+        let began = commits.is_observed().then(Instant::now);
         let answers = write(&pool, history, &batch).await;
-        commits.fetch_add(1, Ordering::Relaxed);
+        commits.add(batch.len(), began.map(|began| began.elapsed()));
         for (call, answer) in batch.drain(..).zip(answers) {
             // Who asked may be gone; what is written stays written.
             let _ = call.answer.send(answer);

@@ -19,7 +19,7 @@ use keyway_core::money::Nanos;
 use keyway_core::store::{
     AccountRecord, Balance, CredentialWritten, Joined, KekRecord, KeyCreated, KeyCreation,
     KeyDeleted, KeyPage, KeyQuery, KeyWithSecrets, NodeEnd, Poll, Settled, Store, StoreError,
-    Testified, Testimony, UsageDay,
+    Testified, Testimony, UsageDay, Writing,
 };
 use rusqlite::Connection;
 
@@ -90,6 +90,10 @@ impl SqliteStore {
 impl Store for SqliteStore {
     fn is_shared(&self) -> bool {
         false
+    }
+
+    fn writing(&self) -> Option<&dyn Writing> {
+        Some(&self.writer)
     }
 
     fn default_workspace(&self) -> WorkspaceId {

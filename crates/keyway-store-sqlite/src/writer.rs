@@ -1,13 +1,13 @@
 //! The writer: one thread, one connection, one commit for all that is waiting.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 
 use keyway_core::ledger::{AnswerMark, Settlement};
-use keyway_core::store::{Settled, StoreError};
+use keyway_core::store::{Commits, Observer, Settled, StoreError, Writing};
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 use crate::batch::{Batch, Call, Entry, Work};
 use crate::checkpoint::Checkpoints;
@@ -28,7 +28,7 @@ pub(crate) type Reopen = Box<dyn Fn() -> Result<Connection, OpenError> + Send>;
 #[derive(Debug)]
 pub(crate) struct Writer {
     queue: mpsc::Sender<Message>,
-    commits: Arc<AtomicU64>,
+    commits: Arc<Commits>,
 }
 
 enum Message {
@@ -83,7 +83,7 @@ impl Writer {
         health: Arc<Health>,
     ) -> Result<(Self, JoinHandle<()>), std::io::Error> {
         let (queue, calls) = mpsc::channel(QUEUE_MAX);
-        let commits = Arc::new(AtomicU64::new(0));
+        let commits = Arc::<Commits>::default();
         let thread = Thread {
             connection,
             reopen,
@@ -126,7 +126,7 @@ impl Writer {
 
     /// Transactions committed so far.
     pub(crate) fn commits(&self) -> u64 {
-        self.commits.load(Ordering::Relaxed)
+        self.commits.count()
     }
 
     /// Writes what is queued and ends the thread.
@@ -138,6 +138,16 @@ impl Writer {
     }
 }
 
+impl Writing for Writer {
+    fn observe(&self, observer: Arc<dyn Observer>) {
+        self.commits.observe(observer);
+    }
+
+    fn queued(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+}
+
 /// The order of the fields is that of their end: the directory is given back last.
 struct Thread {
     connection: Connection,
@@ -145,7 +155,7 @@ struct Thread {
     lock: DirectoryLock,
     calls: mpsc::Receiver<Message>,
     health: Arc<Health>,
-    commits: Arc<AtomicU64>,
+    commits: Arc<Commits>,
     checkpoints: Checkpoints,
 }
 
@@ -173,10 +183,12 @@ impl Thread {
         if !self.connection.is_autocommit() {
             self.open_anew();
         }
+        let began = self.commits.is_observed().then(Instant::now);
         let outcome = batch.transact(&self.connection);
         match &outcome {
             Ok(_) => {
-                self.commits.fetch_add(1, Ordering::Relaxed);
+                let count = batch.entries.len() + batch.calls.len();
+                self.commits.add(count, began.map(|began| began.elapsed()));
                 self.health.succeeded();
             }
             Err(error) => self.give_up(error),

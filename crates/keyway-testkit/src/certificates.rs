@@ -3,18 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-pub(crate) const AUTHORITY_FILE: &str = "authority.crt";
+/// The authority's own certificate, in that directory.
+pub const AUTHORITY_FILE: &str = "authority.crt";
 const DAYS: &str = "2";
 
 /// A server's certificate, with its key.
-pub(crate) struct Certificates {
-    pub(crate) certificate: PathBuf,
-    pub(crate) key: PathBuf,
+#[derive(Debug)]
+pub struct Certificates {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
 }
 
 impl Certificates {
     /// Makes an authority in the directory `place`, and its certificate for the host `name`.
-    pub(crate) fn make(place: &Path, name: &str) -> Self {
+    pub fn make(place: &Path, name: &str) -> Self {
         let [authority, authority_key] = [AUTHORITY_FILE, "authority.key"].map(|f| place.join(f));
         let [certificate, key] = ["server.crt", "server.key"].map(|file| place.join(file));
         make(&authority, &authority_key, &["-subj", "/CN=authority of a test"]);

@@ -18,6 +18,7 @@ mod random;
 mod ticket;
 mod upstream;
 
+pub use certificates::{AUTHORITY_FILE, Certificates};
 pub use chaos::{Chaos, Every};
 pub use checker::{Books, LedgerRow, Verdict, check};
 pub use client::{Client, Reply, Streamed};

@@ -29,11 +29,21 @@ pub(crate) struct Keyway {
 
 impl Keyway {
     pub(crate) async fn start(binary: &Path, store: Store, provider: &str) -> Self {
+        Self::start_with(binary, store, provider, "").await
+    }
+
+    /// The same, where `more` is said of the provider.
+    pub(crate) async fn start_with(
+        binary: &Path,
+        store: Store,
+        provider: &str,
+        more: &str,
+    ) -> Self {
         let binary = binary.to_str().expect("a path that is text");
         let secret = NamedTempFile::new().expect("a file");
         std::fs::write(secret.path(), "7".repeat(64)).expect("a secret");
         let mut setup = Setup::new(binary)
-            .config(&config(store, provider))
+            .config(&config(store, provider, more))
             .variable("KEYWAY_LOG", "warn")
             .variable("KEYWAY_SECRET_FILE", secret.path().to_str().expect("text"));
         let mut postgres = None;
@@ -81,7 +91,7 @@ pub(crate) fn asking(authority: &str, key: &str, streamed: bool) -> Asking {
     Asking::new(authority, "/api/v1/chat/completions", key, MODEL, streamed)
 }
 
-fn config(store: Store, provider: &str) -> String {
+fn config(store: Store, provider: &str, more: &str) -> String {
     let durability = match store {
         Store::Process => "process",
         Store::Flush | Store::Postgresql => "flush",
@@ -89,7 +99,7 @@ fn config(store: Store, provider: &str) -> String {
     format!(
         "[store]\ndurability = \"{durability}\"\n\n\
          [[providers]]\nslug = \"bench\"\ndialect = \"openai\"\n\
-         base_url = \"http://{provider}/v1\"\napi_key = \"bench-credential\"\n\n\
+         base_url = \"http://{provider}/v1\"\napi_key = \"bench-credential\"\n{more}\n\
          [[models]]\nid = \"{MODEL}\"\ncontext_length = 128000\nmax_completion_tokens = 16384\n\n\
          [[models.endpoints]]\nprovider = \"bench\"\nupstream_model = \"{UPSTREAM_MODEL}\"\n\
          pricing = {{ prompt = \"0.0000025\", completion = \"0.00001\" }}\n"

@@ -12,6 +12,7 @@ pub mod transfer;
 pub mod watched;
 
 mod accounts;
+mod commits;
 mod credentials;
 mod error;
 mod listing;
@@ -20,6 +21,7 @@ mod runs;
 use async_trait::async_trait;
 
 pub use accounts::{AccountRecord, Balance, UsageDay, WindowBalance};
+pub use commits::{Commits, Observer, Writing};
 pub use credentials::{CredentialWritten, KekRecord};
 pub use error::StoreError;
 pub use listing::{KeyPage, KeyQuery, KeySort, PageStart};
@@ -53,6 +55,11 @@ pub const PRUNED_MAX: i64 = 500;
 pub trait Store: Send + Sync + 'static {
     /// Whether other nodes may work on it at the same time.
     fn is_shared(&self) -> bool;
+
+    /// What can be seen of how it writes; `None` where nothing can.
+    fn writing(&self) -> Option<&dyn Writing> {
+        None
+    }
 
     /// The workspace of keys that name none. Made with the installation, never changed.
     fn default_workspace(&self) -> WorkspaceId;

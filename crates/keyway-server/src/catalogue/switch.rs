@@ -82,6 +82,8 @@ fn provider(
             abort_stops_billing: false,
             trust_provider_cost: known.trust_provider_cost,
             pass_traceparent: false,
+            http2: true,
+            requests_max: None,
         }
     }))
 }

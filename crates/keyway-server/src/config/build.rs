@@ -213,6 +213,11 @@ fn provider(
         abort_stops_billing: view.flag("abort_stops_billing").unwrap_or(false),
         trust_provider_cost: view.flag("trust_provider_cost").unwrap_or(false),
         pass_traceparent: view.flag("pass_traceparent").unwrap_or(false),
+        http2: view.flag("http2").unwrap_or(true),
+        requests_max: match view.count("requests_max") {
+            Some(count) => Some(usize::try_from(count).ok()?),
+            None => None,
+        },
     })
 }
 

@@ -170,6 +170,10 @@ pub struct ProviderConfig {
     pub trust_provider_cost: bool,
     /// Whether it is told which trace a request belongs to.
     pub pass_traceparent: bool,
+    /// Whether HTTP/2 is spoken with it where it offers that.
+    pub http2: bool,
+    /// Requests that it is sent at once; `None` is all.
+    pub requests_max: Option<usize>,
 }
 
 impl Durability {

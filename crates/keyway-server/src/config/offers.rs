@@ -9,6 +9,9 @@ use super::description::{
 use super::timeouts::{PATIENCE, TIMEOUTS};
 use super::{pricing, rules};
 
+/// Of what a provider is sent at once; more is a typing error.
+const REQUESTS_MAX: u64 = 1_000_000;
+
 pub(super) static PROVIDER: Section = Section {
     doc: "An upstream that serves models.",
     fields: &[
@@ -71,6 +74,18 @@ pub(super) static PROVIDER: Section = Section {
             doc: "How long it may take.",
             presence: Presence::Optional,
             kind: Kind::Section(&TIMEOUTS),
+        },
+        Field {
+            name: "http2",
+            doc: "Whether HTTP/2 is spoken with it where it offers that over TLS; true where absent.",
+            presence: Presence::Optional,
+            kind: Kind::Flag,
+        },
+        Field {
+            name: "requests_max",
+            doc: "Requests that it is sent at once, each until its answer ended; absent is as many as come. Further ones wait a second for one of them to end, and only a moment where others always wait; then they go to another endpoint, or are answered 503.",
+            presence: Presence::Optional,
+            kind: Kind::Count(REQUESTS_MAX),
         },
         Field {
             name: "allow_private",

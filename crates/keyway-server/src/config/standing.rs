@@ -58,6 +58,8 @@ impl ProviderConfig {
             abort_stops_billing,
             trust_provider_cost,
             pass_traceparent,
+            http2,
+            requests_max,
         } = self;
         let fields = [
             ("slug", *slug == later.slug),
@@ -69,6 +71,8 @@ impl ProviderConfig {
             ("abort_stops_billing", *abort_stops_billing == later.abort_stops_billing),
             ("allow_private", *allow_private == later.allow_private),
             ("pass_traceparent", *pass_traceparent == later.pass_traceparent),
+            ("http2", *http2 == later.http2),
+            ("requests_max", *requests_max == later.requests_max),
             ("timeouts", *timeouts == later.timeouts),
             ("name", *name == later.name),
         ];
@@ -128,6 +132,8 @@ mod tests {
             ("abort_stops_billing", "true"),
             ("allow_private", "true"),
             ("pass_traceparent", "true"),
+            ("http2", "false"),
+            ("requests_max", "9"),
             ("timeouts", "{ connect = \"9s\" }"),
             ("name", "\"Another\""),
         ] {

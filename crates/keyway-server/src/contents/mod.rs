@@ -179,9 +179,6 @@ mod tests {
     use keyway_core::store::model::MemoryStore;
 
     use super::*;
-    use crate::config::ServerConfig;
-    use crate::http::edge::Edge;
-    use crate::telemetry::standing::Standing;
 
     fn said(key: KeyId) -> Said {
         Said {
@@ -198,8 +195,7 @@ mod tests {
     async fn what_the_queue_has_no_room_for_is_lost_and_counted() {
         let store = Arc::new(MemoryStore::new(WorkspaceId::from_random([1; 16])));
         let shared: Arc<dyn Store> = Arc::clone(&store) as Arc<dyn Store>;
-        let edge = Arc::new(Edge::new(&ServerConfig::default()));
-        let metrics = Arc::new(Metrics::on(Standing { edge, spans: Arc::default() }));
+        let metrics = Arc::new(Metrics::on(None));
         let key = create(store.as_ref(), inference(store.as_ref(), "said")).await.id;
         let sealed_under = InstallationSecret::new(&[7; 32]).content_key();
         let config = ContentConfig::default();

@@ -9,7 +9,6 @@ use hyper::rt::Executor;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use keyway_core::error::{Error, ErrorKind};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -17,11 +16,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::edge::Edge;
+use super::parting::Partings;
 use super::presence::Presence;
-use super::raw;
 use super::router::Service;
+use super::shed::Shed;
 use super::socket::{Patience, Socket};
-use super::turns::overloaded;
+use super::unread;
 use super::visit::Visitor;
 use crate::config::ServerLimits;
 use crate::lanes::Lanes;
@@ -59,8 +59,7 @@ pub(crate) struct Doorman {
     metrics: Arc<Metrics>,
     traces: Arc<Traces>,
     protocols: Arc<Protocols>,
-    timed_out: Arc<[u8]>,
-    no_room: Arc<[u8]>,
+    partings: Partings,
     turned_away: Arc<Semaphore>,
     tasks: TaskTracker,
 }
@@ -72,16 +71,19 @@ struct Protocols {
     http1: auto::Builder<Tracked>,
 }
 
-/// Runs the streams of HTTP/2, and a shutdown waits for them.
+/// Runs the streams of HTTP/2, as long as they are read, and a shutdown waits for them.
 #[derive(Clone, Debug)]
-struct Tracked(TaskTracker);
+struct Tracked {
+    tasks: TaskTracker,
+    write_timeout: Duration,
+}
 
 impl<F> Executor<F> for Tracked
 where
     F: Future<Output: Send> + Send + 'static,
 {
     fn execute(&self, future: F) {
-        self.0.spawn(future);
+        self.tasks.spawn(unread::bounded(future, self.write_timeout));
     }
 }
 
@@ -92,13 +94,9 @@ impl Doorman {
         tasks: TaskTracker,
         (metrics, traces): (Arc<Metrics>, Arc<Traces>),
     ) -> Self {
-        let patience = edge.limits.head_timeout;
-        let timed_out = format!("The head of the request took longer than {patience:?}");
-        let timed_out = Error::new(ErrorKind::Timeout, timed_out);
         Self {
             protocols: Arc::new(Protocols::new(&edge.limits, &tasks)),
-            timed_out: raw::answer(timed_out.into()).await.into(),
-            no_room: raw::answer(overloaded()).await.into(),
+            partings: Partings::new(&edge.limits).await,
             turned_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)),
             edge,
             routes,
@@ -140,6 +138,7 @@ impl Doorman {
         (watcher, stop): (Watcher, &CancellationToken),
     ) -> io::Result<()> {
         let Some(member) = self.edge.crowd.join(peer, self.edge.is_trusted(peer)) else {
+            self.edge.shed.add(Shed::Connection);
             self.turn_away(stream);
             return Ok(());
         };
@@ -149,11 +148,12 @@ impl Doorman {
         let _ = stream.set_nodelay(true);
         let presence = Arc::new(Presence::default());
         let patience = Patience::from(&self.edge.limits);
-        let parting = Arc::clone(&self.timed_out);
-        let socket = Socket::new(stream, Arc::clone(&presence), patience, parting);
+        let partings = self.partings.clone();
+        let socket = Socket::new(stream, Arc::clone(&presence), patience, partings);
         let (routes, metrics) = (self.routes.clone(), Arc::clone(&self.metrics));
         let traces = Arc::clone(&self.traces);
-        let visitor = Visitor { routes, metrics, traces, peer, presence };
+        let memory = Arc::clone(&self.edge.memory);
+        let visitor = Visitor { routes, metrics, traces, peer, presence, memory };
         let (protocols, stop) = (Arc::clone(&self.protocols), stop.clone());
         lane.spawn(async move {
             protocols.serve(socket, visitor, watcher, &stop).await;
@@ -165,7 +165,10 @@ impl Doorman {
     /// Says that there is no room, where not too many are being told so.
     fn turn_away(&self, stream: TcpStream) {
         let Ok(permit) = Arc::clone(&self.turned_away).try_acquire_owned() else { return };
-        let parting = tokio::time::timeout(PARTING_TIME_MAX, part(stream, self.no_room.clone()));
+        let parting = tokio::time::timeout(
+            PARTING_TIME_MAX,
+            part(stream, Arc::clone(&self.partings.no_room)),
+        );
         self.tasks.spawn(async move {
             let _ = parting.await;
             drop(permit);
@@ -212,7 +215,8 @@ impl Protocols {
 /// HTTP/1.1 and HTTP/2. How long anything takes is bounded below both, by the socket: what finds out
 /// which of the two is spoken has no time limit of its own.
 fn protocols(limits: &ServerLimits, tasks: &TaskTracker) -> auto::Builder<Tracked> {
-    let mut builder = auto::Builder::new(Tracked(tasks.clone()));
+    let mut builder =
+        auto::Builder::new(Tracked { tasks: tasks.clone(), write_timeout: limits.write_timeout });
     builder
         .http1()
         .timer(TokioTimer::new())

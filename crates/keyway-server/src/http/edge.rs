@@ -7,10 +7,12 @@ use http::HeaderMap;
 use keyway_core::network::Network;
 
 use super::crowd::Crowd;
+use super::error::ApiError;
 use super::forwarded;
 use super::memory::Memory;
+use super::shed::{Shed, ShedCounts};
 use super::strangers::Strangers;
-use super::turns::Turns;
+use super::turns::{NoTurn, Turn, Turns, overloaded};
 use crate::config::{ServerConfig, ServerLimits};
 
 #[derive(Debug)]
@@ -18,9 +20,10 @@ pub struct Edge {
     pub limits: ServerLimits,
     trusted_proxies: Vec<Network>,
     pub(super) crowd: Arc<Crowd>,
-    pub(crate) turns: Turns,
+    turns: Turns,
     pub(crate) memory: Arc<Memory>,
     pub(super) strangers: Strangers,
+    pub(crate) shed: ShedCounts,
 }
 
 /// How much of what it bears is taken.
@@ -45,6 +48,7 @@ impl Edge {
             turns: Turns::new(limits.requests_max, limits.requests_waiting_max),
             memory: Arc::new(Memory::new(limits.memory_bytes_max)),
             strangers: Strangers::new(limits.bad_keys_per_minute),
+            shed: ShedCounts::default(),
         }
     }
 
@@ -54,6 +58,20 @@ impl Edge {
             running: self.turns.running(),
             memory_bytes: self.memory.held(),
         }
+    }
+
+    /// A turn for an inference request.
+    ///
+    /// # Errors
+    /// 503 with `Retry-After`: at once where too many wait, else after a second at most.
+    pub(crate) async fn turn(&self) -> Result<Turn, ApiError> {
+        self.turns.take().await.map_err(|NoTurn| self.turn_away(Shed::Request))
+    }
+
+    /// There is no room for `what`, which is counted.
+    pub(super) fn turn_away(&self, what: Shed) -> ApiError {
+        self.shed.add(what);
+        overloaded()
     }
 
     pub(super) fn is_trusted(&self, address: IpAddr) -> bool {

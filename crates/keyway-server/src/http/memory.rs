@@ -1,7 +1,7 @@
 //! Bytes of requests and of streams that are held at once, counted while they are.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use keyway_core::id::KeyId;
@@ -15,6 +15,8 @@ const SHARES: usize = 4;
 pub(crate) struct Memory {
     held: AtomicUsize,
     most: usize,
+    /// How often there was no room.
+    refused: AtomicU64,
     /// What the larger bodies of each key hold.
     large: Mutex<HashMap<KeyId, usize>>,
 }
@@ -30,11 +32,16 @@ pub(crate) struct Hold {
 
 impl Memory {
     pub(super) fn new(most: usize) -> Self {
-        Self { held: AtomicUsize::new(0), most, large: Mutex::default() }
+        let refused = AtomicU64::new(0);
+        Self { held: AtomicUsize::new(0), most, refused, large: Mutex::default() }
     }
 
     pub(crate) fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
+    }
+
+    pub(crate) const fn refused(&self) -> &AtomicU64 {
+        &self.refused
     }
 
     /// Holds nothing yet, for a request of `key` where it says whose it is.
@@ -81,7 +88,11 @@ impl Hold {
         let before = self.memory.held.fetch_add(bytes, Ordering::Relaxed);
         self.bytes += bytes;
         let has_room = before.saturating_add(bytes) <= self.memory.most;
-        has_room && self.is_within_share(bytes)
+        let is_granted = has_room && self.is_within_share(bytes);
+        if !is_granted {
+            self.memory.refused.fetch_add(1, Ordering::Relaxed);
+        }
+        is_granted
     }
 
     fn is_within_share(&mut self, bytes: usize) -> bool {

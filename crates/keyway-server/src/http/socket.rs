@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use super::parting::Partings;
 use super::presence::Presence;
 use crate::alarm::Alarm;
 use crate::config::ServerLimits;
@@ -35,8 +36,9 @@ pub(super) struct Socket {
     stream: TcpStream,
     presence: Arc<Presence>,
     patience: Patience,
-    /// What is said before the connection is closed in the middle of a head.
-    parting: Arc<[u8]>,
+    partings: Partings,
+    /// How much was said of what is said in the place of something else.
+    in_place: usize,
     reading: Reading,
     read_alarm: Alarm,
     /// Since when the client leaves unread what it was sent.
@@ -66,13 +68,14 @@ impl Socket {
         stream: TcpStream,
         presence: Arc<Presence>,
         patience: Patience,
-        parting: Arc<[u8]>,
+        partings: Partings,
     ) -> Self {
         Self {
             stream,
             presence,
             patience,
-            parting,
+            partings,
+            in_place: 0,
             reading: Reading::default(),
             read_alarm: Alarm::default(),
             unread_since: None,
@@ -132,9 +135,28 @@ impl Socket {
         }
         if self.reading.heard && self.unread_since.is_none() {
             // Nothing else is on its way to the client: no answer was begun.
-            let _ = self.stream.try_write(&self.parting);
+            let _ = self.stream.try_write(&self.partings.timed_out);
         }
         Poll::Ready(io::ErrorKind::TimedOut.into())
+    }
+
+    /// Says something else in the place of `bytes`, where they answer a head that could not be taken.
+    fn poll_in_place(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Option<Poll<io::Result<usize>>> {
+        if self.presence.is_busy() || self.reading.is_http2 {
+            return None;
+        }
+        let words = self.partings.in_place_of(bytes)?;
+        while self.in_place < words.len() {
+            match Pin::new(&mut self.stream).poll_write(cx, &words[self.in_place..]) {
+                Poll::Ready(Ok(count)) => self.in_place += count,
+                other => return Some(other),
+            }
+        }
+        Some(Poll::Ready(Ok(bytes.len())))
     }
 
     /// Passes on how writing went, unless the client read nothing for too long.
@@ -185,7 +207,10 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        let written = match self.poll_in_place(cx, bytes) {
+            Some(written) => written,
+            None => Pin::new(&mut self.stream).poll_write(cx, bytes),
+        };
         self.written(written, cx)
     }
 
@@ -194,7 +219,11 @@ impl AsyncWrite for Socket {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        let first = bytes.first().map_or(&[][..], |first| first);
+        let written = match self.poll_in_place(cx, first) {
+            Some(written) => written,
+            None => Pin::new(&mut self.stream).poll_write_vectored(cx, bytes),
+        };
         self.written(written, cx)
     }
 

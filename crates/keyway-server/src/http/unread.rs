@@ -70,7 +70,8 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const PATIENCE: Duration = Duration::from_mins(1);
+    const LESS: Duration = Duration::from_secs(59);
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_ends_where_what_it_has_is_not_taken() {
@@ -81,7 +82,7 @@ mod tests {
             sleep(PATIENCE * 3).await;
             for _ in 0..3 {
                 unread.offer();
-                sleep(PATIENCE - Duration::from_secs(1)).await;
+                sleep(LESS).await;
             }
             unread.taken();
             sleep(PATIENCE * 3).await;
@@ -89,7 +90,7 @@ mod tests {
             std::future::pending::<()>().await;
         };
         bounded(stream, PATIENCE).await;
-        let lasted = PATIENCE * 3 + (PATIENCE - Duration::from_secs(1)) * 3 + PATIENCE * 3;
+        let lasted = PATIENCE * 3 + LESS * 3 + PATIENCE * 3;
         assert_eq!(began.elapsed(), lasted + PATIENCE);
         assert!(Unread::of_this_stream().is_none());
     }

@@ -37,7 +37,9 @@ impl Visited {
         let whole = body.size_hint().exact().and_then(|bytes| usize::try_from(bytes).ok());
         let hold = whole.filter(|bytes| *bytes > PIECE_BYTES).map(|bytes| memory.count(bytes));
         let unread = Unread::of_this_stream();
-        unread.iter().for_each(|unread| unread.offer());
+        if let Some(unread) = &unread {
+            unread.offer();
+        }
         Self { body, rest: Bytes::new(), hold, unread, visit, trace }
     }
 

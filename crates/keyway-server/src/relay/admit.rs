@@ -48,7 +48,7 @@ pub(super) async fn admit(
     let bytes_max = app.edge.limits.body_bytes_max;
     let received = body::read(&headers, body, bytes_max, Some(key.id), &app.edge).await?;
     // Not before the body is here: who sends it slowly keeps nobody from a turn.
-    let turn = app.edge.turns.take().await?;
+    let turn = app.edge.turn().await?;
     let (text, hold) = received.scan()?;
     let (mut request, voice) = face.hear(text).map_err(invalid)?;
     request.betas = betas::of(&headers);

@@ -14,6 +14,7 @@ use super::room::Length;
 use super::upstream::{Failure, Reply, Upstream};
 use super::watch::Watch;
 use crate::app::App;
+use crate::http::shed::Shed;
 use crate::telemetry::traces::Trace;
 
 /// An endpoint that is to be asked.
@@ -77,6 +78,9 @@ impl<'a> Ask<'a> {
                 Ok(Begun { attempt: self.attempt, upstream: self.upstream, reply, watch })
             }
             Err(failure) => {
+                if failure.crowded {
+                    app.edge.shed.add(Shed::Provider);
+                }
                 watch.failed(app, &failure);
                 let failed = self.failed(failure, watch);
                 failed.log();

@@ -273,7 +273,8 @@ impl Job {
         if failed.is_empty() {
             self.app.metrics.admitted(self.arrived, watch.sent());
         }
-        self.app.metrics.began(&attempt.endpoint().provider, self.streamed, watch.took());
+        let (model, provider) = (&attempt.model().id, &attempt.endpoint().provider);
+        self.app.metrics.began(model, provider, self.streamed, watch.took());
         exchange.watch = Some(watch);
         exchange.recording = recording;
         let now = self.app.clock.now();

@@ -28,7 +28,7 @@ impl Undone {
 /// Ends a request that nobody was given anything of, at no charge: where a mark of it may be in the store
 /// it is settled, and its reservation is free again only then.
 pub(super) async fn end_unanswered(app: &App, metered: &Arc<Metered>, ending: Ending) {
-    app.metrics.ended(&metered.model, "", ending, metered.streamed);
+    app.metrics.unanswered(&metered.model, ending, metered.streamed);
     let (id, model) = (&metered.id, &metered.model);
     tracing::info!(%id, model, ending = ending.as_str(), "a request was not answered");
     if app.meter.void(metered.id) {

@@ -73,7 +73,7 @@ impl Watch {
         }
         let brought =
             self.attempt.is_byok() && failure.status.is_some_and(|it| it.is_client_error());
-        if failure.is_requests() || brought {
+        if failure.is_requests() || failure.crowded || brought {
             return;
         }
         let retry_after_seconds = failure.retry_after_seconds;

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use keyway_core::ledger::{Ending, Settlement};
 use keyway_core::money::Nanos;
+use keyway_core::store::Observer;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use tokio::time::Instant;
 
-use super::series::{Answered, At, Counted, Ended, Refused, Series, Waited, fault};
+use super::offers::Offers;
+use super::series::{Answered, At, Families, Refused};
 use super::standing::Standing;
 
 /// What every name begins with.
@@ -21,7 +24,9 @@ pub struct Metrics(Option<On>);
 #[derive(Debug)]
 struct On {
     registry: Registry,
-    series: Series,
+    families: Families,
+    offers: Offers,
+    gates: [Histogram; 2],
 }
 
 /// Which of an answer's bytes waited for the store.
@@ -32,12 +37,16 @@ pub enum Gate {
 }
 
 impl Metrics {
-    /// Counts, and tells what stands there at the moment.
-    pub(crate) fn on(standing: Standing) -> Self {
+    /// Counts, and tells what stands there at the moment where anybody knows it.
+    pub(crate) fn on(standing: Option<Standing>) -> Self {
         let mut registry = Registry::with_prefix(PREFIX);
-        let series = Series::new(&mut registry);
-        registry.register_collector(Box::new(standing));
-        Self(Some(On { registry, series }))
+        let families = Families::new(&mut registry);
+        if let Some(standing) = standing {
+            registry.register_collector(Box::new(standing));
+        }
+        let gates = ["first_byte", "last_byte"];
+        let gates = gates.map(|gate| families.gates.get_or_create_owned(&At { gate }));
+        Self(Some(On { registry, families, offers: Offers::default(), gates }))
     }
 
     /// The figures as Prometheus reads them: OpenMetrics, text.
@@ -54,89 +63,72 @@ impl Metrics {
         self.0.as_ref().map(|_| Instant::now())
     }
 
-    fn series(&self) -> Option<&Series> {
-        self.0.as_ref().map(|on| &on.series)
-    }
-
     /// A request was settled.
     pub fn settled(&self, settlement: &Settlement) {
-        let Some(series) = self.series() else { return };
+        let Some(on) = &self.0 else { return };
         let (request, usage) = (&settlement.request, &settlement.usage);
-        let offer = series.offer(&request.model, &request.provider);
-        let amounts = [
-            (&series.charged, settlement.charge),
-            (&series.overrun, settlement.overrun),
-            (&series.absorbed, settlement.absorbed),
-        ];
-        for (family, amount) in amounts {
-            family.get_or_create(&offer).inc_by(nanodollars(amount));
+        let counters = on.offers.of(&on.families, &request.model, &request.provider);
+        counters.charged.inc_by(nanodollars(settlement.charge));
+        counters.overrun.inc_by(nanodollars(settlement.overrun));
+        counters.absorbed.inc_by(nanodollars(settlement.absorbed));
+        let tokens = [usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens];
+        for (counter, count) in counters.tokens.iter().zip(tokens) {
+            counter.inc_by(count);
         }
-        let tokens = [
-            ("prompt", usage.prompt_tokens),
-            ("cached", usage.cached_tokens),
-            ("completion", usage.completion_tokens),
-        ];
-        for (kind, count) in tokens {
-            let (model, provider) = (offer.model.clone(), offer.provider.clone());
-            series.tokens.get_or_create(&Counted { model, provider, kind }).inc_by(count);
-        }
-        let (ending, streamed) = (settlement.ending, request.streamed);
-        self.ended(&request.model, &request.provider, ending, streamed);
+        counters.requests(&on.families, settlement.ending, request.streamed).inc();
     }
 
-    /// A request for `model` ended; without a `provider` nothing of an answer came.
-    pub fn ended(&self, model: &str, provider: &str, ending: Ending, streamed: bool) {
-        let Some(series) = self.series() else { return };
-        let offer = series.offer(model, provider);
-        let ended = Ended {
-            model: offer.model,
-            provider: offer.provider,
-            ending: ending.as_str(),
-            fault: fault(ending),
-            streamed,
-        };
-        series.requests.get_or_create(&ended).inc();
+    /// A request for `model` ended of whose answer nothing came.
+    pub fn unanswered(&self, model: &str, ending: Ending, streamed: bool) {
+        let Some(on) = &self.0 else { return };
+        on.offers.of(&on.families, model, "").requests(&on.families, ending, streamed).inc();
     }
 
     /// A request was answered with `status`; `refused` says why where it was refused.
     pub fn answered(&self, status: u16, refused: Option<String>) {
-        let Some(series) = self.series() else { return };
-        series.responses.get_or_create(&Answered { status }).inc();
+        let Some(On { families, .. }) = &self.0 else { return };
+        families.responses.get_or_create(&Answered { status }).inc();
         if let Some(reason) = refused {
-            series.refusals.get_or_create(&Refused { status, reason }).inc();
+            families.refusals.get_or_create(&Refused { status, reason }).inc();
         }
     }
 
-    /// A provider began to answer `after` it was asked.
-    pub fn began(&self, provider: &str, streamed: bool, after: Duration) {
-        let Some(series) = self.series() else { return };
-        let waited = Waited { provider: provider.to_owned(), streamed };
-        series.first_byte.get_or_create(&waited).observe(after.as_secs_f64());
+    /// A provider began to answer `after` it was asked for `model`.
+    pub fn began(&self, model: &str, provider: &str, streamed: bool, after: Duration) {
+        let Some(on) = &self.0 else { return };
+        let counters = on.offers.of(&on.families, model, provider);
+        counters.first_byte(&on.families, streamed).observe(after.as_secs_f64());
     }
 
     /// A request that arrived at `arrived` was sent at `sent`.
     pub fn admitted(&self, arrived: Option<Instant>, sent: Instant) {
-        if let (Some(series), Some(arrived)) = (self.series(), arrived) {
-            series.admission.observe(sent.saturating_duration_since(arrived).as_secs_f64());
+        if let (Some(on), Some(arrived)) = (&self.0, arrived) {
+            let took = sent.saturating_duration_since(arrived);
+            on.families.admission.observe(took.as_secs_f64());
         }
     }
 
     /// What was said in `count` requests is not kept: there was no room for it.
     pub fn contents_lost(&self, count: u64) {
-        if let Some(series) = self.series() {
-            series.contents_lost.inc_by(count);
+        if let Some(On { families, .. }) = &self.0 {
+            families.contents_lost.inc_by(count);
         }
     }
 
     /// An answer waited at `gate` since `began`.
     pub fn waited(&self, gate: Gate, began: Option<Instant>) {
-        if let (Some(series), Some(began)) = (self.series(), began) {
-            let gate = match gate {
-                Gate::First => "first_byte",
-                Gate::Last => "last_byte",
-            };
-            series.gates.get_or_create(&At { gate }).observe(began.elapsed().as_secs_f64());
+        if let (Some(on), Some(began)) = (&self.0, began) {
+            on.gates[gate as usize].observe(began.elapsed().as_secs_f64());
         }
+    }
+}
+
+impl Observer for Metrics {
+    fn committed(&self, calls: usize, took: Duration) {
+        let Some(On { families, .. }) = &self.0 else { return };
+        // A batch has hundreds at most.
+        families.commit_calls.observe(f64::from(u32::try_from(calls).unwrap_or(u32::MAX)));
+        families.commit.observe(took.as_secs_f64());
     }
 }
 
@@ -152,7 +144,8 @@ mod tests {
     fn switched_off_nothing_is_counted_and_no_clock_is_read() {
         let metrics = Metrics::default();
         metrics.answered(200, None);
-        metrics.ended("a", "b", Ending::Completed, true);
+        metrics.unanswered("a", Ending::ClientLeft, true);
+        metrics.committed(1, Duration::ZERO);
         assert_eq!((metrics.start(), metrics.text()), (None, String::new()));
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod listener;
 pub mod metrics;
+mod offers;
 mod series;
 pub(crate) mod standing;
 pub mod traces;

@@ -1,8 +1,5 @@
 //! The figures that are counted as things happen, and what they are told apart by.
 
-use std::collections::HashSet;
-use std::sync::{Mutex, PoisonError};
-
 use keyway_core::ledger::Ending;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -10,14 +7,14 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-/// Models at providers that are told apart; further ones are counted together, as `other`.
-const OFFERS_MAX: usize = 1_000;
-const OTHER: &str = "other";
 /// From a tenth of a millisecond to two minutes.
 const SECONDS: [f64; 19] = [
     0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0,
     10.0, 20.0, 60.0, 120.0,
 ];
+
+/// Of calls in one transaction.
+const CALLS: [f64; 9] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0];
 
 /// A model at a provider; the provider is empty where none answered.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -67,8 +64,7 @@ pub(super) struct At {
 type Times<L> = Family<L, Histogram, fn() -> Histogram>;
 
 #[derive(Debug)]
-pub(super) struct Series {
-    known: Mutex<HashSet<Offer>>,
+pub(super) struct Families {
     pub(super) requests: Family<Ended, Counter>,
     pub(super) tokens: Family<Counted, Counter>,
     pub(super) charged: Family<Offer, Counter>,
@@ -80,13 +76,14 @@ pub(super) struct Series {
     pub(super) admission: Histogram,
     pub(super) gates: Times<At>,
     pub(super) contents_lost: Counter,
+    pub(super) commit_calls: Histogram,
+    pub(super) commit: Histogram,
 }
 
-impl Series {
+impl Families {
     /// Registers all of them in `registry`.
     pub(super) fn new(registry: &mut Registry) -> Self {
-        let series = Self {
-            known: Mutex::default(),
+        let families = Self {
             requests: Family::default(),
             tokens: Family::default(),
             charged: Family::default(),
@@ -98,8 +95,10 @@ impl Series {
             admission: times(),
             gates: Family::new_with_constructor(times),
             contents_lost: Counter::default(),
+            commit_calls: Histogram::new(CALLS),
+            commit: times(),
         };
-        let it = &series;
+        let it = &families;
         registry.register("requests", "Inference requests that ended", it.requests.clone());
         registry.register("tokens", "Tokens of requests that ended", it.tokens.clone());
         registry.register("charged_nanodollars", "Charged to keys", it.charged.clone());
@@ -135,21 +134,17 @@ impl Series {
             "Requests of which what was said is not kept, though their key wants it",
             it.contents_lost.clone(),
         );
-        series
-    }
-
-    /// A model at a provider, as long as they are not too many to be told apart.
-    pub(super) fn offer(&self, model: &str, provider: &str) -> Offer {
-        let offer = Offer { model: model.to_owned(), provider: provider.to_owned() };
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.contains(&offer) {
-            return offer;
-        }
-        if known.len() >= OFFERS_MAX {
-            return Offer { model: OTHER.to_owned(), provider: OTHER.to_owned() };
-        }
-        known.insert(offer.clone());
-        offer
+        registry.register(
+            "commit_calls",
+            "Calls that one transaction of the store's writer holds",
+            it.commit_calls.clone(),
+        );
+        registry.register(
+            "commit_seconds",
+            "From the beginning of a transaction of the store's writer until it is durable",
+            it.commit.clone(),
+        );
+        families
     }
 }
 
@@ -165,22 +160,5 @@ pub(super) const fn fault(ending: Ending) -> &'static str {
         Ending::ProviderFailed => "provider",
         Ending::Stopped | Ending::Crashed => "gateway",
         Ending::Revoked | Ending::LimitReached => "key",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_catalogue_that_changes_without_end_does_not_fill_the_memory() {
-        let series = Series::new(&mut Registry::default());
-        let first = series.offer("acme/0", "p");
-        for number in 1..2 * OFFERS_MAX {
-            series.offer(&format!("acme/{number}"), "p");
-        }
-        assert_eq!(series.known.lock().expect("not poisoned").len(), OFFERS_MAX);
-        assert_eq!(series.offer("acme/0", "p"), first);
-        assert_eq!(series.offer("acme/new", "p").model, OTHER);
     }
 }

@@ -72,6 +72,13 @@ async fn figures_say_what_happened_and_name_no_key() {
     assert!((figure(&text, "keyway_gate_seconds_count", &["first_byte"]) - 1.0).abs() < 0.5);
     assert!(figure(&text, "keyway_gate_seconds_count", &["last_byte"]) > 1.5);
     assert!(figure(&text, "keyway_connections_open", &[]) > 0.5);
+    // The installation is leased to the only node, and each request is charged in some transaction.
+    assert!(figure(&text, "keyway_leases_total", &["event=\"granted\""]) > 0.5);
+    assert!(figure(&text, "keyway_commit_calls_sum", &[]) > 2.5);
+    let commits = figure(&text, "keyway_commit_calls_count", &[]);
+    assert!(commits > 0.5);
+    assert!((figure(&text, "keyway_commit_seconds_count", &[]) - commits).abs() < 0.5);
+    assert!(figure(&text, "keyway_shed_total", &["reason=\"requests\""]) < 0.5);
     let hash = object["hash"].as_str().expect("a hash");
     assert!(!text.contains(&string) && !text.contains(&hash[..12]), "{text}");
     // They are not where clients are.

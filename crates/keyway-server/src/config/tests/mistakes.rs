@@ -16,7 +16,7 @@ const DURATION: &str = "whole seconds, such as 30, or a text such as \"500ms\", 
                         one day at most";
 const CREDENTIAL: &str =
     "1 to 8192 visible ASCII characters without spaces; leave api_key out to send none";
-const PROVIDER_FIELDS: &str = "slug, name, dialect, base_url, region, project, api_key, quirks, token_url, timeouts, allow_private, \
+const PROVIDER_FIELDS: &str = "slug, name, dialect, base_url, region, project, api_key, quirks, token_url, timeouts, http2, requests_max, allow_private, \
      abort_stops_billing, trust_provider_cost, pass_traceparent, data_collection, zdr";
 const ENDPOINT_FIELDS: &str = "provider, upstream_model, pricing, variant, service_tier, \
      quantization, data_collection, zdr, supported_parameters, context_length, \

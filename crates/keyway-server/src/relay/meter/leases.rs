@@ -38,6 +38,7 @@ impl Meter {
 
     /// Learns what the node learnt of the others.
     pub fn learn(self: &Arc<Self>, poll: &Poll) {
+        self.counts.recalled(poll.recalled.len());
         {
             let mut state = self.lock();
             state.ledger.set_nodes(poll.nodes);
@@ -72,7 +73,10 @@ impl Meter {
             let answer = self.store.lease(call, self.clock.now()).await;
             self.note(&answer);
             match answer {
-                Ok(leased) => break self.leased(&call, &leased),
+                Ok(leased) => {
+                    self.counts.leased(&call, &leased);
+                    break self.leased(&call, &leased);
+                }
                 Err(StoreError::Fenced) => break self.fenced.notify_one(),
                 Err(error) => {
                     tracing::debug!(%error, "a lease could not be asked for; it will be again");

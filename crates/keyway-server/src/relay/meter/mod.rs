@@ -3,6 +3,7 @@
 //! The ledger decides, in memory; the meter carries what it decided to the store and back. It holds
 //! its lock for decisions only, never across a wait.
 
+mod counts;
 mod extend;
 mod leases;
 mod settle;
@@ -25,6 +26,7 @@ use keyway_core::store::{AccountRecord, Joined, Store, StoreError};
 use tokio::sync::{Notify, oneshot};
 use tokio_util::task::TaskTracker;
 
+pub(crate) use self::counts::MeterCounts;
 pub use self::settle::Late;
 use crate::keyring::{AuthError, Keyring};
 
@@ -46,6 +48,7 @@ pub struct Meter {
     failing: AtomicBool,
     /// Told when the store takes this node for dead.
     fenced: Notify,
+    pub(crate) counts: MeterCounts,
 }
 
 struct State {
@@ -82,7 +85,8 @@ impl Meter {
             waiting: HashMap::new(),
         };
         let failing = AtomicBool::new(false);
-        Self { store, clock, tasks, state: Mutex::new(state), failing, fenced: Notify::new() }
+        let (state, fenced, counts) = (Mutex::new(state), Notify::new(), MeterCounts::default());
+        Self { store, clock, tasks, state, failing, fenced, counts }
     }
 
     /// The run of the node that reservations are made in.
@@ -106,7 +110,7 @@ impl Meter {
             match admission {
                 Admission::Admitted(windows) => return Ok(windows),
                 Admission::Refused(refusal) => return Err(ReserveError::Refused(refusal)),
-                Admission::Waiting => match self.wait(id, decided).await? {
+                Admission::Waiting => match self.counts.wait(self.wait(id, decided)).await? {
                     Some(Admission::Admitted(windows)) => return Ok(windows),
                     Some(Admission::Refused(refusal)) => {
                         return Err(ReserveError::Refused(refusal));
@@ -134,6 +138,11 @@ impl Meter {
     /// What this node's requests in flight hold of an account now.
     pub fn held(&self, account: AccountId) -> Nanos {
         self.lock().ledger.held(account).0
+    }
+
+    /// What this node's requests hold of the installation's budget, and what it has leased of it.
+    pub(crate) fn standing(&self) -> (Nanos, Nanos) {
+        self.lock().ledger.held(AccountId::INSTALLATION)
     }
 
     /// Whether `bound` could be reserved at once on an account, as the store just said that it

@@ -11,7 +11,7 @@ use http::header::{self, HeaderName};
 use http::uri::{Authority, Parts, Scheme};
 use http::{HeaderMap, Request, Response, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Body as _;
 use keyway_core::catalogue::Patience;
 use keyway_core::clock::Clock;
 use keyway_core::secret::KeySecret;
@@ -23,7 +23,8 @@ use super::google::{self, Tokens};
 use super::silence::Silence;
 use super::{Failure, authorize, timed_out};
 use crate::config::{ProviderConfig, Timeouts};
-use crate::egress::{Egress, EgressError};
+use crate::egress::{Egress, EgressError, Received};
+use crate::http::turns::{NoTurn, Turn, Turns};
 
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 const ERROR_BYTES_MAX: usize = 64 * 1024;
@@ -32,6 +33,8 @@ const COUNT_BYTES_MAX: usize = 64 * 1024;
 const COUNT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Counts that are asked for at a time: they are free, and providers limit them.
 const COUNTS_MAX: usize = 16;
+/// Requests that wait for their turn at one provider.
+const WAITING_MAX: usize = 256;
 
 pub(super) struct HttpProvider {
     dialect: Dialect,
@@ -44,6 +47,8 @@ pub(super) struct HttpProvider {
     tokens: Tokens,
     /// Turns to ask for a count.
     counts: Semaphore,
+    /// Turns to be answered; `None` is for whoever comes.
+    turns: Option<Turns>,
 }
 
 /// A provider's address, taken apart once.
@@ -57,12 +62,14 @@ struct Base {
 
 #[derive(Debug)]
 pub(in crate::relay) struct HttpStream {
-    body: Incoming,
+    body: Received,
     reader: Reader,
     ended: bool,
     silence: Silence,
     /// What must not be passed on, whatever the provider repeats.
     api_key: Option<KeySecret>,
+    #[expect(dead_code, reason = "held for its destructor")]
+    turn: Option<Turn>,
 }
 
 impl fmt::Debug for HttpProvider {
@@ -82,6 +89,7 @@ impl HttpProvider {
             clock,
             tokens: Tokens::new(token_url(provider).to_owned()),
             counts: Semaphore::new(COUNTS_MAX),
+            turns: provider.requests_max.map(|most| Turns::new(most, WAITING_MAX)),
         }
     }
 
@@ -96,6 +104,7 @@ impl HttpProvider {
         credential: Option<&KeySecret>,
         patience: Patience,
     ) -> Result<Answer, Failure> {
+        let _turn = self.turn().await?;
         let key = self.presented(credential).await?;
         let key = key.as_ref();
         let answered = async {
@@ -118,6 +127,7 @@ impl HttpProvider {
         credential: Option<&KeySecret>,
         patience: Patience,
     ) -> Result<HttpStream, Failure> {
+        let turn = self.turn().await?;
         let key = self.presented(credential).await?;
         let key = key.as_ref();
         let timeouts = self.timeouts.at(patience);
@@ -134,7 +144,15 @@ impl HttpProvider {
             ended: false,
             silence: Silence::new(timeouts.idle),
             api_key,
+            turn,
         })
+    }
+
+    async fn turn(&self) -> Result<Option<Turn>, Failure> {
+        match &self.turns {
+            Some(turns) => turns.take().await.map(Some).map_err(|NoTurn| Failure::crowded()),
+            None => Ok(None),
+        }
     }
 
     /// Asks how many tokens a prompt has, which costs nothing; `None` where that cannot be asked, or too
@@ -178,7 +196,7 @@ impl HttpProvider {
         target: &Target<'_>,
         key: Option<&KeySecret>,
         patience: Patience,
-    ) -> Result<Response<Incoming>, Failure> {
+    ) -> Result<Response<Received>, Failure> {
         self.exchange(self.call(request, target, key)?, key, patience).await
     }
 
@@ -187,7 +205,7 @@ impl HttpProvider {
         call: Request<Full<Bytes>>,
         key: Option<&KeySecret>,
         patience: Patience,
-    ) -> Result<Response<Incoming>, Failure> {
+    ) -> Result<Response<Received>, Failure> {
         let response = match patience.connect {
             Some(connect) => self.egress.send_within(call, connect).await,
             None => self.egress.send(call).await,
@@ -276,7 +294,7 @@ const CONTENT_HEADERS: [(HeaderName, &str); 2] = [
 ];
 
 async fn failure(
-    response: Response<Incoming>,
+    response: Response<Received>,
     key: Option<&KeySecret>,
     patience: Duration,
 ) -> Failure {
@@ -294,7 +312,7 @@ async fn failure(
     }
 }
 
-fn is_of_type(response: &Response<Incoming>, expected: &str) -> bool {
+fn is_of_type(response: &Response<Received>, expected: &str) -> bool {
     let content_type = response.headers().get(header::CONTENT_TYPE);
     content_type.is_some_and(|it| it.as_bytes().starts_with(expected.as_bytes()))
 }
@@ -346,7 +364,7 @@ impl HttpStream {
     }
 }
 
-async fn read(body: Incoming, bytes_max: usize) -> Result<Bytes, Failure> {
+async fn read(body: Received, bytes_max: usize) -> Result<Bytes, Failure> {
     let collected = Limited::new(body, bytes_max).collect().await;
     collected.map(http_body_util::Collected::to_bytes).map_err(|error| {
         if error.is::<LengthLimitError>() {

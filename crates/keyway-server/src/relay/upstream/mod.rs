@@ -90,6 +90,8 @@ pub(super) struct Failure {
     pub(super) too_large: bool,
     /// Nothing was sent: what the request says in a field cannot be said to this provider.
     pub(super) untold: Option<RequestError>,
+    /// Nothing was sent: it has as much to do as it is meant to.
+    pub(super) crowded: bool,
 }
 
 impl Failure {
@@ -100,6 +102,7 @@ impl Failure {
             retry_after_seconds: None,
             too_large: false,
             untold: None,
+            crowded: false,
         }
     }
 
@@ -108,6 +111,16 @@ impl Failure {
         let message = error.to_string();
         let status = Some(StatusCode::BAD_REQUEST);
         Self { status, untold: Some(error), ..Self::new(message) }
+    }
+
+    /// It has as many requests as it is sent at once.
+    fn crowded() -> Self {
+        Self {
+            status: Some(StatusCode::SERVICE_UNAVAILABLE),
+            retry_after_seconds: Some(1),
+            crowded: true,
+            ..Self::new("The provider has as many requests as it is sent at once")
+        }
     }
 
     /// Another endpoint began before it, and it was broken off.
@@ -135,7 +148,7 @@ pub fn connect(config: &Config, clock: &Arc<dyn Clock>) -> HashMap<String, Upstr
     let configured = config.providers.iter().map(|provider| {
         let connection = Connection::Http(Box::new(HttpProvider::new(
             provider,
-            egress.clone(),
+            if provider.http2 { egress.with_http2() } else { egress.clone() },
             Arc::clone(clock),
         )));
         let upstream = Upstream {

@@ -1,7 +1,9 @@
 //! More connections and requests than a node takes.
 
+use std::time::Duration;
+
 use http::StatusCode;
-use keyway_testkit::{Gateway, eventually};
+use keyway_testkit::{Gateway, Provider, Script, eventually};
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 
@@ -135,4 +137,57 @@ async fn a_crowd_that_says_nothing_leaves_others_be() {
     let mut said = Vec::new();
     one_more.read_to_end(&mut said).await.expect("an answer");
     assert!(said.starts_with(b"HTTP/1.1 503"), "{}", String::from_utf8_lossy(&said));
+}
+
+/// A provider that bears one request at a time is sent one; others go elsewhere, or are told to come again.
+#[tokio::test]
+async fn a_provider_is_sent_no_more_at_once_than_it_bears() {
+    let (small, large) = (Provider::start().await, Provider::start().await);
+    // Longer than both of the others wait for its turn.
+    let long = vec![(Duration::from_secs(6), "data: [DONE]\n\n".to_owned())];
+    let chunk = json!({"choices": [{"index": 0, "delta": {"content": "hi"}}]});
+    let said = (Duration::ZERO, format!("data: {chunk}\n\n"));
+    small.then(Script::Stream { pieces: [vec![said], long].concat(), breaks: false });
+    let answer = json!({
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hi"}}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+    });
+    large.always(Script::json(200, &answer));
+    let provider = |slug: &str, at: &Provider, more: &str| {
+        format!(
+            "[[providers]]\nslug = \"{slug}\"\ndialect = \"openai\"\nbase_url = \"{}\"\n{more}\n",
+            at.base_url
+        )
+    };
+    let endpoint = |slug: &str| {
+        format!(
+            "[[models.endpoints]]\nprovider = \"{slug}\"\nupstream_model = \"m\"\npricing = {{ prompt = \"0\", completion = \"0\" }}\n"
+        )
+    };
+    let model = |id: &str| format!("[[models]]\nid = \"acme/{id}\"\ncontext_length = 8000\n");
+    let toml = provider("small", &small, "requests_max = 1")
+        + &provider("large", &large, "")
+        + &(model("one") + &endpoint("small"))
+        + &(model("two") + &endpoint("small") + &endpoint("large"));
+    let gateway = setup().config(&toml).start().await;
+    let key = key(&gateway).await;
+    let client = gateway.client(&key);
+    let mut running = client.chat_stream("acme/one", "hi").await.expect("a head");
+    running.next().await.expect("it runs");
+
+    let refused = client.chat("acme/one", "hi").await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{refused:?}");
+    assert_eq!(refused.headers["retry-after"], "1");
+    let order = json!({
+        "model": "acme/two", "provider": {"order": ["small", "large"]},
+        "messages": [{"role": "user", "content": "hi"}],
+    });
+    let elsewhere = client.post("/api/v1/chat/completions", &order).await;
+    assert_eq!(elsewhere.status, StatusCode::OK, "{elsewhere:?}");
+    assert_eq!((small.received().len(), large.received().len()), (1, 1));
+
+    // Whoever is answered to the end gives the turn back.
+    small.always(Script::json(200, &answer));
+    running.rest().await;
+    assert_eq!(client.chat("acme/one", "hi").await.status, StatusCode::OK);
 }

@@ -3,9 +3,9 @@
 use bytes::Bytes;
 use http::{Method, Request, StatusCode, Version};
 use http_body_util::{BodyExt, Full};
-use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use keyway_testkit::Gateway;
+use keyway_testkit::{Gateway, eventually};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
@@ -14,8 +14,12 @@ use super::{connect, gateway, key, others_are_served, until_closed};
 type Sender = SendRequest<Full<Bytes>>;
 
 async fn open(gateway: &Gateway) -> Sender {
+    open_with(gateway, &Builder::new(TokioExecutor::new())).await
+}
+
+async fn open_with(gateway: &Gateway, builder: &Builder<TokioExecutor>) -> Sender {
     let socket = TokioIo::new(connect(gateway).await);
-    let (sender, connection) = handshake(TokioExecutor::new(), socket).await.expect("HTTP/2");
+    let (sender, connection) = builder.handshake(socket).await.expect("HTTP/2");
     #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
     tokio::spawn(connection);
     sender
@@ -116,6 +120,63 @@ async fn a_client_that_resets_what_it_opens_is_hung_up_on() {
     let _ = stream.write_all(&flood).await;
     until_closed_bytes(&mut stream).await;
     others_are_served(&gateway, &key).await;
+}
+
+/// A client that gives a stream no window is given up on that stream, and what waits for it counts; the
+/// connection's other streams go on.
+#[tokio::test]
+async fn a_stream_that_is_not_read_is_given_up_and_no_other() {
+    let lines = "write_timeout = \"400ms\"\n[metrics]\nlisten = \"127.0.0.1:0\"";
+    let gateway = gateway(lines).await;
+    let manager = gateway.manager();
+    let (object, key) = manager.create_key(&json!({"name": "a", "limit": 10})).await;
+    let mut small = Builder::new(TokioExecutor::new());
+    small.initial_stream_window_size(16_384);
+    let mut sender = open_with(&gateway, &small).await;
+    let content = "#echo tokens=100000\nhi";
+    let whole = sender.send_request(chat(&gateway, &key, content, false)).await.expect("a head");
+    let stream = sender.send_request(chat(&gateway, &key, content, true)).await.expect("a head");
+    assert_eq!((whole.status(), stream.status()), (StatusCode::OK, StatusCode::OK));
+    // One that has nothing to say for longer than that is none of them.
+    let slow = sender.send_request(chat(&gateway, &key, "#echo tokens=3 each_ms=600\nhi", true));
+    let slow = slow.await.expect("a head");
+    assert!(held(&gateway).await > 300_000, "{}", held(&gateway).await);
+    eventually("both are given up", async || (held(&gateway).await < 100_000).then_some(())).await;
+    let hash = object["hash"].as_str().expect("a hash");
+    assert!(text(slow).await.ends_with("data: [DONE]\n\n"));
+    for unread in [whole, stream] {
+        assert!(unread.into_body().collect().await.is_err(), "it was reset");
+    }
+    let next = sender.send_request(chat(&gateway, &key, "hello", false)).await.expect("a head");
+    assert!(text(next).await.contains("hello"));
+    eventually("the stream is settled", async || {
+        let key = manager.key(hash).await;
+        (key["held"].as_f64() == Some(0.0)).then_some(())
+    })
+    .await;
+}
+
+/// Bytes that the gateway says it holds.
+async fn held(gateway: &Gateway) -> u64 {
+    let line = gateway.welcome.iter().find_map(|line| line.strip_prefix("metrics on "));
+    let url = line.expect("it says where").strip_suffix("/metrics").expect("the path");
+    let reply = gateway.anonymous().at(url).get("/metrics").await;
+    let text = String::from_utf8(reply.body.to_vec()).expect("text");
+    let line = text.lines().find_map(|line| line.strip_prefix("keyway_memory_held_bytes "));
+    line.expect("a figure").parse().expect("a number")
+}
+
+#[tokio::test]
+async fn heads_beyond_their_limit_are_refused_here_too() {
+    let gateway = gateway("head_bytes_max = 8192").await;
+    let key = key(&gateway).await;
+    let mut sender = open(&gateway).await;
+    let mut large = chat(&gateway, &key, "hello", false);
+    large.headers_mut().insert("x-large", "y".repeat(12_000).parse().expect("a value"));
+    let refused = sender.send_request(large).await.expect("a head");
+    assert_eq!(refused.status(), StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+    let next = sender.send_request(chat(&gateway, &key, "hello", false)).await.expect("a head");
+    assert!(text(next).await.contains("hello"));
 }
 
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {

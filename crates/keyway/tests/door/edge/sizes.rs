@@ -39,9 +39,25 @@ async fn heads_beyond_their_limits_are_refused() {
         say(&mut stream, &format!("GET /api/v1/models HTTP/1.1\r\nhost: gateway\r\n{lines}\r\n"))
             .await;
         let said = until_closed(&mut stream).await;
-        assert!(said.starts_with("HTTP/1.1 431 "), "{said}");
+        let (status, body) = refusal(&said);
+        let message =
+            "The head of the request is too large: at most 8192 bytes and 20 headers are taken";
+        assert_eq!((status, &body["error"]["message"]), (431, &message.into()), "{said}");
         others_are_served(&gateway, &key).await;
     }
+}
+
+#[tokio::test]
+async fn a_head_that_is_none_is_refused_in_words() {
+    let gateway = gateway("").await;
+    let mut stream = connect(&gateway).await;
+    say(&mut stream, "this is no request\r\n\r\n").await;
+    let (status, body) = refusal(&until_closed(&mut stream).await);
+    assert_eq!(
+        (status, &body["error"]["message"]),
+        (400, &"The head of the request is no HTTP".into())
+    );
+    others_are_served(&gateway, &key(&gateway).await).await;
 }
 
 #[tokio::test]

@@ -97,6 +97,24 @@ async fn a_body_that_does_not_come_is_not_waited_for() {
     }
 }
 
+/// In its first ten seconds a body may come as it likes; then so much of it has to be here.
+#[tokio::test]
+async fn a_body_that_trickles_is_not_waited_for() {
+    let gateway = gateway("body_bytes_per_second_min = 1000").await;
+    let key = key(&gateway).await;
+    let mut stream = connect(&gateway).await;
+    let head = format!(
+        "POST /api/v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {key}\r\n\
+         content-length: 100000\r\n\r\n{{\"model\""
+    );
+    say(&mut stream, &head).await;
+    others_are_served(&gateway, &key).await;
+    let (status, body) = refusal(&until_closed(&mut stream).await);
+    assert_eq!(status, 408);
+    let message = "The request's body comes too slowly: it is not here after 10s";
+    assert_eq!(body["error"]["message"], message);
+}
+
 /// The answer fits into no buffer of the connection. It is charged, as if the client had left.
 #[tokio::test]
 async fn an_answer_that_is_not_read_is_given_up() {
