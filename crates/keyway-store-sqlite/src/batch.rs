@@ -10,18 +10,17 @@ use keyway_core::id::Epoch;
 use keyway_core::ledger::{AnswerMark, Bookings, Metered, Settlement};
 use keyway_core::store::{Settled, StoreError};
 use rusqlite::{Connection, Error};
-use tokio::sync::oneshot;
 
+use crate::answers::{self, Answer, Asker};
+use crate::entries::Entries;
 use crate::error::{is_failed_flush, store_error};
-use crate::{bookings, entries, ledger, nodes};
-
-type Answer = Result<Settled, StoreError>;
+use crate::{bookings, ledger, nodes};
 
 /// A mark or a charge that waits to be written.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) work: Work,
-    pub(crate) answer: oneshot::Sender<Answer>,
+    pub(crate) asker: Asker,
 }
 
 #[derive(Debug)]
@@ -70,10 +69,7 @@ impl Batch {
             Ok(Written(written)) => (written, Ok(())),
             Err(error) => (vec![Err(error.clone()); self.entries.len()], Err(error)),
         };
-        for (entry, answer) in self.entries.drain(..).zip(written) {
-            // Who asked may be gone; what is written stays written.
-            let _ = entry.answer.send(answer);
-        }
+        answers::tell(self.entries.drain(..).map(|entry| entry.asker).zip(written));
         for call in self.calls.drain(..) {
             call.answer(committed.clone());
         }
@@ -90,12 +86,12 @@ impl Work {
 
     fn write<'s>(
         &'s self,
-        connection: &Connection,
+        rows: &mut Entries<'_>,
         bookings: &mut Bookings<'s>,
     ) -> Result<Settled, Error> {
         match self {
-            Self::Mark(mark) => entries::mark(connection, mark).map(|()| Settled::Applied),
-            Self::Settle(settlement) => ledger::settle(connection, settlement, bookings),
+            Self::Mark(mark) => rows.mark(mark).map(|()| Settled::Applied),
+            Self::Settle(settlement) => ledger::settle(rows, settlement, bookings),
         }
     }
 }
@@ -115,6 +111,7 @@ fn write(connection: &Connection, entries: &[Entry]) -> Result<Vec<Answer>, Erro
 
 fn write_all(connection: &Connection, entries: &[Entry]) -> Result<Vec<Answer>, Error> {
     let mut live = BTreeMap::<Epoch, bool>::new();
+    let mut rows = Entries::of(connection);
     let mut bookings = Bookings::default();
     let mut answers = Vec::with_capacity(entries.len());
     for Entry { work, .. } in entries {
@@ -125,7 +122,7 @@ fn write_all(connection: &Connection, entries: &[Entry]) -> Result<Vec<Answer>, 
         };
         live.insert(epoch, is_live);
         answers.push(if is_live {
-            Ok(work.write(connection, &mut bookings)?)
+            Ok(work.write(&mut rows, &mut bookings)?)
         } else {
             Err(StoreError::Fenced)
         });
@@ -188,6 +185,7 @@ mod tests {
     use keyway_core::money::Nanos;
     use keyway_core::store::contract::fixture::{self, EPOCH};
     use tempfile::TempDir;
+    use tokio::sync::oneshot;
 
     use super::*;
     use crate::open::{self, DATABASE_FILE};
@@ -215,9 +213,9 @@ mod tests {
     }
 
     fn settle(number: u8, key: &KeyRecord, charge: i64) -> (Entry, oneshot::Receiver<Answer>) {
-        let (answer, answered) = oneshot::channel();
+        let (asker, answered) = Asker::new();
         let request = fixture::metered(number, key, fixture::now());
-        (Entry { work: Work::Settle(fixture::charged(&request, charge)), answer }, answered)
+        (Entry { work: Work::Settle(fixture::charged(&request, charge)), asker }, answered)
     }
 
     fn spent(connection: &Connection, key: &KeyRecord) -> Nanos {
@@ -266,11 +264,12 @@ mod tests {
         }
         let written = batch.transact(&connection).expect("writable");
         batch.answer(Ok(written));
-        let mut told = answers.iter_mut().map(|answer| answer.try_recv().expect("an answer"));
-        assert_eq!(told.next(), Some(Ok(Settled::Applied)));
-        assert!(matches!(told.next(), Some(Err(StoreError::Broken(_)))));
-        assert_eq!(told.next(), Some(Ok(Settled::Applied)));
-        assert_eq!(told.next(), Some(Ok(Settled::Repeated)));
+        let mut told = Vec::new();
+        for answered in answers {
+            told.push(answered.await.expect("an answer"));
+        }
+        assert!(matches!(told.remove(1), Err(StoreError::Broken(_))));
+        assert_eq!(told, [Ok(Settled::Applied), Ok(Settled::Applied), Ok(Settled::Repeated)]);
         assert_eq!(spent(&connection, &key), Nanos::new(80));
         let rows = "SELECT count(*) FROM generation";
         assert_eq!(connection.query_row(rows, [], |row| row.get(0)), Ok(2));
@@ -279,15 +278,15 @@ mod tests {
     #[tokio::test]
     async fn of_an_ended_run_nothing_is_written_beside_that_of_a_live_one() {
         let (_directory, key, connection) = installation().await;
-        let (live, mut applied) = settle(1, &key, 40);
-        let (mut ended, mut fenced) = settle(2, &key, 40);
+        let (live, applied) = settle(1, &key, 40);
+        let (mut ended, fenced) = settle(2, &key, 40);
         let Work::Settle(settlement) = &mut ended.work else { panic!("a settlement") };
         Arc::make_mut(&mut settlement.request).epoch = Epoch(EPOCH.0 + 1);
         let mut batch = Batch { entries: vec![ended, live], calls: Vec::new() };
         let written = batch.transact(&connection).expect("writable");
         batch.answer(Ok(written));
-        assert_eq!(applied.try_recv(), Ok(Ok(Settled::Applied)));
-        assert_eq!(fenced.try_recv(), Ok(Err(StoreError::Fenced)));
+        assert_eq!(applied.await, Ok(Ok(Settled::Applied)));
+        assert_eq!(fenced.await, Ok(Err(StoreError::Fenced)));
         assert_eq!(spent(&connection, &key), Nanos::new(40));
     }
 }

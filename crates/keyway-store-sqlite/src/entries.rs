@@ -4,9 +4,10 @@
 use std::sync::LazyLock;
 
 use keyway_core::budget::WindowKind;
+use keyway_core::id::GenerationId;
 use keyway_core::ledger::{AnswerMark, ApiType, Metered, Settlement, Tried, tokens_kept};
 use keyway_core::money::Nanos;
-use rusqlite::{Connection, Error, ErrorCode, ToSql};
+use rusqlite::{CachedStatement, Connection, Error, ErrorCode, Row, ToSql};
 
 use crate::course::whole;
 
@@ -81,84 +82,123 @@ impl Written {
     }
 }
 
-/// Writes a mark, or raises one and what the request holds. What is settled stays as it is.
-pub(crate) fn mark(connection: &Connection, mark: &AnswerMark) -> Result<(), Error> {
-    static MARK: LazyLock<String> = LazyLock::new(|| {
-        let raise = "UPDATE SET
-               authorised_nanos = max(generation.authorised_nanos, excluded.authorised_nanos),
-               reserved_nanos = max(generation.reserved_nanos, excluded.reserved_nanos)
-             WHERE generation.charge_nanos IS NULL
-               AND (generation.authorised_nanos < excluded.authorised_nanos
-                 OR generation.reserved_nanos < excluded.reserved_nanos)";
-        insert(&ADMITTED, raise)
-    });
-    let admitted = Admitted::of(&mark.request, mark.authorised);
-    let mut statement = connection.prepare_cached(&MARK)?;
-    statement.execute(admitted.values().as_slice())?;
-    Ok(())
+/// The statements of one transaction, each prepared with its first use: to find a prepared one again costs
+/// a tenth of what it does.
+pub(crate) struct Entries<'c> {
+    connection: &'c Connection,
+    mark: Option<CachedStatement<'c>>,
+    enter: Option<CachedStatement<'c>>,
+    fill: Option<CachedStatement<'c>>,
 }
 
-/// Writes a charge into the row of its request, once.
-///
-/// A stream has been marked, but for one that nothing was said of; what does not stream has not.
-pub(crate) fn settle(connection: &Connection, settlement: &Settlement) -> Result<Written, Error> {
-    let charged = Charged::of(settlement);
-    let is_marked = settlement.request.streamed;
-    if is_marked && fill(connection, &charged)? == Written::Now {
-        return Ok(Written::Now);
+impl<'c> Entries<'c> {
+    pub(crate) fn of(connection: &'c Connection) -> Self {
+        Self { connection, mark: None, enter: None, fill: None }
     }
-    match enter(connection, &charged) {
-        Ok(Written::Known) if !is_marked => fill(connection, &charged),
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-            refused(connection, &charged, error)
-        }
-        entered => entered,
-    }
-}
 
-/// A new row was refused. A settlement may know less of what the request holds than its row has, so where
-/// there is one, that is what counts.
-fn refused(connection: &Connection, charged: &Charged<'_>, error: Error) -> Result<Written, Error> {
-    if fill(connection, charged)? == Written::Now {
-        return Ok(Written::Now);
-    }
-    let mut row = connection.prepare_cached("SELECT 1 FROM generation WHERE id = ?1")?;
-    let is_there = row.exists([charged.settlement.request.id.as_bytes()])?;
-    if is_there { Ok(Written::Known) } else { Err(error) }
-}
-
-/// Makes the row of a request that was not marked.
-fn enter(connection: &Connection, charged: &Charged<'_>) -> Result<Written, Error> {
-    static ENTER: LazyLock<String> =
-        LazyLock::new(|| insert(&[ADMITTED.as_slice(), &CHARGED].concat(), "NOTHING"));
-    let admitted = Admitted::of(&charged.settlement.request, Nanos::ZERO);
-    let mut values = [&0 as Value<'_>; ADMITTED.len() + CHARGED.len()];
-    values[..ADMITTED.len()].copy_from_slice(&admitted.values());
-    values[ADMITTED.len()..].copy_from_slice(&charged.values());
-    let mut statement = connection.prepare_cached(&ENTER)?;
-    statement.execute(values.as_slice()).map(Written::of)
-}
-
-/// Fills in what is null until a request is settled.
-fn fill(connection: &Connection, charged: &Charged<'_>) -> Result<Written, Error> {
-    static FILL: LazyLock<String> = LazyLock::new(|| {
-        let columns = [CHARGED.as_slice(), &AMENDED].concat();
-        let changes = columns.iter().zip(1..).map(|(name, place)| match *name {
-            "reserved_nanos" => format!("{name} = max({name}, ?{place})"),
-            _ => format!("{name} = ?{place}"),
+    /// Writes a mark, or raises one and what the request holds. What is settled stays as it is.
+    pub(crate) fn mark(&mut self, mark: &AnswerMark) -> Result<(), Error> {
+        static MARK: LazyLock<String> = LazyLock::new(|| {
+            let raise = "UPDATE SET
+                   authorised_nanos = max(generation.authorised_nanos, excluded.authorised_nanos),
+                   reserved_nanos = max(generation.reserved_nanos, excluded.reserved_nanos)
+                 WHERE generation.charge_nanos IS NULL
+                   AND (generation.authorised_nanos < excluded.authorised_nanos
+                     OR generation.reserved_nanos < excluded.reserved_nanos)";
+            insert(&ADMITTED, raise)
         });
-        let (changes, id) = (changes.collect::<Vec<_>>().join(", "), columns.len() + 1);
-        format!("UPDATE generation SET {changes} WHERE id = ?{id} AND charge_nanos IS NULL")
+        let admitted = Admitted::of(&mark.request, mark.authorised);
+        let statement = prepared(&mut self.mark, self.connection, &MARK)?;
+        statement.execute(admitted.values().as_slice()).map(drop)
+    }
+
+    /// Writes a charge into the row of its request, once.
+    ///
+    /// A stream has been marked, but for one that nothing was said of; what does not stream has not.
+    pub(crate) fn settle(&mut self, settlement: &Settlement) -> Result<Written, Error> {
+        let charged = Charged::of(settlement);
+        let is_marked = settlement.request.streamed;
+        if is_marked && self.fill(&charged)? == Written::Now {
+            return Ok(Written::Now);
+        }
+        match self.enter(&charged) {
+            Ok(Written::Known) if !is_marked => self.fill(&charged),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                self.refused(&charged, error)
+            }
+            entered => entered,
+        }
+    }
+
+    /// What a request that was settled was charged, and what it spent with another credential.
+    pub(crate) fn charge(&self, id: GenerationId) -> Result<(Nanos, Nanos), Error> {
+        let sql = "SELECT charge_nanos, byok_nanos FROM generation WHERE id = ?1";
+        let nanos = |row: &Row<'_>, column| row.get(column).map(Nanos::new);
+        self.connection
+            .prepare_cached(sql)?
+            .query_row([id.as_bytes()], |row| Ok((nanos(row, 0)?, nanos(row, 1)?)))
+    }
+
+    /// A new row was refused. A settlement may know less of what the request holds than its row has, so
+    /// where there is one, that is what counts.
+    fn refused(&mut self, charged: &Charged<'_>, error: Error) -> Result<Written, Error> {
+        if self.fill(charged)? == Written::Now {
+            return Ok(Written::Now);
+        }
+        let sql = "SELECT 1 FROM generation WHERE id = ?1";
+        let mut row = self.connection.prepare_cached(sql)?;
+        let is_there = row.exists([charged.settlement.request.id.as_bytes()])?;
+        if is_there { Ok(Written::Known) } else { Err(error) }
+    }
+
+    /// Makes the row of a request that was not marked.
+    fn enter(&mut self, charged: &Charged<'_>) -> Result<Written, Error> {
+        static ENTER: LazyLock<String> =
+            LazyLock::new(|| insert(&[ADMITTED.as_slice(), &CHARGED].concat(), "NOTHING"));
+        let admitted = Admitted::of(&charged.settlement.request, Nanos::ZERO);
+        let mut values = [&0 as Value<'_>; ADMITTED.len() + CHARGED.len()];
+        values[..ADMITTED.len()].copy_from_slice(&admitted.values());
+        values[ADMITTED.len()..].copy_from_slice(&charged.values());
+        let statement = prepared(&mut self.enter, self.connection, &ENTER)?;
+        statement.execute(values.as_slice()).map(Written::of)
+    }
+
+    /// Fills in what is null until a request is settled.
+    fn fill(&mut self, charged: &Charged<'_>) -> Result<Written, Error> {
+        static FILL: LazyLock<String> = LazyLock::new(fill);
+        let request = &charged.settlement.request;
+        let (id, reserved) = (request.id.as_bytes(), request.reserved.get());
+        let amended: [Value<'_>; AMENDED.len() + 1] =
+            [&reserved, &request.model, &request.provider, &request.is_byok, id];
+        let mut values = [&0 as Value<'_>; CHARGED.len() + AMENDED.len() + 1];
+        values[..CHARGED.len()].copy_from_slice(&charged.values());
+        values[CHARGED.len()..].copy_from_slice(&amended);
+        let statement = prepared(&mut self.fill, self.connection, &FILL)?;
+        statement.execute(values.as_slice()).map(Written::of)
+    }
+}
+
+fn prepared<'s, 'c>(
+    statement: &'s mut Option<CachedStatement<'c>>,
+    connection: &'c Connection,
+    sql: &str,
+) -> Result<&'s mut CachedStatement<'c>, Error> {
+    let found = match statement.take() {
+        Some(prepared) => prepared,
+        None => connection.prepare_cached(sql)?,
+    };
+    Ok(statement.insert(found))
+}
+
+/// A statement that settles the row of the last value, where it is not settled.
+fn fill() -> String {
+    let columns = [CHARGED.as_slice(), &AMENDED].concat();
+    let changes = columns.iter().zip(1..).map(|(name, place)| match *name {
+        "reserved_nanos" => format!("{name} = max({name}, ?{place})"),
+        _ => format!("{name} = ?{place}"),
     });
-    let request = &charged.settlement.request;
-    let (id, reserved) = (request.id.as_bytes(), request.reserved.get());
-    let amended: [Value<'_>; AMENDED.len() + 1] =
-        [&reserved, &request.model, &request.provider, &request.is_byok, id];
-    let mut values = [&0 as Value<'_>; CHARGED.len() + AMENDED.len() + 1];
-    values[..CHARGED.len()].copy_from_slice(&charged.values());
-    values[CHARGED.len()..].copy_from_slice(&amended);
-    let mut statement = connection.prepare_cached(&FILL)?;
-    statement.execute(values.as_slice()).map(Written::of)
+    let (changes, id) = (changes.collect::<Vec<_>>().join(", "), columns.len() + 1);
+    format!("UPDATE generation SET {changes} WHERE id = ?{id} AND charge_nanos IS NULL")
 }
 
 /// A statement that inserts a row, or does what is said where there is one.

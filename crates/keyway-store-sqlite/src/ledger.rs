@@ -11,10 +11,10 @@ use keyway_core::pricing::Usage;
 use keyway_core::store::Settled;
 use rusqlite::{Connection, Error, OptionalExtension, Row};
 
+use crate::bookings;
 use crate::course::{COURSE_COLUMNS, ORIGIN_COLUMNS, course, origin};
-use crate::entries::Written;
+use crate::entries::{Entries, Written};
 use crate::rows::{broken, moment, optional_moment};
-use crate::{bookings, entries};
 
 /// What [`generation`] reads, in its order; before [`ORIGIN_COLUMNS`] and [`COURSE_COLUMNS`].
 const COLUMNS: &str = "id, key_id, accounts, window_day, window_week, window_month, model, provider, \
@@ -27,17 +27,13 @@ const COURSE_FROM: usize = ORIGIN_FROM + 8;
 /// Writes a charge once, into its row and, by way of `bookings`, into the sums of its accounts and the
 /// leases that it was held in.
 pub(crate) fn settle<'s>(
-    connection: &Connection,
+    rows: &mut Entries<'_>,
     settlement: &'s Settlement,
     bookings: &mut Bookings<'s>,
 ) -> Result<Settled, Error> {
-    if entries::settle(connection, settlement)? == Written::Known {
-        let sql = "SELECT charge_nanos, byok_nanos FROM generation WHERE id = ?1";
-        let charge = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-        let known: (i64, i64) = connection
-            .prepare_cached(sql)?
-            .query_row([settlement.request.id.as_bytes()], charge)?;
-        let same = known == (settlement.charge.get(), settlement.byok.get());
+    if rows.settle(settlement)? == Written::Known {
+        let known = rows.charge(settlement.request.id)?;
+        let same = known == (settlement.charge, settlement.byok);
         return Ok(if same { Settled::Repeated } else { Settled::Differs });
     }
     bookings.book(settlement);
@@ -55,9 +51,9 @@ pub(crate) fn recover(connection: &Connection, now: Timestamp) -> Result<u64, Er
         Ok(Settlement::crashed(Arc::new(request), authorised, now))
     });
     let left = left.collect::<Result<Vec<Settlement>, Error>>()?;
-    let mut bookings = Bookings::default();
+    let (mut rows, mut bookings) = (Entries::of(connection), Bookings::default());
     for settlement in &left {
-        settle(connection, settlement, &mut bookings)?;
+        settle(&mut rows, settlement, &mut bookings)?;
     }
     bookings::write(connection, &bookings)?;
     Ok(left.len() as u64)

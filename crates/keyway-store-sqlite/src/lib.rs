@@ -1,6 +1,7 @@
 //! Keyway's embedded store: SQLite in WAL mode, one writer thread with group commit, readers apart.
 
 mod accounts;
+mod answers;
 mod batch;
 mod bookings;
 mod checkpoint;

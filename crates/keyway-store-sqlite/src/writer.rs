@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::answers::Asker;
 use crate::batch::{Batch, Call, Entry, Work};
 use crate::checkpoint::Checkpoints;
 use crate::error::{closed, is_failed_flush, store_error};
@@ -119,8 +120,8 @@ impl Writer {
     }
 
     async fn enter(&self, work: Work) -> Result<Settled, StoreError> {
-        let (answer, answered) = oneshot::channel();
-        self.queue.send(Message::Entry(Entry { work, answer })).await.map_err(|_| closed())?;
+        let (asker, answered) = Asker::new();
+        self.queue.send(Message::Entry(Entry { work, asker })).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
     }
 
