@@ -12,6 +12,7 @@ use keyway_core::credential::Fee;
 use keyway_core::secret::InstallationSecret;
 use keyway_core::store::{Observer, Store, StoreError};
 use thiserror::Error;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -69,6 +70,8 @@ pub struct App {
     pub started_at: Timestamp,
     /// Work that has to finish before the process ends.
     pub tasks: TaskTracker,
+    /// The runtime of the process, beside the lanes of connections.
+    pub beside: Handle,
     /// Cancelled when the grace of a shutdown is over: streams end now.
     pub cut: CancellationToken,
     /// Cancelled when nothing is in flight any more: the node gives back what it has.
@@ -235,6 +238,7 @@ impl App {
             public_url: config.server.public_url.clone().unwrap_or(public_url),
             started_at,
             tasks,
+            beside: Handle::current(),
             cut: CancellationToken::new(),
             clock: shared_clock,
             store,

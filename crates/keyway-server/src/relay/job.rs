@@ -86,7 +86,7 @@ pub(super) struct Job {
 }
 
 impl Job {
-    pub(super) async fn run(mut self, request: ChatRequest, client: Head) {
+    pub(super) async fn run(mut self: Box<Self>, request: Box<ChatRequest>, client: Head) {
         let (app, id, permit) = (Arc::clone(&self.app), self.id, Arc::clone(&self.permit));
         let admitted = OnceLock::new();
         let relayed = AssertUnwindSafe(self.relay(request, client, &admitted)).catch_unwind();
@@ -99,7 +99,12 @@ impl Job {
         app.rates.end(&permit, 0);
     }
 
-    async fn relay(&mut self, request: ChatRequest, head: Head, admitted: &OnceLock<Arc<Metered>>) {
+    async fn relay(
+        &mut self,
+        request: Box<ChatRequest>,
+        head: Head,
+        admitted: &OnceLock<Arc<Metered>>,
+    ) {
         // What it takes to get there is large, and an answer may be long.
         let answer = Box::pin(self.begin(request, head, admitted)).await;
         if let Some(answer) = answer {
@@ -110,7 +115,7 @@ impl Job {
     /// Admits and sends the request. Answers how its answer is given, or what else comes of it.
     async fn begin<'a>(
         &'a mut self,
-        mut request: ChatRequest,
+        mut request: Box<ChatRequest>,
         head: Head,
         admitted: &'a OnceLock<Arc<Metered>>,
     ) -> Option<BoxFuture<'a, ()>> {
@@ -417,7 +422,7 @@ mod tests {
     #[test]
     fn an_open_stream_holds_little() {
         let (task, stream) = (future_bytes(Job::run), future_bytes(open_stream));
-        let all = task + stream + size_of::<Exchange>();
+        let all = size_of::<Job>() + task + stream + size_of::<Exchange>();
         assert!(all <= 6_656, "{task} of the task, {stream} of its stream: {all}");
     }
 }
