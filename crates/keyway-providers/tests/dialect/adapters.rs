@@ -94,6 +94,19 @@ fn what_a_provider_calls_its_answer_is_known() {
 }
 
 #[test]
+fn what_was_counted_is_all_once_every_answer_has_ended() {
+    let file = "/tests/fixtures/gemini/streams/two-candidates.sse";
+    let bytes = fs::read(format!("{}{file}", env!("CARGO_MANIFEST_DIR"))).expect("a fixture");
+    let (events, _) = read(Dialect::Gemini.reader(), &[&bytes]);
+    let is_counted = |event: &StreamEvent| match event {
+        StreamEvent::Chunk(chunk) => chunk.usage().is_some(),
+        other => panic!("{other:?}"),
+    };
+    // The first ends in the third, the second in the fourth.
+    assert_eq!(events.iter().map(is_counted).collect::<Vec<_>>(), [false, false, false, true]);
+}
+
+#[test]
 fn who_gives_one_answer_is_asked_for_no_more() {
     let body = serde_json::json!({
         "model": "a/b", "messages": [{"role": "user", "content": "hi"}], "n": 2, "max_tokens": 5,
