@@ -207,8 +207,9 @@ impl Protocols {
         // What goes wrong between two ends of a socket is nobody's fault here.
         let Ok(is_http1) = begins else { return };
         let protocol = if is_http1 { &self.http1 } else { &self.either };
-        let connection = protocol.serve_connection(TokioIo::new(socket), visitor);
-        let _ = watcher.watch(connection.into_owned()).await;
+        let connection = protocol.serve_connection(TokioIo::new(socket), visitor).into_owned();
+        // What it takes to get here is not kept beside it.
+        let _ = Box::pin(watcher.watch(connection)).await;
     }
 }
 
