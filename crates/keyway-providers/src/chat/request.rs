@@ -1,8 +1,7 @@
 //! A chat completion request, as far as the gateway has to understand it. The rest is kept.
 
 mod measure;
-
-use std::io;
+mod passed_on;
 
 use serde_json::{Map, Value, json};
 use thiserror::Error;
@@ -175,30 +174,6 @@ impl ChatRequest {
         self.field(MESSAGES).and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
-    /// Writes the first instruction and the first message that is none: what all turns of a conversation
-    /// begin with.
-    pub fn write_beginning(&self, out: &mut impl io::Write) -> io::Result<()> {
-        let instructs = |role: Option<&str>| matches!(role, Some("system" | "developer"));
-        for wanted in [true, false] {
-            let is_it = |role: Option<&str>| instructs(role) == wanted;
-            if let Some(verbatim) = &self.verbatim {
-                verbatim.first(is_it).map_or(Ok(()), |message| message.write(out))?;
-                continue;
-            }
-            let role = |message: &Value| is_it(message.get("role").and_then(Value::as_str));
-            let first = self.messages().iter().find(|message| role(message));
-            first.map_or(Ok(()), |message| serde_json::to_writer(&mut *out, message))?;
-        }
-        Ok(())
-    }
-
-    /// The messages as the client wrote them, for a provider that reads them so and knows none of
-    /// `foreign`, the fields of a message or its parts.
-    pub(crate) fn messages_without(&self, foreign: &[&str]) -> Option<&str> {
-        let verbatim = self.verbatim.as_ref()?;
-        (foreign.is_empty() || !verbatim.has_field(foreign)).then(|| verbatim.raw())
-    }
-
     /// Asks the provider for the tier of service that its endpoint is priced for, and for none where it
     /// has none: what the client asked for has chosen the endpoint.
     pub fn serve_in(&mut self, tier: Option<&str>) {
@@ -279,20 +254,6 @@ impl ChatRequest {
     /// Whether [`ChatRequest::hold_to_bound`] was asked of it.
     pub const fn is_held_to_bound(&self) -> bool {
         self.held_to_bound
-    }
-
-    /// The whole request as it came.
-    pub(crate) fn body(&self) -> Map<String, Value> {
-        let mut body = self.body.clone();
-        if let Some(verbatim) = &self.verbatim {
-            body.insert(MESSAGES.to_owned(), verbatim.tree().clone());
-        }
-        body
-    }
-
-    /// The same without what [`ChatRequest::messages_without`] tells.
-    pub(crate) const fn body_beside(&self) -> &Map<String, Value> {
-        &self.body
     }
 }
 
