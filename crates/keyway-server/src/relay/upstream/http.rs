@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderName};
-use http::uri::{Authority, Parts, Scheme};
-use http::{HeaderMap, Request, Response, Uri};
+use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Body as _;
 use keyway_core::catalogue::Patience;
@@ -19,6 +18,7 @@ use keyway_providers::chat::{self, Answer, ChatRequest, StreamEvent};
 use keyway_providers::dialect::{COUNTED_HEADER, Dialect, Reader, Target};
 use tokio::sync::Semaphore;
 
+use super::base::Base;
 use super::google::{self, Tokens};
 use super::silence::Silence;
 use super::{Failure, authorize, timed_out};
@@ -49,15 +49,6 @@ pub(super) struct HttpProvider {
     counts: Semaphore,
     /// Turns to be answered; `None` is for whoever comes.
     turns: Option<Turns>,
-}
-
-/// A provider's address, taken apart once.
-#[derive(Debug)]
-struct Base {
-    scheme: Scheme,
-    authority: Authority,
-    /// What every path begins with; without a slash at its end.
-    path: String,
 }
 
 #[derive(Debug)]
@@ -258,28 +249,6 @@ impl HttpProvider {
             headers.insert(name, http::HeaderValue::from_static(value));
         }
         Ok(call)
-    }
-}
-
-impl Base {
-    fn of(url: &str) -> Self {
-        let uri: Uri = url.parse().expect("the configuration was checked");
-        let path = uri.path().trim_end_matches('/').to_owned();
-        let Parts { scheme, authority, .. } = uri.into_parts();
-        Self {
-            scheme: scheme.expect("the configuration was checked"),
-            authority: authority.expect("the configuration was checked"),
-            path,
-        }
-    }
-
-    fn with(&self, path: &str) -> Result<Uri, Failure> {
-        Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority.clone())
-            .path_and_query([&self.path, path].concat())
-            .build()
-            .map_err(|error| Failure::new(format!("The request could not be built: {error}")))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod authorize;
 mod aws;
+mod base;
 mod echo;
 mod google;
 mod http;

@@ -1,0 +1,37 @@
+//! Where a provider is.
+
+use http::Uri;
+use http::uri::{Authority, Parts, Scheme};
+
+use super::Failure;
+
+/// A provider's address, taken apart once.
+#[derive(Debug)]
+pub(super) struct Base {
+    scheme: Scheme,
+    authority: Authority,
+    /// What every path begins with; without a slash at its end.
+    path: String,
+}
+
+impl Base {
+    pub(super) fn of(url: &str) -> Self {
+        let uri: Uri = url.parse().expect("the configuration was checked");
+        let path = uri.path().trim_end_matches('/').to_owned();
+        let Parts { scheme, authority, .. } = uri.into_parts();
+        Self {
+            scheme: scheme.expect("the configuration was checked"),
+            authority: authority.expect("the configuration was checked"),
+            path,
+        }
+    }
+
+    pub(super) fn with(&self, path: &str) -> Result<Uri, Failure> {
+        Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query([&self.path, path].concat())
+            .build()
+            .map_err(|error| Failure::new(format!("The request could not be built: {error}")))
+    }
+}
