@@ -205,8 +205,7 @@ impl App {
         if let Some(export) = export {
             companions.spawn(export.run(leave.clone()));
         }
-        let kept_days = config.content.retention_days;
-        companions.spawn(Arc::clone(&node).prune(kept_days, leave.clone()));
+        companions.spawn(Arc::clone(&node).prune(config.content.retention_days, leave.clone()));
         companions.spawn(Arc::clone(&node).beat(leave.clone()));
         if store.is_shared() {
             // How many nodes share a key's limits is known from the first poll on; before that every
