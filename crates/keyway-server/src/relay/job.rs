@@ -8,18 +8,16 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use keyway_core::catalogue::Endpoint;
 use keyway_core::error::{Error, ErrorKind};
 use keyway_core::id::GenerationId;
 use keyway_core::key::KeyRecord;
-use keyway_core::ledger::{Course, Ending, Metered, Origin, Tried};
+use keyway_core::ledger::{Ending, Metered, Origin, Tried};
 use keyway_core::pricing::Usage;
 use keyway_core::routing::{Attempt, Plan};
-use keyway_providers::chat::{ChatRequest, Envelope};
+use keyway_providers::chat::ChatRequest;
 use keyway_providers::face::Voice;
 use tokio::time::Instant;
 
-use super::ask::Begun;
 use super::bound::Bound;
 use super::byok::Brought;
 use super::clamp::{self, Wish};
@@ -38,7 +36,6 @@ use super::rates::Permit;
 use super::recording::{Failure, Recording};
 use super::refusal::refusal;
 use super::sticky::Conversation;
-use super::told;
 use super::unanswered::{Undone, end_unanswered};
 use super::upstream::Reply;
 use crate::app::App;
@@ -261,37 +258,6 @@ impl Job {
         Client::Streaming(events)
     }
 
-    /// An endpoint began to answer.
-    fn exchange_with(
-        &self,
-        metered: &Metered,
-        pass: &Arc<Pass>,
-        dispatched: Dispatched<'_>,
-        recording: Option<Recording>,
-    ) -> (Box<Exchange>, Reply) {
-        let Dispatched { begun, failed, hedged } = dispatched;
-        let Begun { attempt, upstream, reply, watch } = begun;
-        let reserved = hedged.as_ref().map_or(metered.reserved, |hedged| hedged.reserved);
-        let metered = &Metered { reserved, ..metered.clone() };
-        let mut exchange = Box::new(self.exchange(metered, pass, attempt, &upstream.name));
-        exchange.lost = hedged.and_then(|hedged| hedged.lost);
-        if failed.is_empty() {
-            self.app.metrics.admitted(self.arrived, watch.sent());
-        }
-        let (model, provider) = (&attempt.model().id, &attempt.endpoint().provider);
-        self.app.metrics.began(model, provider, self.streamed, watch.took());
-        exchange.watch = Some(watch);
-        exchange.recording = recording;
-        let now = self.app.clock.now();
-        exchange.course = course::begun(metered, Some(attempt), failed, now);
-        if let Some(requested) = &self.told_routing {
-            let told =
-                told::routing(&self.app, requested, &self.plan, attempt, &exchange.course.tried);
-            exchange.voice.tell_routing(told);
-        }
-        (exchange, reply)
-    }
-
     /// No endpoint answered, or not in time. What that cost is not the key's.
     async fn fail(
         &self,
@@ -340,48 +306,6 @@ impl Job {
         };
         self.plan.attempts().iter().find(is_it).unwrap_or(self.plan.first())
     }
-
-    fn exchange(
-        &self,
-        metered: &Metered,
-        pass: &Arc<Pass>,
-        attempt: &Attempt,
-        provider: &str,
-    ) -> Exchange {
-        let (endpoint, model) = (attempt.endpoint(), &attempt.model().id);
-        let pricing = endpoint.pricing.clone();
-        let fee = attempt.is_byok().then_some(self.app.byok_fee);
-        let metered = Metered {
-            model: model.clone(),
-            provider: endpoint.provider.clone(),
-            is_byok: attempt.is_byok(),
-            ..metered.clone()
-        };
-        Exchange {
-            app: Arc::clone(&self.app),
-            pass: Arc::clone(pass),
-            envelope: Envelope {
-                id: self.id.to_string(),
-                model: model.clone(),
-                provider: provider.to_owned(),
-                created: self.app.clock.now().as_seconds(),
-            },
-            voice: self.voice.clone(),
-            bound: self.bound.of(fee, self.key.terms.include_byok_in_limit),
-            fee,
-            rolling: metered.reserved < self.bound.cost,
-            metered: Arc::new(metered),
-            pricing,
-            trusts_cost: trusts(&self.app, endpoint),
-            permit: Arc::clone(&self.permit),
-            watch: None,
-            conversation: self.conversation.clone(),
-            course: Course::default(),
-            lost: None,
-            recording: None,
-            trace: self.trace.clone(),
-        }
-    }
 }
 
 /// Gives the answer that an endpoint began with, to its end.
@@ -400,10 +324,6 @@ fn give(mut exchange: Box<Exchange>, reply: Reply, client: Client) -> BoxFuture<
             unreachable!("only a request that streams is kept alive")
         }
     }
-}
-
-fn trusts(app: &App, endpoint: &Endpoint) -> bool {
-    app.upstreams.get(&endpoint.provider).is_some_and(|upstream| upstream.trust_provider_cost)
 }
 
 fn stopping() -> ApiError {

@@ -7,6 +7,7 @@
 mod admit;
 mod alias;
 mod ask;
+mod begun;
 mod betas;
 pub mod bound;
 mod broken;
