@@ -23,6 +23,7 @@ use keyway_core::store::{
 };
 use rusqlite::Connection;
 
+use crate::checkpoint::Checkpoints;
 use crate::health::Health;
 use crate::open::{self, OpenError, Opened, SqliteOptions};
 use crate::readers::Readers;
@@ -48,8 +49,11 @@ impl SqliteStore {
             open::open(options)?;
         let readers = Readers::open(&database)?;
         let (path, durability) = (database.clone(), options.durability);
+        let mover = open::open_writer(&path, durability)?;
+        let checkpoints = Checkpoints::start(mover).map_err(OpenError::Thread)?;
         let reopen = Box::new(move || open::open_writer(&path, durability));
-        let started = Writer::start(connection, reopen, lock, Arc::new(Health::default()));
+        let health = Arc::new(Health::default());
+        let started = Writer::start(connection, checkpoints, reopen, lock, health);
         let (writer, thread) = started.map_err(OpenError::Thread)?;
         if !was_clean {
             integrity::check_in_background(&database);
