@@ -90,7 +90,7 @@ impl Lane {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let thread = thread::Builder::new().name(format!("keyway-lane-{place}"));
-        let thread = thread.spawn(move || run(place, &runtime, &stop))?;
+        let thread = thread.spawn(move || run(place, runtime, &stop))?;
         Ok(Self { runtime: handle, seat: Arc::default(), thread: Some(thread) })
     }
 
@@ -114,9 +114,11 @@ impl Lane {
     }
 }
 
-fn run(place: usize, runtime: &Runtime, stop: &CancellationToken) {
+fn run(place: usize, runtime: Runtime, stop: &CancellationToken) {
     HERE.set(place);
     runtime.block_on(stop.cancelled());
+    // A look-up of a name may hang for longer than anybody waits for it.
+    runtime.shutdown_background();
 }
 
 #[cfg(test)]
@@ -146,5 +148,22 @@ mod tests {
         assert_eq!(here(), 0, "a test is on none of them");
         // Whatever is still open ends with them.
         lanes.end().await;
+    }
+
+    #[tokio::test]
+    async fn what_hangs_does_not_keep_them() {
+        let lanes = Lanes::start().expect("threads can be started");
+        let (release, released) = std::sync::mpsc::sync_channel::<()>(0);
+        let (hang, hung) = oneshot::channel();
+        lanes.emptiest().spawn(async move {
+            let hanging = tokio::task::spawn_blocking(move || {
+                hang.send(()).expect("it is waited for");
+                let _ = released.recv();
+            });
+            let _ = hanging.await;
+        });
+        hung.await.expect("it runs");
+        lanes.end().await;
+        drop(release);
     }
 }

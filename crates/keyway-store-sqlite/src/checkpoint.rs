@@ -9,8 +9,9 @@ use rusqlite::Connection;
 
 /// Pages that wait in the WAL (4 MiB) from which on they are moved, as far as readers let.
 const PAGES_DUE: i64 = 1_024;
-/// Pages in the WAL (64 MiB) from which on the writer waits for readers, so that it can be emptied.
-const PAGES_MAX: i64 = 16 * PAGES_DUE;
+/// Pages in the WAL (16 MiB) from which on the writer waits for readers and the mover, so that it can be
+/// emptied: while there is always more to come it never runs empty by itself.
+const PAGES_MAX: i64 = 4 * PAGES_DUE;
 /// Marks and charges between two looks at the WAL; each adds a few pages to it. Other calls may add many.
 const ENTRIES_DUE: usize = 64;
 

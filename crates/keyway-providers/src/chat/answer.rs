@@ -9,7 +9,9 @@ use serde_json::{Map, Value};
 use super::choice::{self, Form};
 use super::passage::Passage;
 use super::receipt::{read_cost, read_prompt_usage, read_usage};
-use super::{About, AnswerError, Envelope, Errand, Receipt, keep_unknown, message_of, source};
+use super::{
+    About, AnswerError, Envelope, Errand, Receipt, keep_unknown, message_of, scrub, source,
+};
 use crate::json;
 
 /// What a provider answered to a request that does not stream.
@@ -48,14 +50,36 @@ impl Answer {
         let malformed = |why: &str| AnswerError::Malformed(why.to_owned());
         let read = json::parse_lenient(body).map_err(|error| malformed(&error.to_string()))?;
         let Value::Object(mut read) = read else { return Err(malformed("is not an object")) };
-        if !read.get("choices").is_some_and(Value::is_array) {
-            // Some gateways answer 200 and say inside that they failed.
-            let failed = read.get("error").filter(|error| !error.is_null());
+        // Some gateways answer 200 and say inside that they failed. What they say beside choices is for
+        // nobody: it may repeat what is the operator's.
+        let failed = read.shift_remove("error").filter(|error| !error.is_null());
+        let choices = read.get("choices").and_then(Value::as_array);
+        let choices = choices.filter(|choices| failed.is_none() || !choices.is_empty());
+        if choices.is_none() {
             let message = failed.and_then(|_| message_of(body));
             return Err(message.map_or_else(|| malformed("has no choices"), AnswerError::Failed));
         }
         source::annotate(&mut read, Form::Answer);
         Ok(Self::of(read))
+    }
+
+    /// Makes what it says of choices that failed fit to be passed on, as [`scrub`] does.
+    pub fn scrub_failures(&mut self, secret: Option<&str>) {
+        // One that failed was never passed on as it came.
+        let Body::Tree(tree) = &mut self.body else { return };
+        let choices = tree.get_mut("choices").and_then(Value::as_array_mut);
+        for choice in choices.into_iter().flatten() {
+            let Some(error) = choice.get_mut("error").and_then(Value::as_object_mut) else {
+                continue;
+            };
+            error.retain(|field, _| ["code", "message", "metadata"].contains(&field.as_str()));
+            if let Some(Value::String(message)) = error.get_mut("message") {
+                *message = scrub(message, secret);
+            }
+            if let Some(Value::Object(metadata)) = error.get_mut("metadata") {
+                metadata.retain(|field, _| field == "error_type");
+            }
+        }
     }
 
     /// An answer that a dialect put into this form.
@@ -227,14 +251,38 @@ mod tests {
 
     use super::*;
 
+    fn parsed(answer: &Value) -> Answer {
+        Answer::parse(answer.to_string().as_bytes()).expect("an answer")
+    }
+
     fn render(answer: &Value) -> Value {
-        let answer = Answer::parse(answer.to_string().as_bytes()).expect("an answer");
+        rendered(parsed(answer))
+    }
+
+    fn rendered(answer: Answer) -> Value {
         let envelope =
             Envelope { id: "gen-1".into(), model: "a/b".into(), provider: "A".into(), created: 7 };
         let usage = answer.usage().unwrap_or_default();
         let receipt =
             Receipt { usage, cost: Cost::default(), charge: Nanos::new(18_000), byok: None };
         serde_json::from_slice(&answer.render(&envelope, &receipt)).expect("JSON")
+    }
+
+    #[test]
+    fn the_words_of_a_failure_are_no_answer_and_repeat_no_credential() {
+        let failed = json!({ "choices": [], "error": { "message": "no key operators-own" } });
+        let told = Answer::parse(failed.to_string().as_bytes());
+        assert_eq!(told, Err(AnswerError::Failed("no key operators-own".to_owned())));
+        let answer = json!({
+            "choices": [{ "finish_reason": "error", "message": { "content": "Hel" },
+                "error": { "code": 401, "message": "no key operators-own", "key": "operators-own" } }],
+            "error": { "message": "operators-own" },
+        });
+        let mut answer = parsed(&answer);
+        answer.scrub_failures(Some("operators-own"));
+        let rendered = rendered(answer).to_string();
+        assert!(!rendered.contains("operators-own"), "{rendered}");
+        assert!(rendered.contains("no key [masked]") && rendered.contains("Hel"), "{rendered}");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::json::scan::Node;
 use crate::json::write::{self, Object};
 
 const CHOICES: &str = "choices";
+const ERROR: &str = "error";
 const FINGERPRINT: &str = "system_fingerprint";
 const FINISH: &str = "finish_reason";
 const INDEX: &str = "index";
@@ -36,7 +37,14 @@ impl Passage {
         // They are told with the choices.
         let has_sources =
             source::FIELDS.iter().any(|field| root.get(field).is_some_and(Node::is_array));
-        (is_answer && !has_sources).then_some(passage)
+        (is_answer && !has_sources && !passage.has_failed()).then_some(passage)
+    }
+
+    /// Whether something failed, with words that may repeat what must not be passed on.
+    fn has_failed(&self) -> bool {
+        let mut choices = self.choices().into_iter().flat_map(Node::items);
+        let fails = |it: Node<'_>| it.get(ERROR).is_some_and(|error| !error.is_null());
+        fails(self.root()) || choices.any(fails)
     }
 
     pub(super) fn to_tree(&self) -> Map<String, Value> {

@@ -148,6 +148,8 @@ impl<'a> Pump<'a> {
 
     async fn flow(&mut self, stream: &mut ChunkStream) -> Result<(), Break> {
         loop {
+            // What is always there, as an echo that nobody hears, would keep the lane from others.
+            tokio::task::consume_budget().await;
             let event = match self.step(stream).await {
                 Step::Event(Ok(event)) => event,
                 Step::Event(Err(failure)) => {

@@ -108,7 +108,9 @@ impl HttpProvider {
             .await
             .map_err(|_| timed_out())??;
         let answer = self.dialect.answer_to(request, target, &body, counted);
-        answer.map_err(|error| said(&error.to_string(), key))
+        let mut answer = answer.map_err(|error| said(&error.to_string(), key))?;
+        answer.scrub_failures(key.map(KeySecret::expose));
+        Ok(answer)
     }
 
     pub(super) async fn stream(
