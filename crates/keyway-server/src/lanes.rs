@@ -154,15 +154,15 @@ mod tests {
     async fn what_hangs_does_not_keep_them() {
         let lanes = Lanes::start().expect("threads can be started");
         let (release, released) = std::sync::mpsc::sync_channel::<()>(0);
-        let (hang, hung) = oneshot::channel();
+        let (run, runs) = oneshot::channel();
         lanes.emptiest().spawn(async move {
             let hanging = tokio::task::spawn_blocking(move || {
-                hang.send(()).expect("it is waited for");
+                run.send(()).expect("it is waited for");
                 let _ = released.recv();
             });
             let _ = hanging.await;
         });
-        hung.await.expect("it runs");
+        runs.await.expect("it runs");
         lanes.end().await;
         drop(release);
     }
