@@ -31,6 +31,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// neither end it nor change the keys that it leases for.
 const SESSION: &str = "SET idle_in_transaction_session_timeout = '300ms'";
 
+/// Who opens the store holds up nobody who serves, and may be slow.
+const OPENING: &str = "SET idle_in_transaction_session_timeout = '10s'";
+
 /// How to open a store.
 #[derive(Clone, Debug)]
 pub struct PostgresOptions {
@@ -91,6 +94,7 @@ pub(crate) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError>
     let mut client = prepare(&pool).await?;
     let default_workspace = settle_in(&mut client, options).await?;
     let history = History::find(&client).await?;
+    client.batch_execute(SESSION).await?;
     drop(client);
     Ok(Opened { pool, watch, default_workspace, history })
 }
@@ -116,6 +120,7 @@ fn read_url(url: &str) -> Result<(Config, MakeRustlsConnect), OpenError> {
 async fn prepare(pool: &Pool) -> Result<Object, OpenError> {
     let mut client = pool.get().await.map_err(|error| not_connected(&error))?;
     check_server(&client).await?;
+    client.batch_execute(OPENING).await?;
     migrate(&mut client).await?;
     Ok(client)
 }
