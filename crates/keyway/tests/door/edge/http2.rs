@@ -156,6 +156,28 @@ async fn a_stream_that_is_not_read_is_given_up_and_no_other() {
     .await;
 }
 
+/// Not even where the client lacks nothing but the last byte of an answer.
+#[tokio::test]
+async fn a_stream_that_is_read_but_for_its_last_byte_is_given_up() {
+    let gateway = gateway("write_timeout = \"400ms\"\nhttp2_streams_max = 1").await;
+    let key = key(&gateway).await;
+    let url = format!("{}/api/v1/openapi.json", gateway.url);
+    let get = || Request::get(&url).body(Full::default()).expect("a request");
+    let whole = open(&gateway).await.send_request(get()).await.expect("a head");
+    let length = u32::try_from(text(whole).await.len()).expect("not too long");
+    let mut window = Builder::new(TokioExecutor::new());
+    window.initial_connection_window_size(length * 2).initial_stream_window_size(length - 1);
+    let mut sender = open_with(&gateway, &window).await;
+    // From the first answer on it knows that it may have one stream.
+    let first = sender.send_request(chat(&gateway, &key, "hello", false)).await.expect("a head");
+    text(first).await;
+    let unread = sender.send_request(get()).await.expect("a head");
+    let next = sender.send_request(chat(&gateway, &key, "hello", false));
+    let next = tokio::time::timeout(keyway_testkit::PATIENCE, next).await;
+    text(next.expect("the other was given up").expect("a head")).await;
+    assert!(unread.into_body().collect().await.is_err(), "it was reset");
+}
+
 /// Bytes that the gateway says it holds.
 async fn held(gateway: &Gateway) -> u64 {
     let line = gateway.welcome.iter().find_map(|line| line.strip_prefix("metrics on "));
