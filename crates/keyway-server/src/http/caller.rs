@@ -12,6 +12,7 @@ use super::edge::Peer;
 use super::error::ApiError;
 use crate::app::App;
 use crate::keyring::AuthError;
+use crate::telemetry::traces::Trace;
 
 /// Where Anthropic's clients put their key.
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -46,7 +47,9 @@ where
             Some(known) => known,
             None => look_up(&app, presented, parts).await?,
         };
-        known.map(Self).map_err(refused_key)
+        let key = known.map_err(refused_key)?;
+        Trace::of(&parts.extensions).accepted();
+        Ok(Self(key))
     }
 }
 

@@ -69,7 +69,7 @@ pub(super) async fn admit(
 ) -> Result<Response, ApiError> {
     let dry_run = dry_run::is_asked(query)?;
     let arrived = app.metrics.start();
-    let trace = Trace::of(&request);
+    let trace = Trace::of(request.extensions());
     let (Parts { headers, .. }, body) = request.into_parts();
     let wish = Wish::of(&headers, key.on_limit)?;
     let brought = Brought::of(&headers)?;

@@ -27,6 +27,7 @@ struct Told {
     trace: String,
     id: String,
     parent: String,
+    state: String,
     failed: bool,
     attributes: BTreeMap<String, Value>,
     service: String,
@@ -81,6 +82,7 @@ fn told(collector: &Provider) -> Vec<Told> {
                     trace: hex(&span.trace_id),
                     id: hex(&span.span_id),
                     parent: hex(&span.parent_span_id),
+                    state: span.trace_state,
                     failed: span.status.is_some_and(|status| status.code == 2),
                     attributes: attributes.collect(),
                     service: service.clone(),
@@ -262,18 +264,40 @@ async fn what_fails_everywhere_and_what_is_refused_is_told_too() {
     }
     let failed = field.client.post(CHAT, &Field::body(false)).await;
     assert_eq!(failed.status, StatusCode::SERVICE_UNAVAILABLE);
-    let unknown = field.gateway.client("sk-none").post(CHAT, &Field::body(false)).await;
-    assert_eq!(unknown.status, StatusCode::UNAUTHORIZED);
+    let refused = field.client.post(CHAT, &json!({"model": "acme/none", "messages": []})).await;
+    assert!(refused.status.is_client_error(), "{refused:?}");
     // Routes that are none for inference have no span.
     field.client.get("/api/v1/key").await;
     let (requests, attempts) = field.told().await;
-    let [failed, unknown] = requests.as_slice() else { panic!("{requests:?}") };
+    let [failed, refused_span] = requests.as_slice() else { panic!("{requests:?}") };
     assert_eq!(failed.says("http.response.status_code"), 503);
     assert!(failed.failed && failed.says("error.type").is_string(), "{failed:?}");
-    assert_eq!(unknown.says("http.response.status_code"), 401);
-    assert!(!unknown.failed && unknown.says("error.type").is_string(), "{unknown:?}");
+    assert_eq!(refused_span.says("http.response.status_code"), refused.status.as_u16());
+    assert!(!refused_span.failed && refused_span.says("error.type").is_string());
     assert_eq!(attempts.len(), 2);
     assert!(attempts.iter().all(|it| it.failed && it.says("error.type") == "503"));
+}
+
+/// They would fill the queue, and say to the collector what they like.
+#[tokio::test]
+async fn strangers_begin_no_span_and_no_client_says_more_than_its_trace() {
+    let field = Field::new().await;
+    field.cheap.always(Script::json(200, &completion()));
+    let with_trace = |client: Client| {
+        let parent = format!("00-{TRACE}-{PARENT}-01");
+        client.with_header("traceparent", &parent).with_header("tracestate", "acme=a-stranger-says")
+    };
+    for stranger in [field.gateway.client("sk-none"), field.gateway.anonymous()] {
+        let refused = with_trace(stranger).post(CHAT, &Field::body(false)).await;
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED);
+    }
+    let reply = with_trace(field.client.clone()).post(CHAT, &Field::body(false)).await;
+    assert_eq!(reply.status, StatusCode::OK, "{reply:?}");
+    let (requests, attempts) = field.told().await;
+    let [request] = requests.as_slice() else { panic!("{requests:?}") };
+    assert_eq!(request.says("http.response.status_code"), 200);
+    assert_eq!((request.trace.as_str(), request.parent.as_str()), (TRACE, PARENT));
+    assert!(requests.iter().chain(&attempts).all(|span| span.state.is_empty()), "{requests:?}");
 }
 
 /// One that answers nothing keeps neither requests nor a stop waiting.

@@ -8,14 +8,14 @@ mod carrier;
 mod export;
 mod request;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, Request, Uri};
+use http::{HeaderMap, Method, Request, Uri};
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{Context, InstrumentationScope, Key, KeyValue};
-use opentelemetry_http::HeaderExtractor;
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -32,6 +32,7 @@ use crate::egress::{Egress, Place};
 const SERVICE: &str = "keyway";
 /// What OpenTelemetry calls a service that nobody named.
 const UNNAMED: &str = "unknown_service";
+const TRACEPARENT: &str = "traceparent";
 const PERCENT: f64 = 100.0;
 /// To find the collector and connect.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -89,15 +90,21 @@ impl Traces {
         self.0.as_ref().map(|on| Arc::clone(&on.counts)).unwrap_or_default()
     }
 
-    /// Begins the span of an inference request; of all else there is none.
+    /// The span of an inference request, which begins when its key is accepted; of all else there is none.
     pub(crate) fn begin<B>(&self, request: &Request<B>) -> Trace {
         let Some(on) = &self.0 else { return Trace::default() };
         let route = Route::of(request.uri().path()).filter(|_| request.method() == Method::POST);
         let Some(route) = route else { return Trace::default() };
-        let parent = TraceContextPropagator::new()
-            .extract_with_context(&Context::new(), &HeaderExtractor(request.headers()));
-        Trace::begin(&on.tracer, route, &parent)
+        Trace::new(&on.tracer, route, parent(request.headers()))
     }
+}
+
+/// What the client's trace is. Its `tracestate` is not gone on with: it is any text, and long.
+fn parent(headers: &HeaderMap) -> Context {
+    let said = headers.get(TRACEPARENT).and_then(|value| value.to_str().ok());
+    let said: HashMap<_, _> =
+        said.map(|said| (TRACEPARENT.to_owned(), said.to_owned())).into_iter().collect();
+    TraceContextPropagator::new().extract_with_context(&Context::new(), &said)
 }
 
 /// Who tells the spans. What `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` say goes before.

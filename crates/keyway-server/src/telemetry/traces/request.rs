@@ -1,8 +1,9 @@
 //! The span of one inference request, from its head to its settlement.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::SystemTime;
 
-use http::{Request, StatusCode};
+use http::{Extensions, Request, StatusCode};
 use keyway_core::id::GenerationId;
 use keyway_core::ledger::Ending;
 use opentelemetry::trace::{
@@ -43,15 +44,25 @@ impl Route {
     }
 }
 
-/// A request's span; ends when the last of its copies is dropped. None of what is said of a request that is
-/// not traced does anything.
+/// A request's span; begins when its key is accepted, and ends when the last of its copies is dropped. None
+/// of what is said of a request that is not traced does anything.
+///
+/// Before, it is a stranger's: who has no key says neither that there is a span, nor which trace it is of.
 #[derive(Clone, Debug, Default)]
 pub struct Trace(Option<Arc<Open>>);
 
 #[derive(Debug)]
 struct Open {
     tracer: SdkTracer,
-    operation: &'static str,
+    route: Route,
+    /// What the client says that it belongs to, and when it came.
+    parent: Context,
+    since: SystemTime,
+    begun: OnceLock<Begun>,
+}
+
+#[derive(Debug)]
+struct Begun {
     context: SpanContext,
     state: Mutex<State>,
 }
@@ -63,28 +74,26 @@ struct State {
 }
 
 impl Trace {
-    pub(super) fn begin(tracer: &SdkTracer, route: Route, parent: &Context) -> Self {
-        let attributes = vec![
-            KeyValue::new("http.request.method", "POST"),
-            KeyValue::new("http.route", route.path),
-            KeyValue::new("url.path", route.path),
-            KeyValue::new("gen_ai.operation.name", route.operation),
-        ];
-        let builder = SpanBuilder::from_name(format!("POST {}", route.path))
-            .with_kind(SpanKind::Server)
-            .with_attributes(attributes);
-        let span = tracer.build_with_context(builder, parent);
-        Self(Some(Arc::new(Open {
-            tracer: tracer.clone(),
-            operation: route.operation,
-            context: span.span_context().clone(),
-            state: Mutex::new(State { span, is_answered: false }),
-        })))
+    pub(super) fn new(tracer: &SdkTracer, route: Route, parent: Context) -> Self {
+        let (since, begun) = (opentelemetry::time::now(), OnceLock::new());
+        Self(Some(Arc::new(Open { tracer: tracer.clone(), route, parent, since, begun })))
+    }
+
+    /// The key of its request was accepted.
+    pub(crate) fn accepted(&self) {
+        if let Some(open) = &self.0 {
+            open.begun.get_or_init(|| open.begin());
+        }
+    }
+
+    fn begun(&self) -> Option<(&Open, &Begun)> {
+        let open = self.0.as_deref()?;
+        Some((open, open.begun.get()?))
     }
 
     /// Of a request that it came along with.
-    pub(crate) fn of<B>(request: &Request<B>) -> Self {
-        request.extensions().get().cloned().unwrap_or_default()
+    pub(crate) fn of(extensions: &Extensions) -> Self {
+        extensions.get().cloned().unwrap_or_default()
     }
 
     /// Comes along with `request`.
@@ -101,8 +110,8 @@ impl Trace {
 
     /// It was admitted as `id`, and asks for `model`.
     pub(crate) fn admitted(&self, id: &GenerationId, model: &str, streamed: bool) {
-        let Some(open) = &self.0 else { return };
-        open.state().span.set_attributes([
+        let Some((_, begun)) = self.begun() else { return };
+        begun.state().span.set_attributes([
             KeyValue::new("gen_ai.response.id", id.to_string()),
             KeyValue::new("gen_ai.request.model", model.to_owned()),
             KeyValue::new("gen_ai.request.stream", streamed),
@@ -111,8 +120,8 @@ impl Trace {
 
     /// Its answer has this status; `refused` says in a word why it was refused, where it was.
     pub(crate) fn answered(&self, status: StatusCode, refused: Option<&str>) {
-        let Some(open) = &self.0 else { return };
-        let mut state = open.state();
+        let Some((_, begun)) = self.begun() else { return };
+        let mut state = begun.state();
         state.is_answered = true;
         let code = KeyValue::new("http.response.status_code", i64::from(status.as_u16()));
         state.span.set_attribute(code);
@@ -127,8 +136,8 @@ impl Trace {
 
     /// It ended thus, maybe long after its answer had begun.
     pub(crate) fn ended(&self, ending: Ending, model: &str) {
-        let Some(open) = &self.0 else { return };
-        let mut state = open.state();
+        let Some((_, begun)) = self.begun() else { return };
+        let mut state = begun.state();
         state.span.set_attribute(KeyValue::new("gen_ai.response.model", model.to_owned()));
         if ending != Ending::Completed {
             state.span.set_attribute(KeyValue::new("error.type", ending.as_str()));
@@ -140,19 +149,38 @@ impl Trace {
 
     /// Begins the span of an attempt to have it answered.
     pub(crate) fn attempt(&self, callee: &Callee, model: &str, streamed: bool) -> AttemptTrace {
-        let Some(open) = &self.0 else { return AttemptTrace::default() };
-        let parent = Context::new().with_remote_span_context(open.context.clone());
-        AttemptTrace::begin(&open.tracer, &parent, open.operation, (callee, model, streamed))
+        let Some((open, begun)) = self.begun() else { return AttemptTrace::default() };
+        let parent = Context::new().with_remote_span_context(begun.context.clone());
+        AttemptTrace::begin(&open.tracer, &parent, open.route.operation, (callee, model, streamed))
     }
 }
 
 impl Open {
+    fn begin(&self) -> Begun {
+        let Route { path, operation } = self.route;
+        let attributes = vec![
+            KeyValue::new("http.request.method", "POST"),
+            KeyValue::new("http.route", path),
+            KeyValue::new("url.path", path),
+            KeyValue::new("gen_ai.operation.name", operation),
+        ];
+        let builder = SpanBuilder::from_name(format!("POST {path}"))
+            .with_kind(SpanKind::Server)
+            .with_start_time(self.since)
+            .with_attributes(attributes);
+        let span = self.tracer.build_with_context(builder, &self.parent);
+        let context = span.span_context().clone();
+        Begun { context, state: Mutex::new(State { span, is_answered: false }) }
+    }
+}
+
+impl Begun {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Open {
+impl Drop for Begun {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if !state.is_answered {
