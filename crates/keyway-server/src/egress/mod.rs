@@ -12,7 +12,7 @@ mod received;
 mod tests;
 mod trunks;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use http::{Request, Response, Uri};
 use http_body_util::Full;
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::capture_connection;
+use hyper_util::client::legacy::connect::{CaptureConnection, capture_connection};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls::ClientConfig;
 use thiserror::Error;
@@ -68,6 +68,17 @@ pub enum EgressError {
     Late,
     #[error("the connection broke before an answer came")]
     Broken(#[source] hyper_util::client::legacy::Error),
+}
+
+/// Whether a request was handed to a connection. Before that nobody can have heard of it.
+#[derive(Debug, Default)]
+pub struct Handed(OnceLock<CaptureConnection>);
+
+impl Handed {
+    /// It was, whether or not its connection held.
+    pub fn is_done(&self) -> bool {
+        self.0.get().is_some_and(|connection| connection.connection_metadata().is_some())
+    }
 }
 
 /// Where connections may go: the host and port of an address in the configuration.
@@ -130,13 +141,22 @@ impl Egress {
         }
     }
 
-    /// The same, with `connect` to get a connection in, where that is less than the place allows.
+    /// The same, with `connect` to get a connection in, where that is less than the place allows; `handed`
+    /// tells of the first request that it is given with.
     pub async fn send_within(
         &self,
         mut request: Request<Full<Bytes>>,
-        connect: Duration,
+        connect: Option<Duration>,
+        handed: Option<&Handed>,
     ) -> Result<Response<Received>, EgressError> {
+        if connect.is_none() && handed.is_none() {
+            return self.send(request).await;
+        }
         let mut connection = capture_connection(&mut request);
+        if let Some(Handed(of)) = handed {
+            of.get_or_init(|| connection.clone());
+        }
+        let Some(connect) = connect else { return self.send(request).await };
         let late = async {
             let connected = connection.wait_for_connection_metadata();
             if tokio::time::timeout(connect, connected).await.is_ok() {

@@ -14,6 +14,7 @@ use super::room::Length;
 use super::upstream::{Failure, Reply, Upstream};
 use super::watch::Watch;
 use crate::app::App;
+use crate::egress::Handed;
 use crate::http::shed::Shed;
 use crate::telemetry::traces::Trace;
 
@@ -56,7 +57,7 @@ impl<'a> Ask<'a> {
     /// Asks it, and nobody else, and waits until it begins to answer or fails.
     pub(super) async fn alone(&self, app: &App, request: &mut ChatRequest) -> Asked<'a> {
         let watch = self.watch(request);
-        Asked::one(self.send(app, request, &watch).await)
+        Asked::one(self.send(app, request, &watch, None).await)
     }
 
     fn watch(&self, request: &mut ChatRequest) -> Watch {
@@ -71,8 +72,9 @@ impl<'a> Ask<'a> {
         app: &App,
         request: &mut ChatRequest,
         watch: &Watch,
+        handed: Option<&Handed>,
     ) -> Result<Begun<'a>, Failed<'a>> {
-        match self.call(request).await {
+        match self.call(request, handed).await {
             Ok(reply) => {
                 let watch = watch.clone().began(matches!(reply, Reply::Stream(..)));
                 Ok(Begun { attempt: self.attempt, upstream: self.upstream, reply, watch })
@@ -90,7 +92,11 @@ impl<'a> Ask<'a> {
     }
 
     /// Once more for a shorter answer where it was refused for what the gateway itself had asked for.
-    async fn call(&self, request: &mut ChatRequest) -> Result<Reply, Failure> {
+    async fn call(
+        &self,
+        request: &mut ChatRequest,
+        handed: Option<&Handed>,
+    ) -> Result<Reply, Failure> {
         let endpoint = self.attempt.endpoint();
         request.serve_in(endpoint.traits.service_tier.as_deref());
         // Where a limit has to hold the provider is told what was reserved for, whoever said it.
@@ -101,7 +107,7 @@ impl<'a> Ask<'a> {
             request.max_tokens = tells.then_some(tokens);
             let target = Target { model: &endpoint.upstream_model, completion_tokens_max: tokens };
             let (key, patience) = (self.credential.as_ref(), endpoint.patience);
-            let sent = self.upstream.send(request, &target, key, patience).await;
+            let sent = self.upstream.send(request, &target, key, patience, handed).await;
             match (sent, again.take()) {
                 (Err(failure), Some(fewer))
                     if failure.is_requests() && failure.untold.is_none() =>
@@ -130,7 +136,8 @@ pub(super) async fn race<'a>(
     // Each is asked in its own words.
     let mut copy = request.clone();
     let first_watch = first.watch(request);
-    let mut one = pin!(first.send(app, request, &first_watch));
+    let (first_handed, second_handed) = (Handed::default(), Handed::default());
+    let mut one = pin!(first.send(app, request, &first_watch, Some(&first_handed)));
     tokio::select! {
         biased;
         sent = &mut one => return Asked::one(sent),
@@ -139,7 +146,7 @@ pub(super) async fn race<'a>(
     let held = if client_left.load(Ordering::Relaxed) { None } else { hedge.hold() };
     let Some(reserved) = held else { return Asked::one(one.await) };
     let second_watch = second.watch(&mut copy);
-    let mut other = pin!(second.send(app, &mut copy, &second_watch));
+    let mut other = pin!(second.send(app, &mut copy, &second_watch, Some(&second_handed)));
     let (sent, first_began) = tokio::select! {
         biased;
         sent = &mut one => (sent, true),
@@ -147,11 +154,16 @@ pub(super) async fn race<'a>(
     };
     let failed = match sent {
         Ok(begun) => {
-            let (lost, watch) =
-                if first_began { (second, &second_watch) } else { (first, &first_watch) };
-            watch.outrun(app);
-            let failed = vec![lost.failed(Failure::outrun(), watch)];
-            let lost = Some(Lost::new(lost.attempt, lost.upstream));
+            let (outrun, watch, handed) = if first_began {
+                (second, &second_watch, &second_handed)
+            } else {
+                (first, &first_watch, &first_handed)
+            };
+            let sent = handed.is_done();
+            watch.outrun(app, sent);
+            // It may still have waited for its turn, for a token or for a connection.
+            let lost = sent.then(|| Lost::new(outrun.attempt, outrun.upstream));
+            let failed = lost.iter().map(|_| outrun.failed(Failure::outrun(), watch)).collect();
             return Asked { begun: Some(begun), failed, hedged: Some(Hedged { reserved, lost }) };
         }
         Err(failed) => failed,

@@ -32,7 +32,7 @@ pub(super) struct Hedge<'a> {
 pub(super) struct Hedged {
     /// What the request holds from then on.
     pub(super) reserved: Nanos,
-    /// Who was broken off; `None` where one of them failed.
+    /// Who was broken off; `None` where one of them failed, or was not sent anything yet.
     pub(super) lost: Option<Lost>,
 }
 

@@ -80,10 +80,13 @@ impl Watch {
         self.record(app, Outcome::Failed { retry_after_seconds });
     }
 
-    /// Another began before it, and it was waited for no longer.
-    pub(super) fn outrun(&self, app: &App) {
+    /// Another began before it, and it was waited for no longer. Where it was not `sent` anything yet that
+    /// says nothing of the endpoint.
+    pub(super) fn outrun(&self, app: &App, sent: bool) {
         self.trace.failed(OUTRUN);
-        self.record(app, Outcome::Outrun { least_ms: self.so_far_ms() });
+        if sent {
+            self.record(app, Outcome::Outrun { least_ms: self.so_far_ms() });
+        }
     }
 
     /// Its answer ended after `tokens`.

@@ -171,6 +171,36 @@ fn failure_behind(gate: &Gate) -> Script {
 }
 
 #[tokio::test]
+async fn one_that_was_sent_nothing_bills_nothing() {
+    let (busy, quick) = (Provider::start().await, Provider::start().await);
+    let gate = Gate::shut();
+    busy.always(gated(&gate));
+    quick.always(after(Duration::ZERO));
+    let gateway = gateway([&busy, &quick], SOON, "requests_max = 1").await;
+    let (_, string) = gateway.manager().create_key(&json!({"name": "b", "limit": 1})).await;
+    let client = gateway.client(&string);
+    let mut alone = body();
+    alone["provider"] = json!({"only": ["p0"]});
+    let occupies = async {
+        let stream = client.open(http::Method::POST, CHAT, alone.to_string()).await;
+        stream.expect("a head").rest().await
+    };
+    let limit = json!(1);
+    let (_, told) = tokio::join!(occupies, async {
+        eventually("it is busy", async || (asked(&[&busy, &quick]) == [1, 0]).then_some(())).await;
+        // It waits for its turn at the first.
+        let told = told(&gateway, &limit).await;
+        gate.open();
+        told
+    });
+    assert_eq!((told.provider.as_str(), asked(&[&busy, &quick])), ("Provider 1", [1, 1]));
+    assert_eq!(told.shown["usage"].to_string(), ONE);
+    assert_eq!(told.shown["estimated"], json!(false));
+    let responses = told.shown["provider_responses"].as_array().expect("a list");
+    assert!(responses.iter().all(|it| it["status"] != json!(499)), "{responses:?}");
+}
+
+#[tokio::test]
 async fn nobody_else_is_asked_where_it_is_off_or_in_time_or_not_to_be_paid_twice() {
     // One request holds some $0.0004 at most: the prompt's bytes, and 100 tokens of completion.
     let tight = json!(0.0006);

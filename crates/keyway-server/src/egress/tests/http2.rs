@@ -178,7 +178,7 @@ async fn a_server_that_offers_it_is_spoken_http1_with_where_that_is_wanted() {
     server.seen.answers.add_permits(1);
     let answer = egress.send(server.request()).await.expect("an answer");
     assert_eq!(answer.version(), Version::HTTP_11);
-    let late = egress.send_within(server.request(), Duration::from_secs(9));
+    let late = egress.send_within(server.request(), Some(Duration::from_secs(9)), None);
     server.seen.answers.add_permits(1);
     assert!(late.await.is_ok());
 }

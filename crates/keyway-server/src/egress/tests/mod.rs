@@ -277,10 +277,10 @@ async fn a_request_may_wait_for_a_connection_for_less_than_its_place_does() {
     let request = |url: &str| Request::get(url).body(Full::<Bytes>::default()).expect("a request");
     let url = "http://provider.example/";
     let egress = Egress::with_resolver([place(url, false)], Arc::new(Silent));
-    let late = egress.send_within(request(url), Duration::from_secs(1)).await;
+    let late = egress.send_within(request(url), Some(Duration::from_secs(1)), None).await;
     assert!(matches!(late, Err(EgressError::Late)), "{late:?}");
     assert_eq!(began.elapsed(), Duration::from_secs(1));
-    let late = egress.send_within(request(url), Duration::from_mins(1)).await;
+    let late = egress.send_within(request(url), Some(Duration::from_mins(1)), None).await;
     assert!(matches!(late, Err(EgressError::Connect(_))), "{late:?}");
 }
 

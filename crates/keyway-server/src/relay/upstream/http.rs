@@ -23,7 +23,7 @@ use super::google::{self, Tokens};
 use super::silence::Silence;
 use super::{Failure, authorize, timed_out};
 use crate::config::{ProviderConfig, Timeouts};
-use crate::egress::{Egress, EgressError, Received};
+use crate::egress::{Egress, EgressError, Handed, Received};
 use crate::http::turns::{NoTurn, Turn, Turns};
 
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -99,7 +99,7 @@ impl HttpProvider {
         let key = self.presented(credential).await?;
         let key = key.as_ref();
         let answered = async {
-            let response = self.send(request, target, key, patience).await?;
+            let response = self.send(request, target, key, patience, None).await?;
             let counted = response.headers().get(COUNTED_HEADER);
             let counted = counted.and_then(|value| value.to_str().ok()?.parse().ok());
             Ok((read(response.into_body(), ANSWER_BYTES_MAX).await?, counted))
@@ -119,12 +119,13 @@ impl HttpProvider {
         target: &Target<'_>,
         credential: Option<&KeySecret>,
         patience: Patience,
+        handed: Option<&Handed>,
     ) -> Result<HttpStream, Failure> {
         let turn = self.turn().await?;
         let key = self.presented(credential).await?;
         let key = key.as_ref();
         let timeouts = self.timeouts.at(patience);
-        let sent = self.send(request, target, key, patience);
+        let sent = self.send(request, target, key, patience, handed);
         let sent = tokio::time::timeout(timeouts.first_byte, sent).await;
         let response = sent.map_err(|_| timed_out())??;
         if !is_of_type(&response, self.dialect.stream_type()) {
@@ -162,7 +163,7 @@ impl HttpProvider {
         let counted = async {
             let key = self.presented(credential).await?;
             let call = self.post(&path, &body.into(), request, key.as_ref())?;
-            let response = self.exchange(call, key.as_ref(), patience).await?;
+            let response = self.exchange(call, key.as_ref(), patience, None).await?;
             let body = read(response.into_body(), COUNT_BYTES_MAX).await?;
             let counted = Dialect::counted(&body);
             counted.ok_or_else(|| Failure::new("The provider's count cannot be read"))
@@ -189,8 +190,9 @@ impl HttpProvider {
         target: &Target<'_>,
         key: Option<&KeySecret>,
         patience: Patience,
+        handed: Option<&Handed>,
     ) -> Result<Response<Received>, Failure> {
-        self.exchange(self.call(request, target, key)?, key, patience).await
+        self.exchange(self.call(request, target, key)?, key, patience, handed).await
     }
 
     async fn exchange(
@@ -198,11 +200,9 @@ impl HttpProvider {
         call: Request<Full<Bytes>>,
         key: Option<&KeySecret>,
         patience: Patience,
+        handed: Option<&Handed>,
     ) -> Result<Response<Received>, Failure> {
-        let response = match patience.connect {
-            Some(connect) => self.egress.send_within(call, connect).await,
-            None => self.egress.send(call).await,
-        };
+        let response = self.egress.send_within(call, patience.connect, handed).await;
         let response = response.map_err(|error| match error {
             EgressError::Connect(_) | EgressError::Late => {
                 Failure::new("The provider cannot be reached")

@@ -25,7 +25,7 @@ use self::echo::EchoStream;
 use self::http::{HttpProvider, HttpStream};
 use super::catalogue::BUILT_IN_PROVIDER;
 use crate::config::{Config, ProviderConfig};
-use crate::egress::{Egress, Place};
+use crate::egress::{Egress, Handed, Place};
 use crate::telemetry::traces::Callee;
 
 /// How long the built-in model may take for a whole answer.
@@ -192,13 +192,14 @@ impl Upstream {
 
     /// Sends `request` and answers when there is something to give to the client: the whole answer,
     /// or the first chunk of a stream. `credential` is presented in place of the configured one; what
-    /// it is, its dialect reads out of its text.
+    /// it is, its dialect reads out of its text. `handed` tells whether a stream was asked for there.
     pub(super) async fn send(
         &self,
         request: &ChatRequest,
         target: &Target<'_>,
         credential: Option<&KeySecret>,
         patience: Patience,
+        handed: Option<&Handed>,
     ) -> Result<Reply, Failure> {
         if !request.stream {
             return match &self.connection {
@@ -212,7 +213,7 @@ impl Upstream {
         let mut rest = match &self.connection {
             Connection::Echo => Rest::Echo(Box::new(EchoStream::open(request)?)),
             Connection::Http(provider) => {
-                let stream = provider.stream(request, target, credential, patience).await?;
+                let stream = provider.stream(request, target, credential, patience, handed).await?;
                 Rest::Http(Box::new(stream))
             }
         };
