@@ -11,7 +11,7 @@ use crate::disk::append_and_flush;
 use crate::measure::{Figures, measure};
 use crate::medians::Medians;
 use crate::provider::{Pace, Provider};
-use crate::scenario;
+use crate::scenario::{self, Scenario};
 use crate::subject::{Kind, Programs, Subject, is_installed};
 use crate::{report, say};
 
@@ -30,6 +30,9 @@ pub(crate) struct Compare {
     /// What is measured; everything that is installed, unless said.
     #[arg(long, value_delimiter = ',')]
     only: Vec<Kind>,
+    /// The loads, by what the table calls them, or a part of that; all, unless said.
+    #[arg(long, value_delimiter = ';')]
+    loads: Vec<String>,
     /// Where the figures go, as JSON.
     #[arg(long, default_value = "target/bench/compare.json")]
     json: PathBuf,
@@ -76,7 +79,7 @@ pub(crate) async fn run(arguments: Compare) -> std::io::Result<()> {
     let mut flushes = Vec::new();
     for round in 1..=arguments.rounds.max(1) {
         flushes.push(append_and_flush()?);
-        for scenario in scenario::ALL {
+        for scenario in scenario::ALL.into_iter().filter(|it| is_asked(it, &arguments.loads)) {
             say(&format!("round {round} of {}: {}", arguments.rounds.max(1), scenario.name));
             for subject in &subjects {
                 measured.push(measure(subject, scenario, round, length).await);
@@ -89,6 +92,10 @@ pub(crate) async fn run(arguments: Compare) -> std::io::Result<()> {
     report::print(&medians, flush)?;
     let demands: Vec<Value> = demanded(&medians, flush).iter().map(Demand::to_json).collect();
     write(&arguments.json, &json(&measured, &demands, flush, seconds))
+}
+
+fn is_asked(scenario: &Scenario, loads: &[String]) -> bool {
+    loads.is_empty() || loads.iter().any(|load| scenario.name.contains(load.as_str()))
 }
 
 fn kinds(only: &[Kind], programs: &Programs) -> Vec<Kind> {
