@@ -8,19 +8,17 @@ use serde_json::{Map, Value};
 use super::chunk::OBJECT;
 use super::splice::write_choices;
 use super::{Envelope, is_own, source};
-use crate::json::scan::{Node, Places, scan};
+use crate::json::Text;
+use crate::json::scan::Node;
 use crate::json::write::Object;
 
 /// Bytes that are written beside what was said: the fields about the answer without the names in them,
 /// and the reasons that are there from the start.
 const BESIDE_BYTES: usize = 192;
 
-/// The text of a chunk, and where everything stands in it.
+/// The text of a chunk, looked through.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Piece {
-    text: String,
-    places: Places,
-}
+pub(super) struct Piece(Text);
 
 impl Piece {
     /// Takes the data of an event where nothing beside its choices has to be understood, as errors,
@@ -28,14 +26,15 @@ impl Piece {
     pub(super) fn of(data: String) -> Result<Self, String> {
         // A line end would break the event that it is copied into.
         let is_line = !data.bytes().any(|byte| matches!(byte, b'\n' | b'\r'));
-        match scan(&data).filter(|_| is_line) {
-            Some(places) if is_plain(places.root(&data)) => Ok(Self { text: data, places }),
-            _ => Err(data),
+        if !is_line {
+            return Err(data);
         }
+        let text = Text::of(data)?;
+        if is_plain(text.root()) { Ok(Self(text)) } else { Err(text.into_string()) }
     }
 
-    pub(super) fn root(&self) -> Node<'_> {
-        self.places.root(&self.text)
+    pub(super) const fn root(&self) -> Node<'_> {
+        self.0.root()
     }
 
     pub(super) fn choices(&self) -> Option<Node<'_>> {
@@ -50,7 +49,7 @@ impl Piece {
     /// How long it is when it is written, about.
     pub(super) fn written_bytes(&self, envelope: &Envelope) -> usize {
         let Envelope { id, model, provider, created: _ } = envelope;
-        self.text.len() + id.len() + model.len() + provider.len() + BESIDE_BYTES
+        self.0.as_str().len() + id.len() + model.len() + provider.len() + BESIDE_BYTES
     }
 
     /// Writes the chunk as clients get it.
@@ -114,7 +113,7 @@ mod tests {
     fn compare(text: &str, hides_reasoning: bool) -> bool {
         let Ok(piece) = Piece::of(text.to_owned()) else { return false };
         assert!(matches!(stream_event(text), Ok(StreamEvent::Chunk(_))), "{text}");
-        let piece = chunk(stream_event(piece.text).expect("an event"));
+        let piece = chunk(stream_event(piece.0.into_string()).expect("an event"));
         let tree = chunk(read_event(text).unwrap_or_else(|error| panic!("{text}: {error}")));
         assert_eq!(piece.usage(), tree.usage(), "{text}");
         assert_eq!(piece.provider_cost(), tree.provider_cost(), "{text}");

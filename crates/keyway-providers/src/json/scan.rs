@@ -19,17 +19,16 @@ const KEYS_COMPARED_MAX: usize = 16;
 /// Bytes of a text for each of its values, about; and for how many room is made beforehand at most.
 const BYTES_PER_VALUE: usize = 12;
 const ROOM_MAX: usize = 4_096;
+/// Words of a string that are looked at one by one: most strings end within them.
+const SHORT_WORDS: usize = 2;
+/// Bytes of a long string that are looked at together.
+const BLOCK_BYTES: usize = 32;
 
 /// A JSON text that was looked through.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Text {
     text: String,
-    places: Places,
-}
-
-/// Where the values of a JSON text stand, in the order in which they begin.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Places {
+    /// Where its values stand, in the order in which they begin.
     places: Vec<Place>,
     values: usize,
 }
@@ -37,10 +36,12 @@ pub(crate) struct Places {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Place {
     kind: Kind,
+    /// Whether it stands as [`Node::write`] would write it.
+    is_compact: bool,
     start: u32,
     /// Behind it.
     end: u32,
-    /// The number of the place behind it and all that is in it.
+    /// The number of the place behind it and all that is in it; of a key, behind its value.
     next: u32,
 }
 
@@ -58,45 +59,50 @@ enum Kind {
     Object,
 }
 
-/// Looks through `text`; `None` where it is not one JSON value as it is taken here.
-pub(crate) fn scan(text: &str) -> Option<Places> {
-    // Places are numbers of 32 bits.
-    u32::try_from(text.len()).ok()?;
-    let room = (text.len() / BYTES_PER_VALUE).min(ROOM_MAX);
-    let bytes = text.as_bytes();
-    let mut scanner =
-        Scanner { text, bytes, at: 0, places: Vec::with_capacity(room), left: VALUES_MAX };
-    scanner.skip_blanks();
-    scanner.value(DEPTH_MAX)?;
-    scanner.skip_blanks();
-    let Scanner { at, places, left, .. } = scanner;
-    (at == text.len()).then_some(Places { places, values: VALUES_MAX - left })
-}
-
 impl Text {
     /// Takes what [`super::parse`] takes.
     pub fn read(bytes: impl Into<Vec<u8>>) -> Result<Self, JsonError> {
         let text = String::from_utf8(bytes.into()).map_err(|it| why(it.as_bytes()))?;
-        match scan(&text) {
-            Some(places) => Ok(Self { text, places }),
-            None => Err(why(text.as_bytes())),
-        }
+        Self::of(text).map_err(|text| why(text.as_bytes()))
     }
 
     /// The same, where nobody asks why not.
     pub(crate) fn scan(bytes: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(bytes).ok()?;
-        let places = scan(text)?;
-        Some(Self { text: text.to_owned(), places })
+        Self::of(std::str::from_utf8(bytes).ok()?.to_owned()).ok()
     }
 
-    pub(crate) fn root(&self) -> Node<'_> {
-        self.places.root(&self.text)
+    /// Looks through `text`; gives it back where it is not one JSON value as it is taken here.
+    pub(crate) fn of(text: String) -> Result<Self, String> {
+        // Places are numbers of 32 bits.
+        if u32::try_from(text.len()).is_err() {
+            return Err(text);
+        }
+        let room = (text.len() / BYTES_PER_VALUE).min(ROOM_MAX);
+        let it = Self { text, places: Vec::with_capacity(room), values: 0 };
+        let mut scanner = Scanner { it, at: 0, loose: 0 };
+        match scanner.whole() {
+            Some(()) => Ok(scanner.it),
+            None => Err(scanner.it.text),
+        }
+    }
+
+    /// The text again.
+    pub(crate) fn into_string(self) -> String {
+        self.text
+    }
+
+    pub(crate) const fn root(&self) -> Node<'_> {
+        Node { of: self, at: 0 }
+    }
+
+    /// As it came.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// How many values it is made of, itself among them.
     pub const fn values(&self) -> usize {
-        self.places.values
+        self.values
     }
 
     /// The same as a tree.
@@ -111,31 +117,35 @@ fn why(bytes: &[u8]) -> JsonError {
     super::parse(bytes).err().unwrap_or_else(refused)
 }
 
-impl Places {
-    /// The whole value of `text`, which is what was scanned.
-    pub(crate) fn root<'a>(&'a self, text: &'a str) -> Node<'a> {
-        Node { text, places: &self.places, at: 0 }
-    }
-}
-
 /// Reads forward. What answers `None` was refused.
-struct Scanner<'a> {
-    text: &'a str,
-    bytes: &'a [u8],
+struct Scanner {
+    it: Text,
     at: usize,
-    places: Vec<Place>,
-    /// How many values may still come.
-    left: usize,
+    /// How much was met that is not as short as it could be.
+    loose: usize,
 }
 
-impl Scanner<'_> {
+impl Scanner {
+    fn whole(&mut self) -> Option<()> {
+        self.skip_blanks();
+        self.value(DEPTH_MAX)?;
+        self.skip_blanks();
+        (self.at == self.it.text.len()).then_some(())
+    }
+
+    /// What is still to be read.
+    fn rest(&self) -> &[u8] {
+        &self.it.text.as_bytes()[self.at..]
+    }
+
     fn peek(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+        self.it.text.as_bytes().get(self.at).copied()
     }
 
     fn skip_blanks(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\n' | b'\t' | b'\r')) {
             self.at += 1;
+            self.loose += 1;
         }
     }
 
@@ -151,7 +161,10 @@ impl Scanner<'_> {
 
     /// `depth` more containers may be opened.
     fn value(&mut self, depth: usize) -> Option<()> {
-        self.left = self.left.checked_sub(1)?;
+        if self.it.values == VALUES_MAX {
+            return None;
+        }
+        self.it.values += 1;
         match self.peek()? {
             b'"' => self.string(),
             b'{' => self.container(Kind::Object, depth),
@@ -163,18 +176,20 @@ impl Scanner<'_> {
         }
     }
 
-    fn put(&mut self, kind: Kind, start: usize) {
-        let next = as_place(self.places.len() + 1);
-        self.places.push(Place { kind, start: as_place(start), end: as_place(self.at), next });
+    fn put(&mut self, kind: Kind, start: usize, is_compact: bool) {
+        let (start, end) = (as_place(start), as_place(self.at));
+        let next = as_place(self.it.places.len() + 1);
+        self.it.places.push(Place { kind, is_compact, start, end, next });
+        self.loose += usize::from(!is_compact);
     }
 
     fn word(&mut self, word: &str, kind: Kind) -> Option<()> {
         let start = self.at;
-        if !self.bytes[start..].starts_with(word.as_bytes()) {
+        if !self.rest().starts_with(word.as_bytes()) {
             return None;
         }
         self.at += word.len();
-        self.put(kind, start);
+        self.put(kind, start, true);
         Some(())
     }
 
@@ -190,12 +205,13 @@ impl Scanner<'_> {
             self.at += 1;
             self.digits()?;
         }
-        if matches!(self.peek(), Some(b'e' | b'E')) {
+        let has_exponent = matches!(self.peek(), Some(b'e' | b'E'));
+        if has_exponent {
             self.at += 1;
             self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
             self.digits()?;
         }
-        self.put(Kind::Number, start);
+        self.put(Kind::Number, start, !has_exponent);
         Some(())
     }
 
@@ -210,16 +226,17 @@ impl Scanner<'_> {
 
     fn container(&mut self, kind: Kind, depth: usize) -> Option<()> {
         let depth = depth.checked_sub(1)?;
-        let (place, start) = (self.places.len(), self.at);
-        self.put(kind, start);
+        let (place, start, loose) = (self.it.places.len(), self.at, self.loose);
+        self.put(kind, start, true);
         self.at += 1;
         self.skip_blanks();
         match kind {
             Kind::Object => self.entries(depth)?,
             _ => self.items(depth)?,
         }
-        let next = as_place(self.places.len());
-        self.places[place] = Place { kind, start: as_place(start), end: as_place(self.at), next };
+        let (start, end) = (as_place(start), as_place(self.at));
+        let (next, is_compact) = (as_place(self.it.places.len()), self.loose == loose);
+        self.it.places[place] = Place { kind, is_compact, start, end, next };
         if kind == Kind::Object { self.check_keys(place) } else { Some(()) }
     }
 
@@ -242,12 +259,14 @@ impl Scanner<'_> {
                 if self.peek() != Some(b'"') {
                     return None;
                 }
+                let key = self.it.places.len();
                 self.string()?;
                 self.skip_blanks();
                 if !self.skip(b':') {
                     return None;
                 }
                 self.value(depth)?;
+                self.it.places[key].next = as_place(self.it.places.len());
                 self.skip_blanks();
                 if !self.skip(b',') {
                     break;
@@ -268,7 +287,7 @@ impl Scanner<'_> {
         let mut kind = Kind::Plain;
         self.at += 1;
         loop {
-            self.skip_plain();
+            self.at += plain_run(self.rest());
             match self.peek()? {
                 b'"' => break,
                 b'\\' => {
@@ -280,31 +299,19 @@ impl Scanner<'_> {
             }
         }
         self.at += 1;
-        self.put(kind, start);
+        self.put(kind, start, kind == Kind::Plain);
         Some(())
     }
 
-    /// Goes past what says nothing but itself, eight bytes at a time.
-    fn skip_plain(&mut self) {
-        let (words, _) = self.bytes[self.at..].as_chunks::<{ size_of::<u64>() }>();
-        for word in words {
-            let plain = plain_bytes(u64::from_le_bytes(*word));
-            self.at += plain;
-            if plain < word.len() {
-                return;
-            }
-        }
-    }
-
     fn escape(&mut self) -> Option<()> {
-        let escaped = *self.bytes.get(self.at + 1)?;
+        let escaped = *self.rest().get(1)?;
         self.at += 2;
         match escaped {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(()),
             b'u' => match self.hex()? {
                 // The first half of a character is nothing without the second.
                 0xD800..=0xDBFF => {
-                    let follows = self.bytes[self.at..].starts_with(b"\\u");
+                    let follows = self.rest().starts_with(b"\\u");
                     self.at += 2;
                     (follows && matches!(self.hex()?, 0xDC00..=0xDFFF)).then_some(())
                 }
@@ -316,34 +323,67 @@ impl Scanner<'_> {
     }
 
     fn hex(&mut self) -> Option<u16> {
-        let digits = self.bytes.get(self.at..self.at + 4)?;
-        self.at += 4;
-        digits.iter().try_fold(0, |code, digit| {
+        let code = self.rest().get(..4)?.iter().try_fold(0, |code, digit| {
             let digit = char::from(*digit).to_digit(16)?;
             Some(code << 4 | u16::try_from(digit).ok()?)
-        })
+        });
+        self.at += 4;
+        code
     }
 
     /// No key stands twice in the object at `place`, and none is one that serde_json takes for itself.
     fn check_keys(&self, place: usize) -> Option<()> {
-        let object = Node { text: self.text, places: &self.places, at: place };
-        let mut seen = HashSet::new();
+        let object = Node { of: &self.it, at: place };
         for (number, (key, _)) in object.entries().enumerate() {
-            let mut earlier = object.entries().take(number).map(|(key, _)| key);
-            let is_new = if number < KEYS_COMPARED_MAX {
-                earlier.all(|other| !other.equals(key))
-            } else {
-                if seen.is_empty() {
-                    seen.extend(earlier.filter_map(Node::as_str));
-                }
-                seen.insert(key.as_str()?)
-            };
-            if !is_new || key.is(NUMBER) {
+            if number == KEYS_COMPARED_MAX {
+                return check_many_keys(object);
+            }
+            let mut earlier = object.entries().take(number);
+            if key.is(NUMBER) || earlier.any(|(other, _)| other.equals(key)) {
                 return None;
             }
         }
         Some(())
     }
+}
+
+/// The same of more keys than are to be compared with each other.
+fn check_many_keys(object: Node<'_>) -> Option<()> {
+    let mut seen = HashSet::new();
+    let mut keys = object.entries().filter_map(|(key, _)| key.as_str());
+    keys.all(|key| key != NUMBER && seen.insert(key)).then_some(())
+}
+
+/// How many bytes come, about, before the first that ends a string, or cannot stand in one as it is. What
+/// is left behind them is seen one by one.
+fn plain_run(bytes: &[u8]) -> usize {
+    let (short, ends) = plain_words(bytes, SHORT_WORDS);
+    if ends {
+        return short;
+    }
+    let (blocks, _) = bytes[short..].as_chunks();
+    let long = short + blocks.iter().take_while(|block| is_plain(block)).count() * BLOCK_BYTES;
+    long + plain_words(&bytes[long..], usize::MAX).0
+}
+
+/// The same eight bytes at a time, `most` times at most, and whether such a byte was found.
+fn plain_words(bytes: &[u8], most: usize) -> (usize, bool) {
+    let (words, _) = bytes.as_chunks::<{ size_of::<u64>() }>();
+    let mut run = 0;
+    for word in words.iter().take(most) {
+        let plain = plain_bytes(u64::from_le_bytes(*word));
+        run += plain;
+        if plain < word.len() {
+            return (run, true);
+        }
+    }
+    (run, false)
+}
+
+/// Whether there is no such byte in a block. It looks at each of them, so that it can look at many at once.
+fn is_plain(block: &[u8; BLOCK_BYTES]) -> bool {
+    let special = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
+    !block.iter().fold(false, |found, byte| found | special(*byte))
 }
 
 /// How many of eight bytes come before the first that ends a string, or cannot stand in one as it is.
@@ -372,6 +412,10 @@ mod tests {
     use super::super::{parse, parse_and_count, written_bytes};
     use super::*;
 
+    fn scan(text: &str) -> Option<Text> {
+        Text::of(text.to_owned()).ok()
+    }
+
     fn is_taken(text: &str) -> bool {
         scan(text).is_some()
     }
@@ -380,7 +424,7 @@ mod tests {
     fn values_are_found_where_they_stand() {
         let text = r#" {"a": [1, "x\u00e9", null], "b\n":{"c" :true}, "n":12.50} "#;
         let places = scan(text).expect("JSON");
-        let root = places.root(text);
+        let root = places.root();
         assert_eq!(places.values, 8);
         let keys: Vec<_> = root.entries().filter_map(|(key, _)| key.as_str()).collect();
         assert_eq!(keys, ["a", "b\n", "n"]);
@@ -490,7 +534,7 @@ mod tests {
         fn what_is_scanned_is_what_is_parsed(text in json_text()) {
             match (parse_and_count(text.as_bytes()), scan(&text)) {
                 (Ok((value, values)), Some(places)) => {
-                    let root = places.root(&text);
+                    let root = places.root();
                     prop_assert_eq!(places.values, values);
                     let mut written = Vec::new();
                     root.write(&mut written).expect("memory takes all");
@@ -527,10 +571,10 @@ mod tests {
     #[test]
     fn a_tree_of_something_else_than_an_object_is_empty() {
         let places = scan("[1]").expect("JSON");
-        assert!(places.root("[1]").to_map().is_empty());
+        assert!(places.root().to_map().is_empty());
         let (text, tree) = (r#"{"a":[1.50,"\u00e9"]}"#, json!({"a": ["x", "é"]}));
         let places = scan(text).expect("JSON");
-        let read = Value::Object(places.root(text).to_map());
+        let read = Value::Object(places.root().to_map());
         assert_eq!((read["a"][0].to_string(), &read["a"][1]), ("1.50".to_owned(), &tree["a"][1]));
     }
 }

@@ -6,21 +6,25 @@ use std::io;
 use serde_json::{Map, Value};
 
 use super::super::written_bytes;
-use super::{Kind, Place};
+use super::{Kind, Place, Text};
+
+/// The two marks around a string.
+const MARKS_BYTES: usize = 2;
 
 /// One value of a text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Node<'a> {
-    pub(super) text: &'a str,
-    pub(super) places: &'a [Place],
+    pub(super) of: &'a Text,
     pub(super) at: usize,
 }
 
 impl<'a> Node<'a> {
+    #[inline]
     fn place(self) -> Place {
-        self.places[self.at]
+        self.of.places[self.at]
     }
 
+    #[inline]
     const fn with(self, at: usize) -> Self {
         Self { at, ..self }
     }
@@ -28,7 +32,7 @@ impl<'a> Node<'a> {
     /// As it stands in the text.
     pub(crate) fn raw(self) -> &'a str {
         let Place { start, end, .. } = self.place();
-        &self.text[start as usize..end as usize]
+        &self.of.text[start as usize..end as usize]
     }
 
     pub(crate) fn is_null(self) -> bool {
@@ -53,7 +57,7 @@ impl<'a> Node<'a> {
 
     /// A whole number that is written as one.
     pub(crate) fn as_u64(self) -> Option<u64> {
-        self.raw().parse().ok().filter(|_| self.is_number())
+        if self.is_number() { self.raw().parse().ok() } else { None }
     }
 
     pub(crate) fn as_str(self) -> Option<Cow<'a, str>> {
@@ -66,15 +70,34 @@ impl<'a> Node<'a> {
     }
 
     /// Whether it is the string `text`.
+    #[inline]
     pub(crate) fn is(self, text: &str) -> bool {
-        match self.place().kind {
-            Kind::Plain => self.inside() == text.as_bytes(),
-            Kind::Escaped => unescaped(self.raw()) == text,
+        let Place { kind, start, end, .. } = self.place();
+        match kind {
+            // Most that are compared differ in their lengths: those need no look at the text.
+            Kind::Plain => {
+                (end - start) as usize == text.len() + MARKS_BYTES
+                    && self.inside() == text.as_bytes()
+            }
+            Kind::Escaped => self.says(text),
             _ => false,
         }
     }
 
+    /// Whether it says `text` in other words.
+    #[cold]
+    fn says(self, text: &str) -> bool {
+        unescaped(self.raw()) == text
+    }
+
+    /// Whether it is one of the strings `texts`.
+    #[inline]
+    pub(crate) fn is_any(self, texts: &[&str]) -> bool {
+        texts.iter().any(|text| self.is(text))
+    }
+
     /// Whether it is a string, and the same as another.
+    #[inline]
     pub(super) fn equals(self, other: Self) -> bool {
         match (self.place().kind, other.place().kind) {
             (Kind::Plain, Kind::Plain) => self.inside() == other.inside(),
@@ -84,39 +107,46 @@ impl<'a> Node<'a> {
 
     /// What is between the marks of a string. Many are compared, so that nobody looks whether it is text,
     /// as it is.
+    #[inline]
     fn inside(self) -> &'a [u8] {
         let Place { start, end, .. } = self.place();
-        &self.text.as_bytes()[start as usize + 1..end as usize - 1]
+        &self.of.text.as_bytes()[start as usize + 1..end as usize - 1]
     }
 
     /// The items of an array; none of anything else.
     pub(crate) fn items(self) -> impl Iterator<Item = Self> {
-        let is_array = self.is_array();
-        self.within().filter(move |_| is_array)
+        self.within(Kind::Array)
     }
 
     /// The keys and values of an object; none of anything else.
+    #[inline]
     pub(crate) fn entries(self) -> impl Iterator<Item = (Self, Self)> {
-        let end = if self.is_object() { self.place().next as usize } else { 0 };
-        let mut at = self.at + 1;
-        std::iter::from_fn(move || {
-            let (key, value) = (self.with(at), self.with(at + 1));
-            let is_in = at < end;
-            if is_in {
-                at = value.place().next as usize;
-            }
-            is_in.then_some((key, value))
-        })
+        self.within(Kind::Object).map(|key| (key, key.with(key.at + 1)))
     }
 
     /// What an object has at `key`.
+    #[inline]
     pub(crate) fn get(self, key: &str) -> Option<Self> {
         self.entries().find(|(name, _)| name.is(key)).map(|(_, value)| value)
     }
 
-    /// What stands in it, and not in anything in it.
-    fn within(self) -> impl Iterator<Item = Self> {
-        let (mut at, end) = (self.at + 1, self.place().next as usize);
+    /// What an object has at each of `keys`, looked through once.
+    #[inline]
+    pub(crate) fn pick<const N: usize>(self, keys: [&str; N]) -> [Option<Self>; N] {
+        let mut picked = [None; N];
+        for (name, value) in self.entries() {
+            if let Some(place) = keys.iter().position(|key| name.is(key)) {
+                picked[place] = Some(value);
+            }
+        }
+        picked
+    }
+
+    /// What stands in a container of this kind, and not in anything in it: of an object its keys.
+    #[inline]
+    fn within(self, kind: Kind) -> impl Iterator<Item = Self> {
+        let end = if self.place().kind == kind { self.place().next as usize } else { 0 };
+        let mut at = self.at + 1;
         std::iter::from_fn(move || {
             let node = (at < end).then(|| self.with(at))?;
             at = node.place().next as usize;
@@ -126,22 +156,27 @@ impl<'a> Node<'a> {
 
     /// How long it is as it is written by [`Node::write`].
     pub(crate) fn compact_bytes(self) -> u64 {
-        let Place { kind, start, end, .. } = self.place();
+        let Place { kind, start, end, is_compact, .. } = self.place();
         match kind {
-            Kind::Array | Kind::Object => {
-                let inside: u64 = self.within().map(|it| it.compact_bytes() + 1).sum();
+            Kind::Array | Kind::Object if !is_compact => {
+                let entries = self.entries().flat_map(|(key, value)| [key, value]);
+                let inside = self.items().chain(entries).map(|it| it.compact_bytes() + 1);
                 // What is between two is counted for each, and a pair of brackets besides.
-                inside.max(1) + 1
+                inside.sum::<u64>().max(1) + 1
             }
             Kind::Escaped => written_bytes(&unescaped(self.raw())),
-            Kind::Number => u64::from(end - start) + u64::from(lacks_sign(self.raw())),
+            Kind::Number if !is_compact => {
+                u64::from(end - start) + u64::from(lacks_sign(self.raw()))
+            }
             _ => u64::from(end - start),
         }
     }
 
     /// Writes it as a tree of it would be: without blanks, each string as short as it can be.
     pub(crate) fn write(self, out: &mut impl io::Write) -> io::Result<()> {
-        match self.place().kind {
+        let Place { kind, is_compact, .. } = self.place();
+        match kind {
+            _ if is_compact => out.write_all(self.raw().as_bytes()),
             Kind::Array => {
                 out.write_all(b"[")?;
                 for (number, item) in self.items().enumerate() {
