@@ -74,7 +74,7 @@ impl Answer {
             };
             error.retain(|field, _| ["code", "message", "metadata"].contains(&field.as_str()));
             if let Some(Value::String(message)) = error.get_mut("message") {
-                *message = scrub(message, secret);
+                *message = scrub(message, secret).into_owned();
             }
             if let Some(Value::Object(metadata)) = error.get_mut("metadata") {
                 metadata.retain(|field, _| field == "error_type");

@@ -22,7 +22,8 @@ const MESSAGE_DEPTH_MAX: usize = 4;
 /// Reads the message out of an error's body. Providers repeat the key that they refuse, so `secret`
 /// and whatever looks like a credential is masked.
 pub fn error_message(body: &[u8], secret: Option<&str>) -> Option<String> {
-    message_of(body).map(|text| scrub(&text, secret)).filter(|message| !message.is_empty())
+    let told = message_of(body).map(|text| scrub(&text, secret).into_owned());
+    told.filter(|message| !message.is_empty())
 }
 
 /// The message of an error's body in the provider's own words, whole: cut before the secret is masked,
@@ -38,12 +39,21 @@ pub(crate) fn message_of(body: &[u8]) -> Option<String> {
 
 /// Makes a provider's words fit to be passed on: `secret`, as it is and as it stands in a URL, and
 /// whatever looks like a credential is masked, and no more is kept than a message needs.
-pub fn scrub(text: &str, secret: Option<&str>) -> String {
-    let text = match secret.filter(|secret| !secret.is_empty()) {
-        Some(secret) => text.replace(secret, MASK).replace(&in_url(secret), MASK).into(),
-        None => Cow::Borrowed(text),
-    };
-    let mut masked = mask(&text);
+pub fn scrub<'a>(text: &'a str, secret: Option<&str>) -> Cow<'a, str> {
+    match secret.filter(|secret| !secret.is_empty()) {
+        Some(secret) => {
+            let masked = text.replace(secret, MASK).replace(&in_url(secret), MASK);
+            Cow::Owned(scrub_looks(&masked))
+        }
+        // Names and ids are scrubbed by the thousand.
+        None if is_harmless(text) => Cow::Borrowed(text),
+        None => Cow::Owned(scrub_looks(text)),
+    }
+}
+
+/// The same of what looks like a credential.
+fn scrub_looks(text: &str) -> String {
+    let mut masked = mask(text);
     if masked.contains(char::is_control) {
         // A control character becomes a space; taking it out could put a credential together again.
         masked = masked.replace(char::is_control, " ");
@@ -51,6 +61,18 @@ pub fn scrub(text: &str, secret: Option<&str>) -> String {
     let told = masked.trim();
     let end = told.char_indices().nth(CHARACTERS_MAX).map_or(told.len(), |(end, _)| end);
     told[..end].to_owned()
+}
+
+/// Whether it is one short word of ASCII in which no credential starts.
+fn is_harmless(text: &str) -> bool {
+    let mut inside = false;
+    let mut places = text.bytes().enumerate();
+    text.len() <= CHARACTERS_MAX
+        && places.all(|(at, byte)| {
+            let goes_on = std::mem::replace(&mut inside, byte.is_ascii_alphanumeric());
+            let is_of_a_word = inside || b"-_.:/".contains(&byte);
+            is_of_a_word && (goes_on || !is_credential(&text.as_bytes()[at..]))
+        })
 }
 
 /// Percent-encoded.
@@ -113,11 +135,11 @@ fn credential_start(word: &str) -> Option<usize> {
         let goes_on = std::mem::replace(&mut inside, character.is_alphanumeric());
         !goes_on
     });
-    begins.find(|(at, _)| is_credential(&word[*at..])).map(|(at, _)| at)
+    begins.find(|(at, _)| is_credential(&word.as_bytes()[*at..])).map(|(at, _)| at)
 }
 
-fn is_credential(text: &str) -> bool {
-    let behind = |prefix: &str| text.strip_prefix(prefix).map_or(0, str::len);
+fn is_credential(text: &[u8]) -> bool {
+    let behind = |prefix: &str| text.strip_prefix(prefix.as_bytes()).map_or(0, <[u8]>::len);
     CREDENTIAL_PREFIXES.iter().any(|prefix| behind(prefix) >= CREDENTIAL_BYTES_MIN)
 }
 
@@ -157,6 +179,18 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_credential_is_lent() {
+        for text in
+            ["stop", "chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT", "client/1.0", "disk-full", ""]
+        {
+            assert!(matches!(scrub(text, None), Cow::Borrowed(told) if told == text), "{text}");
+        }
+        for text in ["me/sk-abc123", "eyJhbGci", " stop", "a\tb", "bearer abc"] {
+            assert!(matches!(scrub(text, None), Cow::Owned(told) if told != text), "{text}");
+        }
+    }
+
+    #[test]
     fn the_message_is_found_in_every_providers_form() {
         let cases = [
             (r#"{"error":{"message":"no","code":1}}"#, Some("no")),
@@ -187,10 +221,19 @@ mod tests {
         let inside = message_of(body.as_bytes()).expect("a message");
         let told = scrub(&inside, Some(secret));
         assert!(!told.contains("tops"), "{told}");
-        assert_eq!(Some(told), error_message(body.as_bytes(), Some(secret)));
+        assert_eq!(Some(&*told), error_message(body.as_bytes(), Some(secret)).as_deref());
     }
 
     proptest! {
+        #[test]
+        fn what_is_harmless_is_passed_on_as_it_came(
+            text in "([a-z0-9_.:/-]|sk-|hf_|eyJ|AIza|bearer|[ ,é\t])*",
+        ) {
+            if is_harmless(&text) {
+                prop_assert_eq!(scrub_looks(&text), text);
+            }
+        }
+
         #[test]
         fn no_secret_survives(before in "\\PC{0,20}", after in "\\PC{0,20}", secret in "[!-~]{16,40}") {
             let body = json!({"error": {"message": format!("{before}{secret}{after}")}});

@@ -53,7 +53,7 @@ impl Redaction {
     }
 
     fn mask(&self, text: &str) -> String {
-        let mut text = redact(text);
+        let mut text = redact(text).into_owned();
         for pattern in &self.0 {
             if pattern.is_match(&text) {
                 text = pattern.replace_all(&text, MASK).into_owned();

@@ -143,8 +143,8 @@ const fn error_type(kind: ErrorKind) -> &'static str {
 impl From<Error> for ApiError {
     /// What a caller said and hears again, in a message, may be a key at the wrong place.
     fn from(mut error: Error) -> Self {
-        error.message = redact(&error.message);
-        error.detail = error.detail.as_deref().map(redact);
+        error.message = redact(&error.message).into_owned();
+        error.detail = error.detail.map(|detail| redact(&detail).into_owned());
         let retries = error.kind == ErrorKind::Unavailable;
         Self(Box::new(Parts {
             error,

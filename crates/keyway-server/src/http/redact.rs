@@ -9,31 +9,36 @@ const KEY_PREFIX: &str = "sk-";
 const MASK: &str = "[masked]";
 
 /// `text` without key strings.
-pub(crate) fn redact(text: &str) -> String {
+pub(crate) fn redact(text: &str) -> Cow<'_, str> {
+    let mut words = text.as_bytes().split(|byte| !is_of_a_key(*byte));
+    // Few texts hold one.
+    if !words.any(looks_like_key) {
+        return Cow::Borrowed(text);
+    }
     let mut redacted = String::with_capacity(text.len());
-    for piece in text.split_inclusive(|c: char| !is_key_character(c)) {
-        redacted.push_str(&redact_word(piece));
+    for piece in text.split_inclusive(|c: char| !u8::try_from(c).is_ok_and(is_of_a_key)) {
+        let word = word(piece.as_bytes());
+        let is_key = looks_like_key(word);
+        redacted.push_str(if is_key { MASK } else { &piece[..word.len()] });
+        redacted.push_str(&piece[word.len()..]);
     }
-    redacted
+    Cow::Owned(redacted)
 }
 
-fn redact_word(piece: &str) -> Cow<'_, str> {
-    let word = piece.trim_end_matches(|c: char| !is_key_character(c));
-    if looks_like_key(word) {
-        Cow::Owned(format!("{MASK}{}", &piece[word.len()..]))
-    } else {
-        Cow::Borrowed(piece)
-    }
+/// A piece without what ends it.
+fn word(piece: &[u8]) -> &[u8] {
+    let end = piece.iter().position(|byte| !is_of_a_key(*byte));
+    &piece[..end.unwrap_or(piece.len())]
 }
 
-fn is_key_character(character: char) -> bool {
-    character.is_ascii_alphanumeric() || character == '-' || character == '_'
+const fn is_of_a_key(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
-fn looks_like_key(word: &str) -> bool {
+fn looks_like_key(word: &[u8]) -> bool {
     let digits = word.len().checked_sub(KEY_DIGITS).filter(|prefix| *prefix > 0);
-    let whole = digits.is_some_and(|at| word[at..].bytes().all(|byte| byte.is_ascii_hexdigit()));
-    whole || (word.starts_with(KEY_PREFIX) && word.len() > KEY_PREFIX.len())
+    let whole = digits.is_some_and(|at| word[at..].iter().all(u8::is_ascii_hexdigit));
+    whole || word.strip_prefix(KEY_PREFIX.as_bytes()).is_some_and(|rest| !rest.is_empty())
 }
 
 #[cfg(test)]

@@ -197,7 +197,7 @@ impl Failed<'_> {
             tracing::warn!(provider, model, status, "a provider refuses our credential");
         }
         // Its words may repeat the prompt.
-        tracing::debug!(provider, model, status, said = message, "an endpoint failed");
+        tracing::debug!(provider, model, status, said = &*message, "an endpoint failed");
     }
 }
 

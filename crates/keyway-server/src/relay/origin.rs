@@ -61,10 +61,13 @@ fn page(referer: &str) -> String {
 /// A text of a client or a provider as a record keeps it: without what looks like a key, without control
 /// characters, which no store has to take, and cut with a mark.
 pub(super) fn kept(text: &str) -> Option<String> {
-    let masked = redact(&scrub(text, None));
-    let kept = match masked.char_indices().nth(TEXT_MAX) {
-        None => masked,
-        Some(_) => masked.chars().take(TEXT_MAX - 1).chain(['…']).collect(),
+    let scrubbed = scrub(text, None);
+    let masked = redact(&scrubbed);
+    // No text has more characters than bytes.
+    let kept = if masked.len() <= TEXT_MAX || masked.chars().nth(TEXT_MAX).is_none() {
+        masked.into_owned()
+    } else {
+        masked.chars().take(TEXT_MAX - 1).chain(['…']).collect()
     };
     (!kept.is_empty()).then_some(kept)
 }

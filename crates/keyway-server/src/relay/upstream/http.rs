@@ -349,5 +349,5 @@ async fn read(body: Received, bytes_max: usize) -> Result<Bytes, Failure> {
 
 /// A failure in the provider's own words.
 fn said(words: &str, api_key: Option<&KeySecret>) -> Failure {
-    Failure::new(chat::scrub(words, api_key.map(KeySecret::expose)))
+    Failure::new(chat::scrub(words, api_key.map(KeySecret::expose)).into_owned())
 }
