@@ -23,6 +23,8 @@ pub use self::scan::Text;
 const NUMBER: &str = "$serde_json::private::Number";
 /// Values that a body may have: each takes many times the memory of the two bytes that spell it out.
 const VALUES_MAX: usize = 1_000_000;
+/// Fields of an object that are compared with a key; of more it is looked up by its hash.
+const FIELDS_COMPARED_MAX: usize = 16;
 /// Characters of a key that an error repeats.
 const KEY_CHARACTERS_MAX: usize = 64;
 
@@ -54,6 +56,15 @@ fn parse_and_count(bytes: &[u8]) -> Result<(Value, usize), JsonError> {
 pub(crate) fn parse_lenient(bytes: &[u8]) -> Result<Value, JsonError> {
     let left = Cell::new(usize::MAX);
     read(bytes, Reader { duplicates: Duplicates::TakeLast, left: &left })
+}
+
+/// What an object has at `key`, which is few fields most of the time: looking at each takes less than
+/// hashing the key.
+pub(crate) fn field<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
+    if object.len() > FIELDS_COMPARED_MAX {
+        return object.get(key);
+    }
+    object.iter().find(|(name, _)| *name == key).map(|(_, value)| value)
 }
 
 /// How long a value is as JSON that is written here.

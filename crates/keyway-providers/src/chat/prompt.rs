@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::media;
 use super::verbatim::Verbatim;
-use crate::json::written_bytes;
+use crate::json::{self, written_bytes};
 
 /// Tokens that a template may put around each message, at most.
 pub(super) const TOKENS_PER_MESSAGE: u64 = 16;
@@ -89,7 +89,8 @@ impl<'a> Messages<'a> {
 /// templates take arguments.
 pub(super) fn bytes_bound(body: &Map<String, Value>, messages: usize) -> u64 {
     let bytes: u64 = body.values().map(written_bytes).sum();
-    let explains = COUNTED_FIELDS.iter().any(|field| body.get(*field).is_some_and(is_given));
+    let explains =
+        COUNTED_FIELDS.iter().any(|field| json::field(body, field).is_some_and(is_given));
     let around = TOKENS_PER_REQUEST + if explains { TOKENS_FOR_TOOLS } else { 0 };
     let messages = TOKENS_PER_MESSAGE.saturating_mul(messages as u64);
     bytes.saturating_add(messages).saturating_add(around)
@@ -99,7 +100,7 @@ pub(super) fn bytes_bound(body: &Map<String, Value>, messages: usize) -> u64 {
 pub(super) fn tokens_estimate(body: &Map<String, Value>, messages: &Messages<'_>) -> Usage {
     let texts = messages.text_bytes().saturating_add(messages.odd().map(text_bytes).sum());
     let calls = messages.odd().filter_map(|message| message.get("tool_calls"));
-    let further = COUNTED_FIELDS.iter().filter_map(|field| body.get(*field)).chain(calls);
+    let further = COUNTED_FIELDS.iter().filter_map(|field| json::field(body, field)).chain(calls);
     let bytes = texts.saturating_add(further.map(written_bytes).sum());
     let texts = Usage::of(bytes.div_ceil(BYTES_PER_TOKEN), 0);
     messages.odd().map(media::estimate).fold(texts, media::plus)
@@ -174,11 +175,11 @@ pub(super) fn images(messages: &Messages<'_>) -> u64 {
 }
 
 fn unbounded_field(body: &Map<String, Value>, messages: &Messages<'_>) -> Option<String> {
-    let given = |field: &&&str| body.get(**field).is_some_and(is_given);
+    let given = |field: &&&str| json::field(body, field).is_some_and(is_given);
     if let Some(field) = UNBOUNDED_FIELDS.iter().find(given) {
         return Some((*field).to_owned());
     }
-    let tools = body.get("tools").and_then(Value::as_array);
+    let tools = json::field(body, "tools").and_then(Value::as_array);
     let foreign = tools.and_then(|tools| first_of_another_type(tools, &CLIENT_TOOLS));
     if let Some(tool) = foreign {
         return Some(format!("tools[{tool}]"));

@@ -3,14 +3,14 @@
 mod measure;
 mod passed_on;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 use thiserror::Error;
 
 use super::errand::Errand;
 use super::native::{Native, Tongue};
 use super::verbatim::{MESSAGES, Verbatim};
 use super::{place, search, unpriced};
-use crate::json::Text;
+use crate::json::{self, Text};
 
 const ROLES: [&str; 5] = ["system", "developer", "user", "assistant", "tool"];
 /// How much is thought where that is all that is asked for.
@@ -259,7 +259,8 @@ impl ChatRequest {
 
 /// The model that is asked for: the first of `models` where `model` names none.
 fn model(body: &Map<String, Value>) -> Result<String, RequestError> {
-    let first = || body.get("models").and_then(|models| models.get(0)).filter(|it| !it.is_null());
+    let first =
+        || json::field(body, "models").and_then(|models| models.get(0)).filter(|it| !it.is_null());
     match present(body, "model").or_else(first) {
         Some(said) => Ok(model_id(said, "model")?.to_owned()),
         None => Err(RequestError::new("model", "is required; GET /api/v1/models lists them all")),
@@ -293,14 +294,14 @@ fn prompt_to_messages(body: &mut Map<String, Value>) {
 }
 
 fn present<'a>(body: &'a Map<String, Value>, field: &str) -> Option<&'a Value> {
-    body.get(field).filter(|value| !value.is_null())
+    json::field(body, field).filter(|value| !value.is_null())
 }
 
 fn whole(body: &Map<String, Value>, field: &str, most: u64) -> Result<Option<u64>, RequestError> {
     let Some(value) = present(body, field) else { return Ok(None) };
     // Some clients write whole numbers with a fraction: 10.0.
-    let text = if value.is_number() { value.to_string() } else { String::new() };
-    let number = text.strip_suffix(".0").unwrap_or(&text).parse::<u64>().ok();
+    let text = value.as_number().map_or("", Number::as_str);
+    let number = text.strip_suffix(".0").unwrap_or(text).parse::<u64>().ok();
     match number.filter(|number| (1..=most).contains(number)) {
         Some(number) => Ok(Some(number)),
         None if most == u64::MAX => {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::RequestError;
+use crate::json;
 
 const WHY: &str = "asks for a search of the web, and none is configured here";
 
@@ -12,11 +13,11 @@ pub(super) fn refuse(body: &Map<String, Value>, model: &str) -> Result<(), Reque
     if asked(model) {
         return Err(RequestError::new("model", format!("{model} {WHY}; leave :online out")));
     }
-    let models = body.get("models").and_then(Value::as_array).into_iter().flatten();
+    let models = json::field(body, "models").and_then(Value::as_array).into_iter().flatten();
     if models.filter_map(Value::as_str).any(asked) {
         return Err(RequestError::new("models", format!("an entry {WHY}; leave :online out")));
     }
-    let plugins = body.get("plugins").and_then(Value::as_array).into_iter().flatten();
+    let plugins = json::field(body, "plugins").and_then(Value::as_array).into_iter().flatten();
     let searches = |plugin: &Value| {
         plugin.get("id").and_then(Value::as_str) == Some("web")
             && plugin.get("enabled") != Some(&Value::Bool(false))

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::RequestError;
 use super::native::Tongue;
 use super::prompt::{CLIENT_TOOLS, is_given};
+use crate::json;
 
 const WHY: &str = "is done and billed by the provider, and nobody here knows what it costs at most; \
                    where a limit, a budget or a ceiling has to hold, it has to be left out";
@@ -17,11 +18,11 @@ const CLIENT_TOOL_PREFIXES: [&str; 4] = ["bash_", "computer_", "memory_", "text_
 
 /// Refuses a request for what has no price.
 pub(super) fn refuse(body: &Map<String, Value>) -> Result<(), RequestError> {
-    let asked = FIELDS.iter().find(|field| body.get(**field).is_some_and(is_given));
+    let asked = FIELDS.iter().find(|field| json::field(body, field).is_some_and(is_given));
     if let Some(field) = asked {
         return Err(RequestError::new(*field, WHY));
     }
-    let tools = body.get("tools").and_then(Value::as_array);
+    let tools = json::field(body, "tools").and_then(Value::as_array);
     match tools.and_then(|tools| tools.iter().position(|tool| !runs_at_the_client(tool))) {
         Some(number) => Err(RequestError::new(format!("tools[{number}]"), WHY)),
         None => Ok(()),
