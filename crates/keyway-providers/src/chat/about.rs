@@ -30,16 +30,18 @@ pub struct Finish {
     pub native: String,
 }
 
+/// Fields that are learnt of.
+const FIELDS: [&str; 3] = ["id", "service_tier", "choices"];
+
 impl About {
-    /// Adds what an answer or a chunk of it says; `field` looks up a field of that.
-    pub(super) fn learn<'a, J: Json<'a>>(&mut self, field: impl Fn(&str) -> Option<J>, form: Form) {
+    /// Adds what an answer or a chunk of it says in the [`FIELDS`].
+    fn learn<'a, J: Json<'a>>(&mut self, [id, tier, choices]: [Option<J>; 3], form: Form) {
         if self.id.is_none() {
-            self.id = said(field("id"));
+            self.id = said(id);
         }
         if self.service_tier.is_none() {
-            self.service_tier = said(field("service_tier"));
+            self.service_tier = said(tier);
         }
-        let choices = field("choices");
         if self.finish.is_none() {
             self.finish = choice::finish(choices);
         }
@@ -50,13 +52,13 @@ impl About {
     pub(super) fn of_tree(body: &Map<String, Value>, native: Option<&Map<String, Value>>) -> Self {
         let id = native.and_then(|native| said(native.get("id")));
         let mut about = Self { id, ..Self::default() };
-        about.learn(|field| body.get(field), Form::Answer);
+        about.learn(FIELDS.map(|field| body.get(field)), Form::Answer);
         about
     }
 
     pub(super) fn of_passage(passage: &Passage) -> Self {
         let mut about = Self::default();
-        about.learn(|field| passage.root().get(field), Form::Answer);
+        about.learn(passage.root().pick(FIELDS), Form::Answer);
         about
     }
 }
@@ -69,8 +71,8 @@ impl Chunk {
     /// Adds what this chunk says to what those before it said.
     pub fn tell(&self, about: &mut About) {
         match &self.body {
-            Body::Tree(body) => about.learn(|field| body.get(field), Form::Chunk),
-            Body::Piece(piece) => about.learn(|field| piece.root().get(field), Form::Chunk),
+            Body::Tree(body) => about.learn(FIELDS.map(|field| body.get(field)), Form::Chunk),
+            Body::Piece(piece) => about.learn(piece.root().pick(FIELDS), Form::Chunk),
         }
     }
 }

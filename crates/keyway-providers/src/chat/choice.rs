@@ -46,8 +46,8 @@ pub(super) fn ends<'a, J: Json<'a>>(
 /// Why the first choice ended that did.
 pub(super) fn finish<'a, J: Json<'a>>(choices: Option<J>) -> Option<Finish> {
     each(choices).find_map(|choice| {
-        let reason = said_reason(choice.get("finish_reason"))?;
-        let native = said_reason(choice.get("native_finish_reason"));
+        let [reason, native] = choice.pick(["finish_reason", "native_finish_reason"]);
+        let (reason, native) = (said_reason(reason)?, said_reason(native));
         let native = native.map_or_else(|| reason.clone().into_owned(), Cow::into_owned);
         Some(Finish { reason: translated(&reason).to_owned(), native })
     })
@@ -86,22 +86,32 @@ fn each<'a, J: Json<'a>>(choices: Option<J>) -> impl Iterator<Item = J> {
 }
 
 fn said_bytes<'a, J: Json<'a>>(said: J) -> u64 {
-    let text = |field: &str| said.get(field).and_then(J::as_str);
-    let parts = said.get("content").into_iter().flat_map(J::items);
+    let [content, reasoning, alias, refusal, calls, call] = said.pick([
+        "content",
+        "reasoning",
+        "reasoning_content",
+        "refusal",
+        "tool_calls",
+        "function_call",
+    ]);
+    let parts = content.into_iter().flat_map(J::items);
     let parts = parts.filter_map(|part| part.get("text")?.as_str());
     // Some providers say the same reasoning under both names.
-    let reasoning = text("reasoning").or_else(|| text("reasoning_content"));
-    let calls = said.get("tool_calls").into_iter().flat_map(J::items);
-    let functions = calls.filter_map(|call| call.get("function")).chain(said.get("function_call"));
-    let called = functions.flat_map(|function| {
-        ["name", "arguments"].into_iter().filter_map(move |field| function.get(field)?.as_str())
-    });
-    let texts = [text("content"), reasoning, text("refusal")].into_iter().flatten();
+    let reasoning = text(reasoning).or_else(|| text(alias));
+    let calls = calls.into_iter().flat_map(J::items);
+    let functions = calls.filter_map(|call| call.get("function")).chain(call);
+    let called = functions.flat_map(|function| function.pick(["name", "arguments"]));
+    let texts = [text(content), reasoning, text(refusal)].into_iter().flatten();
+    let called = called.filter_map(text);
     texts.chain(parts).chain(called).map(|text| text.len() as u64).sum()
 }
 
+fn text<'a, J: Json<'a>>(value: Option<J>) -> Option<Cow<'a, str>> {
+    value.and_then(J::as_str)
+}
+
 pub(super) fn said_reason<'a, J: Json<'a>>(reason: Option<J>) -> Option<Cow<'a, str>> {
-    reason.and_then(J::as_str).filter(|reason| !reason.is_empty())
+    text(reason).filter(|reason| !reason.is_empty())
 }
 
 /// A reason in OpenRouter's words; one that is unknown is passed on.

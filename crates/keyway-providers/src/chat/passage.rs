@@ -21,6 +21,8 @@ const USAGE: &str = "usage";
 /// Fields of an answer that do not stay as they came.
 const REPLACED: [&str; 8] =
     ["id", "object", "created", "model", "provider", FINGERPRINT, CHOICES, USAGE];
+/// Fields of a choice that are written in this order.
+const FIELDS: [&str; 5] = [INDEX, MESSAGE, FINISH, NATIVE_FINISH, LOGPROBS];
 /// Bytes that are written beside what came, about.
 const ADDED_BYTES: usize = 1_024;
 
@@ -32,19 +34,15 @@ impl Passage {
     /// `None` where it has to be read as a tree, or is no answer.
     pub(super) fn read(body: &[u8]) -> Option<Self> {
         let passage = Self(Text::scan(body)?);
-        let root = passage.0.root();
-        let is_answer = root.get(CHOICES).is_some_and(Node::is_array);
+        let [choices, error] = passage.root().pick([CHOICES, ERROR]);
+        let choices = choices.filter(|it| it.is_array())?;
         // They are told with the choices.
-        let has_sources =
-            source::FIELDS.iter().any(|field| root.get(field).is_some_and(Node::is_array));
-        (is_answer && !has_sources && !passage.has_failed()).then_some(passage)
-    }
-
-    /// Whether something failed, with words that may repeat what must not be passed on.
-    fn has_failed(&self) -> bool {
-        let mut choices = self.choices().into_iter().flat_map(Node::items);
-        let fails = |it: Node<'_>| it.get(ERROR).is_some_and(|error| !error.is_null());
-        fails(self.root()) || choices.any(fails)
+        let sources = passage.root().pick(source::FIELDS);
+        let has_sources = sources.into_iter().flatten().any(Node::is_array);
+        // What failed says so in words that may repeat what must not be passed on.
+        let fails = |error: Option<Node<'_>>| error.is_some_and(|error| !error.is_null());
+        let has_failed = fails(error) || choices.items().any(|it| fails(it.get(ERROR)));
+        (!has_sources && !has_failed).then_some(passage)
     }
 
     pub(super) fn to_tree(&self) -> Map<String, Value> {
@@ -53,7 +51,7 @@ impl Passage {
 
     /// What the provider counted.
     pub(super) fn counted(&self) -> Option<Node<'_>> {
-        self.0.root().get(USAGE)
+        self.root().get(USAGE)
     }
 
     pub(super) fn root(&self) -> Node<'_> {
@@ -66,63 +64,59 @@ impl Passage {
 
     /// The answer as clients get it, as text.
     pub(super) fn write(&self, envelope: &Envelope, receipt: &Receipt) -> Vec<u8> {
-        let root = self.0.root();
+        let root = self.root();
+        let [fingerprint, choices, usage] = root.pick([FINGERPRINT, CHOICES, USAGE]);
         let mut out = Vec::with_capacity(root.raw().len() + ADDED_BYTES);
         let mut answer = Object::begin(&mut out);
-        answer.put("id", &envelope.id);
-        answer.put("object", &"chat.completion");
-        answer.put("created", &envelope.created);
-        answer.put("model", &envelope.model);
-        answer.put("provider", &envelope.provider);
-        answer.copy_or_null(FINGERPRINT, root.get(FINGERPRINT).filter(|it| it.is_string()));
-        self.write_choices(answer.key(CHOICES));
+        envelope.write_head("chat.completion", &mut answer);
+        answer.copy_or_null(FINGERPRINT, fingerprint.filter(|it| it.is_string()));
+        write_choices(answer.key(CHOICES), choices);
         for (key, value) in root.entries().filter(|(_, value)| !value.is_null()) {
-            if !REPLACED.iter().any(|field| key.is(field)) {
+            if !key.is_any(&REPLACED) {
                 answer.copy(key, value);
             }
         }
-        receipt.write_around(answer.key(USAGE), self.counted());
+        receipt.write_around(answer.key(USAGE), usage);
         answer.end();
         out
     }
+}
 
-    fn write_choices(&self, out: &mut Vec<u8>) {
-        out.push(b'[');
-        let choices = self.choices().into_iter().flat_map(Node::items);
-        for (choice, position) in choices.filter(|it| it.is_object()).zip(0_u64..) {
-            if position > 0 {
-                out.push(b',');
-            }
-            write_choice(out, choice, position);
+fn write_choices(out: &mut Vec<u8>, choices: Option<Node<'_>>) {
+    out.push(b'[');
+    let choices = choices.into_iter().flat_map(Node::items);
+    for (choice, position) in choices.filter(|it| it.is_object()).zip(0_u64..) {
+        if position > 0 {
+            out.push(b',');
         }
-        out.push(b']');
+        write_choice(out, choice, position);
     }
+    out.push(b']');
 }
 
 /// Whether something else is said than texts. What it is is for a tree to tell.
 fn is_odd(message: Node<'_>) -> bool {
-    message.entries().any(|(key, value)| {
-        let is_call = key.is("tool_calls") || key.is("function_call");
-        (is_call && !value.is_null()) || (key.is("content") && value.is_array())
-    })
+    let [calls, call, content] = message.pick(["tool_calls", "function_call", "content"]);
+    let calls = [calls, call].into_iter().flatten().any(|it| !it.is_null());
+    calls || content.is_some_and(Node::is_array)
 }
 
 fn write_choice(out: &mut Vec<u8>, choice: Node<'_>, position: u64) {
-    let message = choice.get(MESSAGE);
+    let [index, message, finish, native_finish, logprobs] = choice.pick(FIELDS);
     if message.is_some_and(is_odd) {
         let choice = choice::complete_choice(choice.to_value(), position, Form::Answer);
         return write::value(out, &choice);
     }
-    let native = said_reason(choice.get(FINISH));
-    let raw = said_reason(choice.get(NATIVE_FINISH)).or_else(|| native.clone());
+    let native = said_reason(finish);
+    let raw = said_reason(native_finish).or_else(|| native.clone());
     let mut written = Object::begin(out);
-    written.put(INDEX, &choice.get(INDEX).and_then(Node::as_u64).unwrap_or(position));
+    written.put(INDEX, &index.and_then(Node::as_u64).unwrap_or(position));
     write_message(written.key(MESSAGE), message);
     written.put(FINISH, &native.as_deref().map(choice::translated));
     written.put(NATIVE_FINISH, &raw);
-    written.copy_or_null(LOGPROBS, choice.get(LOGPROBS));
+    written.copy_or_null(LOGPROBS, logprobs);
     for (key, value) in choice.entries() {
-        if ![INDEX, MESSAGE, FINISH, NATIVE_FINISH, LOGPROBS].iter().any(|field| key.is(field)) {
+        if !key.is_any(&FIELDS) {
             written.copy(key, value);
         }
     }
@@ -130,21 +124,21 @@ fn write_choice(out: &mut Vec<u8>, choice: Node<'_>, position: u64) {
 }
 
 fn write_message(out: &mut Vec<u8>, message: Option<Node<'_>>) {
-    let get = |field: &str| message.and_then(|it| it.get(field));
+    const FIELDS: [&str; 5] = ["role", "content", "refusal", "reasoning", "reasoning_content"];
+    let fields = message.map_or([None; 5], |it| it.pick(FIELDS));
+    let [_, content, refusal, reasoning, alias] = fields;
     let mut written = Object::begin(out);
     written.put("role", &"assistant");
-    written.copy_or_null("content", get("content"));
-    written.copy_or_null("refusal", get("refusal"));
+    written.copy_or_null("content", content);
+    written.copy_or_null("refusal", refusal);
     // OpenRouter has one name for reasoning.
-    let reasoning = get("reasoning");
-    let has_alias = !reasoning.is_some_and(Node::is_string) && get("reasoning_content").is_some();
-    let alias = get("reasoning_content").filter(|it| has_alias && it.is_string());
-    written.copy_or_null("reasoning", alias.or(reasoning));
-    let told = message.into_iter().flat_map(Node::entries).filter(|(_, value)| !value.is_null());
-    for (key, value) in told {
-        let is_told = ["role", "content", "refusal", "reasoning"].iter().any(|field| key.is(field));
-        let is_alias = has_alias && key.is("reasoning_content");
-        if !is_told && !is_alias {
+    let has_alias = !reasoning.is_some_and(Node::is_string) && alias.is_some();
+    let told = alias.filter(|it| has_alias && it.is_string());
+    written.copy_or_null("reasoning", told.or(reasoning));
+    let others = message.into_iter().flat_map(Node::entries).filter(|(_, value)| !value.is_null());
+    for (key, value) in others {
+        let is_told = if has_alias { key.is_any(&FIELDS) } else { key.is_any(&FIELDS[..4]) };
+        if !is_told {
             written.copy(key, value);
         }
     }

@@ -42,32 +42,55 @@ pub struct Receipt {
 /// `prompt_tokens` and `completion_tokens` count their whole side. Of which kind they are is said by
 /// `*_details`, and by DeepSeek, Moonshot, Together and Perplexity in fields of their own.
 pub(super) fn read_usage(block: impl Block) -> Option<Usage> {
-    let count = |field: &str| block.at(field)?.count();
-    let detail = |side: &str, field: &str| block.at(side)?.at(field)?.count();
-    let of_prompt = |field: &str| detail("prompt_tokens_details", field);
-    let of_completion = |field: &str| detail("completion_tokens_details", field);
-    let prompt_tokens = count("prompt_tokens")?;
-    let said = count("completion_tokens").unwrap_or(0);
+    let [prompt, completion, total, reasoning_beside, of_prompt, of_completion] = block.each([
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "reasoning_tokens",
+        PROMPT_DETAILS,
+        COMPLETION_DETAILS,
+    ]);
+    let prompt_tokens = counted(prompt)?;
+    let said = counted(completion).unwrap_or(0);
     // Some providers count reasoning, which they bill, in the total only.
-    let rest = count("total_tokens").unwrap_or(0).saturating_sub(prompt_tokens);
-    let cached = of_prompt("cached_tokens");
-    let cached = cached.or_else(|| CACHED.into_iter().find_map(count)).unwrap_or(0);
-    let reasoning = of_completion("reasoning_tokens").or_else(|| count("reasoning_tokens"));
-    let written = of_prompt("cache_write_tokens").unwrap_or(0);
-    // Told by our own dialects only: OpenRouter's block does not say how long a write stays.
-    let for_an_hour = of_prompt("cache_write_1h_tokens").unwrap_or(0);
+    let rest = counted(total).unwrap_or(0).saturating_sub(prompt_tokens);
+    // What is written for an hour is told by our own dialects only: OpenRouter's block does not say how
+    // long a write stays.
+    let [cached, written, for_an_hour, image, audio] = details_of(
+        of_prompt,
+        [
+            "cached_tokens",
+            "cache_write_tokens",
+            "cache_write_1h_tokens",
+            "image_tokens",
+            "audio_tokens",
+        ],
+    );
+    let cached = cached.or_else(|| block.each(CACHED).into_iter().find_map(counted));
+    let [reasoning, image_output, audio_output] =
+        details_of(of_completion, ["reasoning_tokens", "image_tokens", "audio_tokens"]);
+    let for_an_hour = for_an_hour.unwrap_or(0);
     let usage = Usage {
-        cached_tokens: cached,
-        cache_write_tokens: written.saturating_sub(for_an_hour),
+        cached_tokens: cached.unwrap_or(0),
+        cache_write_tokens: written.unwrap_or(0).saturating_sub(for_an_hour),
         cache_write_1h_tokens: for_an_hour,
-        image_tokens: of_prompt("image_tokens").unwrap_or(0),
-        audio_tokens: of_prompt("audio_tokens").unwrap_or(0),
-        reasoning_tokens: reasoning.unwrap_or(0),
-        image_output_tokens: of_completion("image_tokens").unwrap_or(0),
-        audio_output_tokens: of_completion("audio_tokens").unwrap_or(0),
+        image_tokens: image.unwrap_or(0),
+        audio_tokens: audio.unwrap_or(0),
+        reasoning_tokens: reasoning.or_else(|| counted(reasoning_beside)).unwrap_or(0),
+        image_output_tokens: image_output.unwrap_or(0),
+        audio_output_tokens: audio_output.unwrap_or(0),
         ..Usage::of(prompt_tokens, said.max(rest))
     };
     Some(usage.clamped())
+}
+
+fn counted(count: Option<impl Block>) -> Option<u64> {
+    count.and_then(Block::count)
+}
+
+/// The counts of one side's details.
+fn details_of<const N: usize>(side: Option<impl Block>, fields: [&str; N]) -> [Option<u64>; N] {
+    side.map_or([None; N], |side| side.each(fields).map(counted))
 }
 
 /// The tokens of an answer that says nothing: all are the prompt's, whichever way they are counted. Some
@@ -99,6 +122,7 @@ pub(crate) fn read_cost(block: impl Block) -> Option<Nanos> {
 /// A `usage` block or something in it, as a tree or where it stands in its text.
 pub(crate) trait Block: Copy {
     fn at(self, field: &str) -> Option<Self>;
+    fn each<const N: usize>(self, fields: [&str; N]) -> [Option<Self>; N];
     fn count(self) -> Option<u64>;
     /// The text of a number.
     fn number(self) -> Option<String>;
@@ -107,6 +131,10 @@ pub(crate) trait Block: Copy {
 impl Block for &Value {
     fn at(self, field: &str) -> Option<Self> {
         self.get(field)
+    }
+
+    fn each<const N: usize>(self, fields: [&str; N]) -> [Option<Self>; N] {
+        fields.map(|field| self.get(field))
     }
 
     fn count(self) -> Option<u64> {
@@ -121,6 +149,10 @@ impl Block for &Value {
 impl Block for Node<'_> {
     fn at(self, field: &str) -> Option<Self> {
         self.get(field)
+    }
+
+    fn each<const N: usize>(self, fields: [&str; N]) -> [Option<Self>; N] {
+        self.pick(fields)
     }
 
     fn count(self) -> Option<u64> {
@@ -174,7 +206,7 @@ impl Receipt {
         let mut block = Object::begin(out);
         let said = provider.into_iter().flat_map(Node::entries);
         for (key, value) in said.filter(|(_, value)| !value.is_null()) {
-            if !FIELDS.iter().any(|field| key.is(field)) {
+            if !key.is_any(&FIELDS) {
                 block.copy(key, value);
             }
         }
@@ -191,10 +223,10 @@ impl Receipt {
         costs.number("upstream_inference_prompt_cost", self.cost.prompt);
         costs.number("upstream_inference_completions_cost", self.cost.completion);
         costs.end();
-        let details = |name: &str| provider.and_then(|it| it.get(name));
-        write_details(block.key(PROMPT_DETAILS), details(PROMPT_DETAILS), self.of_prompt());
-        let said = self.of_completion();
-        write_details(block.key(COMPLETION_DETAILS), details(COMPLETION_DETAILS), said);
+        let details = [PROMPT_DETAILS, COMPLETION_DETAILS];
+        let [of_prompt, of_completion] = provider.map_or([None; 2], |it| it.pick(details));
+        write_details(block.key(PROMPT_DETAILS), of_prompt, self.of_prompt());
+        write_details(block.key(COMPLETION_DETAILS), of_completion, self.of_completion());
         block.end();
     }
 

@@ -10,6 +10,8 @@ use super::scan::Node;
 pub(crate) trait Json<'a>: Copy {
     /// What an object has at `key`.
     fn get(self, key: &str) -> Option<Self>;
+    /// What an object has at each of `keys`.
+    fn pick<const N: usize>(self, keys: [&str; N]) -> [Option<Self>; N];
     /// The items of an array; none of anything else.
     fn items(self) -> impl Iterator<Item = Self>;
     fn as_str(self) -> Option<Cow<'a, str>>;
@@ -19,6 +21,10 @@ pub(crate) trait Json<'a>: Copy {
 impl<'a> Json<'a> for &'a Value {
     fn get(self, key: &str) -> Option<Self> {
         self.get(key)
+    }
+
+    fn pick<const N: usize>(self, keys: [&str; N]) -> [Option<Self>; N] {
+        keys.map(|key| self.get(key))
     }
 
     fn items(self) -> impl Iterator<Item = Self> {
@@ -37,6 +43,10 @@ impl<'a> Json<'a> for &'a Value {
 impl<'a> Json<'a> for Node<'a> {
     fn get(self, key: &str) -> Option<Self> {
         self.get(key)
+    }
+
+    fn pick<const N: usize>(self, keys: [&str; N]) -> [Option<Self>; N] {
+        self.pick(keys)
     }
 
     fn items(self) -> impl Iterator<Item = Self> {
