@@ -1,6 +1,7 @@
 //! Server-sent events, as the WHATWG standard has them: an incremental, bounded reader, and a writer.
 
 use bytes::Bytes;
+use memchr::memchr2;
 use thiserror::Error;
 
 /// The data of the last event of a chat stream.
@@ -100,7 +101,7 @@ impl Decoder {
             self.start += usize::from(self.buffer[self.start] == b'\n');
             self.searched = self.start;
         }
-        let found = self.buffer[self.searched..].iter().position(|&b| b == b'\n' || b == b'\r');
+        let found = memchr2(b'\n', b'\r', &self.buffer[self.searched..]);
         let end = found.map(|offset| self.searched + offset);
         self.searched = end.unwrap_or(self.buffer.len());
         end

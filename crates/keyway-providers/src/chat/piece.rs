@@ -3,6 +3,7 @@
 //! Most of a stream are pieces of a word or two, in which everything else is the same each time. A client
 //! of the same words gets them with what is about the answer replaced, and the rest copied.
 
+use memchr::memchr2;
 use serde_json::{Map, Value};
 
 use super::chunk::OBJECT;
@@ -25,8 +26,7 @@ impl Piece {
     /// counts and sources have; gives it back where something has.
     pub(super) fn of(data: String) -> Result<Self, String> {
         // A line end would break the event that it is copied into.
-        let is_line = !data.bytes().any(|byte| matches!(byte, b'\n' | b'\r'));
-        if !is_line {
+        if memchr2(b'\n', b'\r', data.as_bytes()).is_some() {
             return Err(data);
         }
         let text = Text::of(data)?;

@@ -3,12 +3,15 @@
 //! What is accepted is exactly what [`super::parse`] accepts; why something is not is for that to say.
 
 mod node;
+mod run;
 
 use std::collections::HashSet;
 
 use serde_json::Value;
 
 pub(crate) use self::node::Node;
+
+use self::run::plain_run;
 
 use super::{JsonError, NUMBER, VALUES_MAX};
 
@@ -19,15 +22,11 @@ const KEYS_COMPARED_MAX: usize = 16;
 /// Bytes of a text for each of its values, about; and for how many room is made beforehand at most.
 const BYTES_PER_VALUE: usize = 12;
 const ROOM_MAX: usize = 4_096;
-/// Words of a string that are looked at one by one: most strings end within them.
-const SHORT_WORDS: usize = 2;
-/// Bytes of a long string that are looked at together.
-const BLOCK_BYTES: usize = 32;
 
 /// A JSON text that was looked through.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Text {
-    text: String,
+    json: String,
     /// Where its values stand, in the order in which they begin.
     places: Vec<Place>,
     values: usize,
@@ -78,17 +77,17 @@ impl Text {
             return Err(text);
         }
         let room = (text.len() / BYTES_PER_VALUE).min(ROOM_MAX);
-        let it = Self { text, places: Vec::with_capacity(room), values: 0 };
+        let it = Self { json: text, places: Vec::with_capacity(room), values: 0 };
         let mut scanner = Scanner { it, at: 0, loose: 0 };
         match scanner.whole() {
             Some(()) => Ok(scanner.it),
-            None => Err(scanner.it.text),
+            None => Err(scanner.it.json),
         }
     }
 
     /// The text again.
     pub(crate) fn into_string(self) -> String {
-        self.text
+        self.json
     }
 
     pub(crate) const fn root(&self) -> Node<'_> {
@@ -97,7 +96,7 @@ impl Text {
 
     /// As it came.
     pub(crate) fn as_str(&self) -> &str {
-        &self.text
+        &self.json
     }
 
     /// How many values it is made of, itself among them.
@@ -130,16 +129,16 @@ impl Scanner {
         self.skip_blanks();
         self.value(DEPTH_MAX)?;
         self.skip_blanks();
-        (self.at == self.it.text.len()).then_some(())
+        (self.at == self.it.json.len()).then_some(())
     }
 
     /// What is still to be read.
     fn rest(&self) -> &[u8] {
-        &self.it.text.as_bytes()[self.at..]
+        &self.it.json.as_bytes()[self.at..]
     }
 
     fn peek(&self) -> Option<u8> {
-        self.it.text.as_bytes().get(self.at).copied()
+        self.it.json.as_bytes().get(self.at).copied()
     }
 
     fn skip_blanks(&mut self) {
@@ -354,51 +353,6 @@ fn check_many_keys(object: Node<'_>) -> Option<()> {
     keys.all(|key| key != NUMBER && seen.insert(key)).then_some(())
 }
 
-/// How many bytes come, about, before the first that ends a string, or cannot stand in one as it is. What
-/// is left behind them is seen one by one.
-fn plain_run(bytes: &[u8]) -> usize {
-    let (short, ends) = plain_words(bytes, SHORT_WORDS);
-    if ends {
-        return short;
-    }
-    let (blocks, _) = bytes[short..].as_chunks();
-    let long = short + blocks.iter().take_while(|block| is_plain(block)).count() * BLOCK_BYTES;
-    long + plain_words(&bytes[long..], usize::MAX).0
-}
-
-/// The same eight bytes at a time, `most` times at most, and whether such a byte was found.
-fn plain_words(bytes: &[u8], most: usize) -> (usize, bool) {
-    let (words, _) = bytes.as_chunks::<{ size_of::<u64>() }>();
-    let mut run = 0;
-    for word in words.iter().take(most) {
-        let plain = plain_bytes(u64::from_le_bytes(*word));
-        run += plain;
-        if plain < word.len() {
-            return (run, true);
-        }
-    }
-    (run, false)
-}
-
-/// Whether there is no such byte in a block. It looks at each of them, so that it can look at many at once.
-fn is_plain(block: &[u8; BLOCK_BYTES]) -> bool {
-    let special = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
-    !block.iter().fold(false, |found, byte| found | special(*byte))
-}
-
-/// How many of eight bytes come before the first that ends a string, or cannot stand in one as it is.
-const fn plain_bytes(word: u64) -> usize {
-    /// One in each byte.
-    const ONES: u64 = u64::MAX / 0xFF;
-    /// The highest bit of the lowest byte that is less than `least`, and maybe of some above that one.
-    const fn less(word: u64, least: u8) -> u64 {
-        word.wrapping_sub(ONES * least as u64) & !word & (ONES << 7)
-    }
-    let quote = less(word ^ (ONES * b'"' as u64), 1);
-    let backslash = less(word ^ (ONES * b'\\' as u64), 1);
-    ((quote | backslash | less(word, b' ')).trailing_zeros() / u8::BITS) as usize
-}
-
 fn as_place(number: usize) -> u32 {
     u32::try_from(number).expect("a text of this length has no more places")
 }
@@ -558,13 +512,6 @@ mod tests {
             let broken = [&text[..at], &byte, &text[at + 1..]].concat();
             prop_assert_eq!(is_taken(&broken), parse(broken.as_bytes()).is_ok(), "{}", broken);
             prop_assert_eq!(is_taken(&text[..at]), parse(&text.as_bytes()[..at]).is_ok());
-        }
-
-        #[test]
-        fn the_first_special_byte_of_eight_is_found(bytes in any::<[u8; 8]>()) {
-            let special = |byte: &u8| *byte < b' ' || b"\"\\".contains(byte);
-            let first = bytes.iter().position(special).unwrap_or(8);
-            prop_assert_eq!(plain_bytes(u64::from_le_bytes(bytes)), first);
         }
     }
 

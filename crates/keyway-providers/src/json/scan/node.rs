@@ -32,7 +32,7 @@ impl<'a> Node<'a> {
     /// As it stands in the text.
     pub(crate) fn raw(self) -> &'a str {
         let Place { start, end, .. } = self.place();
-        &self.of.text[start as usize..end as usize]
+        &self.of.json[start as usize..end as usize]
     }
 
     pub(crate) fn is_null(self) -> bool {
@@ -110,7 +110,7 @@ impl<'a> Node<'a> {
     #[inline]
     fn inside(self) -> &'a [u8] {
         let Place { start, end, .. } = self.place();
-        &self.of.text.as_bytes()[start as usize + 1..end as usize - 1]
+        &self.of.json.as_bytes()[start as usize + 1..end as usize - 1]
     }
 
     /// The items of an array; none of anything else.
