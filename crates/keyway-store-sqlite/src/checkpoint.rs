@@ -9,27 +9,30 @@ use rusqlite::Connection;
 
 /// Pages that wait in the WAL (4 MiB) from which on they are moved, as far as readers let.
 const PAGES_DUE: i64 = 1_024;
-/// Pages in the WAL (16 MiB) from which on the writer waits for readers and the mover, so that it can be
-/// emptied: while there is always more to come it never runs empty by itself.
+/// Pages in the WAL (16 MiB) from which on the writer waits for readers, so that it can begin the WAL
+/// anew: while there is always more to come, not all of it is ever moved.
 const PAGES_MAX: i64 = 4 * PAGES_DUE;
+/// How often the mover goes over what came while it moved, before the writer begins anew: the disk's
+/// flush of that little is quick, and it is the writer who waits for it then.
+const CATCHES: usize = 2;
 /// Marks and charges between two looks at the WAL; each adds a few pages to it. Other calls may add many.
 const ENTRIES_DUE: usize = 64;
 
-/// Tells the mover when to look, and empties the WAL where it cannot. Only one of both is at it at a
-/// time.
+/// Tells the mover when to look, and begins the WAL anew. Only one of both is at it at a time.
 #[derive(Debug)]
 pub(crate) struct Checkpoints {
     mover: Mover,
     /// Marks and charges that were committed since the last look.
     entries: usize,
     /// Where to wait for readers next; put off where a reader outlasted the wait.
-    empty_at: i64,
+    renew_at: i64,
 }
 
 /// A thread that moves pages when it is told to, and says how far it came.
 #[derive(Debug)]
 struct Mover {
-    due: SyncSender<()>,
+    /// With the number of pages from which on the WAL is begun anew next.
+    due: SyncSender<i64>,
     looked: Receiver<Result<Wal, rusqlite::Error>>,
     is_moving: bool,
     thread: JoinHandle<()>,
@@ -45,7 +48,7 @@ struct Wal {
 impl Checkpoints {
     /// Pages are moved over a connection of their own.
     pub(crate) fn start(connection: Connection) -> Result<Self, io::Error> {
-        Ok(Self { mover: Mover::start(connection)?, entries: 0, empty_at: PAGES_MAX })
+        Ok(Self { mover: Mover::start(connection)?, entries: 0, renew_at: PAGES_MAX })
     }
 
     /// To be called after every commit, with the numbers of marks and charges, and of other calls in it.
@@ -59,24 +62,24 @@ impl Checkpoints {
         calls: usize,
     ) -> Result<(), rusqlite::Error> {
         self.entries += entries;
-        if calls == 0 && self.entries < ENTRIES_DUE {
-            return Ok(());
-        }
         if self.mover.is_moving {
             match self.mover.came()? {
-                Some(wal) if wal.pages >= self.empty_at => self.empty(connection)?,
+                // At once, before there is more to move again.
+                Some(wal) if wal.pages >= self.renew_at => self.renew(connection)?,
                 Some(_) => {}
                 None => return Ok(()),
             }
         }
-        self.entries = 0;
-        self.mover.move_on();
+        if calls > 0 || self.entries >= ENTRIES_DUE {
+            self.entries = 0;
+            self.mover.move_on(self.renew_at);
+        }
         Ok(())
     }
 
-    fn empty(&mut self, connection: &Connection) -> Result<(), rusqlite::Error> {
-        let wal = look(connection, "TRUNCATE")?;
-        self.empty_at = if wal.is_blocked { wal.pages + PAGES_MAX } else { PAGES_MAX };
+    fn renew(&mut self, connection: &Connection) -> Result<(), rusqlite::Error> {
+        let wal = look(connection, "RESTART")?;
+        self.renew_at = if wal.is_blocked { wal.pages + PAGES_MAX } else { PAGES_MAX };
         Ok(())
     }
 
@@ -96,13 +99,15 @@ impl Mover {
         let (look, looked) = sync_channel(1);
         let thread = thread::Builder::new().name("keyway-mover".to_owned());
         let thread = thread.spawn(move || {
-            while dues.recv().is_ok() && look.send(advance(&connection)).is_ok() {}
+            while let Ok(renew_at) = dues.recv()
+                && look.send(advance(&connection, renew_at)).is_ok()
+            {}
         })?;
         Ok(Self { due, looked, is_moving: false, thread })
     }
 
-    fn move_on(&mut self) {
-        self.is_moving = self.due.try_send(()).is_ok();
+    fn move_on(&mut self, renew_at: i64) {
+        self.is_moving = self.due.try_send(renew_at).is_ok();
     }
 
     /// How far it came; `None` where it is still at it.
@@ -117,9 +122,17 @@ impl Mover {
     }
 }
 
-fn advance(connection: &Connection) -> Result<Wal, rusqlite::Error> {
-    let wal = look(connection, "NOOP")?;
-    if wal.pages - wal.moved < PAGES_DUE { Ok(wal) } else { look(connection, "PASSIVE") }
+fn advance(connection: &Connection, renew_at: i64) -> Result<Wal, rusqlite::Error> {
+    let mut wal = look(connection, "NOOP")?;
+    if wal.pages - wal.moved >= PAGES_DUE {
+        wal = look(connection, "PASSIVE")?;
+    }
+    if wal.pages >= renew_at {
+        for _ in 0..CATCHES {
+            wal = look(connection, "PASSIVE")?;
+        }
+    }
+    Ok(wal)
 }
 
 fn look(connection: &Connection, mode: &str) -> Result<Wal, rusqlite::Error> {

@@ -25,8 +25,9 @@ const SQLITE_VERSION_MIN: i32 = 3_051_003;
 const BUSY_TIMEOUT: Duration = Duration::from_millis(500);
 /// Statements that a connection keeps prepared.
 const STATEMENTS_MAX: usize = 64;
-/// The WAL file is cut back to this when it is started anew.
-const WAL_BYTES_KEPT: i64 = 16 * 1024 * 1024;
+/// The WAL file is cut back to this when it is begun anew: more than it mostly has by then, because to cut
+/// it and to let it grow again takes milliseconds.
+const WAL_BYTES_KEPT: i64 = 32 * 1024 * 1024;
 
 /// What an answer of the store outlives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
