@@ -14,6 +14,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use super::packed::Packed;
 use super::record::{AnswerMark, Ending, Metered, Settlement};
 use crate::clock::Timestamp;
 use crate::id::GenerationId;
@@ -24,7 +25,7 @@ use crate::store::{Change, Testimony};
 
 /// What was acknowledged longer before the last poll has reached the standby.
 const KEPT_SECONDS: i64 = 120;
-/// Charges that are kept, some 500 bytes each. More in two minutes push the oldest out.
+/// Charges that are kept, some 200 bytes each. More in two minutes push the oldest out.
 const CHARGES_MAX: usize = 100_000;
 const CHANGES_MAX: usize = 10_000;
 
@@ -41,7 +42,7 @@ struct Open {
 #[derive(Debug, Default)]
 pub struct Journal {
     open: HashMap<GenerationId, Open>,
-    charges: VecDeque<(Timestamp, Settlement)>,
+    charges: VecDeque<(Timestamp, Packed)>,
     changes: VecDeque<(Timestamp, Change)>,
 }
 
@@ -72,8 +73,7 @@ impl Journal {
     /// The charge is durable.
     pub fn settled(&mut self, settlement: &Settlement, now: Timestamp) {
         self.open.remove(&settlement.request.id);
-        let settlement = Settlement { draws: Vec::new(), ..settlement.clone() };
-        keep(&mut self.charges, CHARGES_MAX, (now, settlement));
+        keep(&mut self.charges, CHARGES_MAX, (now, Packed::of(settlement)));
     }
 
     /// The store told of a change.
@@ -91,7 +91,7 @@ impl Journal {
     /// The run is over: what it had open is for the store to charge.
     pub fn end_run(&mut self, now: Timestamp) {
         for (_, open) in self.open.drain() {
-            keep(&mut self.charges, CHARGES_MAX, (now, open.crashed(now)));
+            keep(&mut self.charges, CHARGES_MAX, (now, Packed::of(&open.crashed(now))));
         }
     }
 
@@ -107,7 +107,7 @@ impl Journal {
             return Testimony::default();
         }
         Testimony {
-            charges: self.charges.iter().map(|(_, charge)| charge.clone()).collect(),
+            charges: self.charges.iter().map(|(_, charge)| charge.unpack()).collect(),
             changes: self.changes.iter().map(|(_, change)| *change).collect(),
         }
     }

@@ -16,6 +16,7 @@ mod forecast;
 mod journal;
 mod lease;
 mod leasing;
+mod packed;
 mod record;
 mod refusal;
 mod reservation;
