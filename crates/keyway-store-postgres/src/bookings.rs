@@ -5,6 +5,7 @@
 //! in a circle.
 
 use deadpool_postgres::Transaction;
+use futures_util::future::try_join3;
 use keyway_core::ledger::Bookings;
 
 use crate::error::{Failure, broken};
@@ -15,9 +16,9 @@ pub(crate) async fn write(tx: &Transaction<'_>, bookings: Bookings<'_>) -> Resul
     if bookings.is_empty() {
         return Ok(());
     }
-    write_draws(tx, &bookings).await?;
-    write_days(tx, &bookings).await?;
-    write_windows(tx, &bookings).await
+    // In one trip, and in this order.
+    let draws = write_draws(tx, &bookings);
+    try_join3(draws, write_days(tx, &bookings), write_windows(tx, &bookings)).await.map(drop)
 }
 
 /// A recall by another node marks rows of several runs: they are locked in one order by everybody.

@@ -1,6 +1,8 @@
 //! Rows of requests: what is known of a request when it is marked, and when it is settled, goes into its
 //! row whether there is one yet or not.
 
+use std::sync::LazyLock;
+
 use deadpool_postgres::Transaction;
 use futures_util::future::try_join;
 use keyway_core::budget::WindowKind;
@@ -13,7 +15,7 @@ use crate::course::whole;
 use crate::error::Failure;
 
 /// What is known from the admission on, in the order of [`Admitted::values`].
-const ADMITTED: [&str; 22] = [
+pub(crate) const ADMITTED: [&str; 22] = [
     "id",
     "key_id",
     "accounts",
@@ -38,8 +40,12 @@ const ADMITTED: [&str; 22] = [
     "is_byok",
 ];
 
+/// How many of [`CHARGED`], its first, are known from the admission on, and may be another when a request
+/// is settled.
+pub(crate) const AMENDED: usize = 4;
+
 /// What is null until a request is settled, or may be another then, in the order of [`Charged::values`].
-const CHARGED: [&str; 26] = [
+pub(crate) const CHARGED: [&str; 26] = [
     "reserved_nanos",
     "model",
     "provider",
@@ -68,7 +74,7 @@ const CHARGED: [&str; 26] = [
     "tried",
 ];
 
-type Value<'a> = &'a (dyn ToSql + Sync);
+pub(crate) type Value<'a> = &'a (dyn ToSql + Sync);
 
 /// Whether a statement changed a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,23 +94,27 @@ impl Written {
 pub(crate) struct Entries {
     mark: Statement,
     admit: Statement,
-    settle: Statement,
+    fill: Statement,
 }
 
 impl Entries {
     pub(crate) async fn prepare(tx: &Transaction<'_>) -> Result<Self, Failure> {
-        let mark = insert(
-            "UPDATE SET
-               authorised_nanos = greatest(generation.authorised_nanos, excluded.authorised_nanos),
-               reserved_nanos = greatest(generation.reserved_nanos, excluded.reserved_nanos)
-             WHERE generation.charge_nanos IS NULL
-               AND (generation.authorised_nanos < excluded.authorised_nanos
-                 OR generation.reserved_nanos < excluded.reserved_nanos)",
-        );
+        static MARK: LazyLock<String> = LazyLock::new(|| {
+            insert(
+                "UPDATE SET
+                   authorised_nanos = greatest(generation.authorised_nanos, excluded.authorised_nanos),
+                   reserved_nanos = greatest(generation.reserved_nanos, excluded.reserved_nanos)
+                 WHERE generation.charge_nanos IS NULL
+                   AND (generation.authorised_nanos < excluded.authorised_nanos
+                     OR generation.reserved_nanos < excluded.reserved_nanos)",
+            )
+        });
+        static ADMIT: LazyLock<String> = LazyLock::new(|| insert("NOTHING"));
+        static FILL: LazyLock<String> = LazyLock::new(|| fill("charge_nanos IS NULL"));
         Ok(Self {
-            mark: tx.prepare_cached(&mark).await?,
-            admit: tx.prepare_cached(&insert("NOTHING")).await?,
-            settle: tx.prepare_cached(&fill("charge_nanos IS NULL")).await?,
+            mark: tx.prepare_cached(&MARK).await?,
+            admit: tx.prepare_cached(&ADMIT).await?,
+            fill: tx.prepare_cached(&FILL).await?,
         })
     }
 
@@ -118,26 +128,35 @@ impl Entries {
         Ok(Written::of(tx.execute(&self.mark, &admitted.values()).await?))
     }
 
-    /// Fills in what is null until a request is settled. Not by the statement that inserts the row: it
-    /// would be held against what the request held at first, and not against what the row has.
+    /// Writes a charge whether there is a row or not. Not by the statement that inserts the row: it would
+    /// be held against what the request held at first, and not against what the row has.
     pub(crate) async fn settle(
         &self,
         tx: &Transaction<'_>,
         settlement: &Settlement,
     ) -> Result<Written, Failure> {
         let admitted = Admitted::of(&settlement.request, Nanos::ZERO);
+        let admitted = admitted.values();
+        let admitting = async { Ok(tx.execute(&self.admit, &admitted).await?) };
+        let (_, filled) = try_join(admitting, self.fill(tx, settlement)).await?;
+        Ok(filled)
+    }
+
+    /// Fills in what is null until a request is settled.
+    pub(crate) async fn fill(
+        &self,
+        tx: &Transaction<'_>,
+        settlement: &Settlement,
+    ) -> Result<Written, Failure> {
         let charged = Charged::of(settlement);
-        let (admitted, charged) = (admitted.values(), charged.values(settlement));
-        let admitting = tx.execute(&self.admit, &admitted);
-        let (_, filled) = try_join(admitting, tx.execute(&self.settle, &charged)).await?;
-        Ok(Written::of(filled))
+        Ok(Written::of(tx.execute(&self.fill, &charged.values()).await?))
     }
 }
 
 /// Puts a charge in the place of one that was assumed when the run of the request was ended.
 pub(crate) async fn overwrite(tx: &Transaction<'_>, charge: &Settlement) -> Result<(), Failure> {
     let statement = tx.prepare_cached(&fill("ending = 'crashed'")).await?;
-    tx.execute(&statement, &Charged::of(charge).values(charge)).await?;
+    tx.execute(&statement, &Charged::of(charge).values()).await?;
     Ok(())
 }
 
@@ -162,7 +181,7 @@ fn fill(condition: &str) -> String {
 }
 
 /// A request as the schema has it.
-struct Admitted<'a> {
+pub(crate) struct Admitted<'a> {
     request: &'a Metered,
     id: &'a [u8],
     accounts: Vec<u8>,
@@ -178,7 +197,7 @@ struct Admitted<'a> {
 }
 
 impl<'a> Admitted<'a> {
-    fn of(request: &'a Metered, authorised: Nanos) -> Self {
+    pub(crate) fn of(request: &'a Metered, authorised: Nanos) -> Self {
         let origin = &request.origin;
         let windows = [WindowKind::Day, WindowKind::Week, WindowKind::Month];
         Self {
@@ -196,7 +215,7 @@ impl<'a> Admitted<'a> {
         }
     }
 
-    fn values(&self) -> [Value<'_>; ADMITTED.len()] {
+    pub(crate) fn values(&self) -> [Value<'_>; ADMITTED.len()] {
         let (request, origin) = (self.request, &self.request.origin);
         [
             &self.id,
@@ -226,7 +245,8 @@ impl<'a> Admitted<'a> {
 }
 
 /// What a settlement adds, as the schema has it.
-struct Charged<'a> {
+pub(crate) struct Charged<'a> {
+    settlement: &'a Settlement,
     id: &'a [u8],
     reserved: i64,
     /// The charge, what a credential of the operator's paid, the overrun, and what nobody pays.
@@ -241,8 +261,8 @@ struct Charged<'a> {
     tried: Option<String>,
 }
 
-impl<'s> Charged<'s> {
-    fn of(settlement: &'s Settlement) -> Self {
+impl<'a> Charged<'a> {
+    pub(crate) fn of(settlement: &'a Settlement) -> Self {
         let Settlement { charge, byok, overrun, absorbed, usage, course, .. } = settlement;
         let counted = [
             usage.prompt_tokens,
@@ -252,6 +272,7 @@ impl<'s> Charged<'s> {
             usage.image_output_tokens,
         ];
         Self {
+            settlement,
             id: settlement.request.id.as_bytes(),
             reserved: settlement.request.reserved.get(),
             money: [*charge, *byok, *overrun, *absorbed].map(Nanos::get),
@@ -265,8 +286,8 @@ impl<'s> Charged<'s> {
     }
 
     /// And the row that they belong to.
-    fn values<'a>(&'a self, settlement: &'a Settlement) -> [Value<'a>; CHARGED.len() + 1] {
-        let (request, course) = (&settlement.request, &settlement.course);
+    pub(crate) fn values(&self) -> [Value<'_>; CHARGED.len() + 1] {
+        let (request, course) = (&self.settlement.request, &self.settlement.course);
         [
             &self.reserved,
             &request.model,
@@ -279,7 +300,7 @@ impl<'s> Charged<'s> {
             &self.tokens[0],
             &self.tokens[1],
             &self.ending,
-            &settlement.estimated,
+            &self.settlement.estimated,
             &self.settled_at,
             &self.tokens[2],
             &self.tokens[3],

@@ -33,16 +33,6 @@ pub(crate) async fn settle<'s>(
     bookings: &mut Bookings<'s>,
 ) -> Result<Settled, Failure> {
     let written = Entries::prepare(tx).await?.settle(tx, settlement).await?;
-    settled(tx, settlement, written, bookings).await
-}
-
-/// What became of a settlement whose row was `written` or was known.
-pub(crate) async fn settled<'s>(
-    tx: &Transaction<'_>,
-    settlement: &'s Settlement,
-    written: Written,
-    bookings: &mut Bookings<'s>,
-) -> Result<Settled, Failure> {
     if written == Written::Known {
         let id: &[u8] = settlement.request.id.as_bytes();
         let sql = "SELECT charge_nanos, byok_nanos FROM generation WHERE id = $1";

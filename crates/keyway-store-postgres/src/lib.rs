@@ -4,12 +4,14 @@
 //! transaction; every call may be repeated when its answer was lost.
 
 mod accounts;
+mod answers;
 mod bookings;
 mod clock;
 mod contents;
 mod course;
 mod credentials;
 mod credits;
+mod entering;
 mod entries;
 mod error;
 mod history;
@@ -26,6 +28,7 @@ mod store;
 mod target;
 mod testimony;
 mod tls;
+mod together;
 mod transact;
 mod url;
 mod writer;

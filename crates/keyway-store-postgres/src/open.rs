@@ -77,12 +77,16 @@ pub enum OpenError {
     Unfinished,
     #[error("cannot open the store: {0}")]
     Postgres(#[from] tokio_postgres::Error),
+    #[error("cannot start the store's writer: {0}")]
+    Thread(#[source] std::io::Error),
 }
 
 pub(crate) struct Opened {
     pub(crate) pool: Pool,
     /// For what a node tells and asks of the others.
     pub(crate) watch: Pool,
+    /// For the ledger's writes: one connection, whose statements stay prepared.
+    pub(crate) ledger: Pool,
     pub(crate) default_workspace: WorkspaceId,
     pub(crate) history: History,
 }
@@ -90,13 +94,14 @@ pub(crate) struct Opened {
 pub(crate) async fn open(options: &PostgresOptions) -> Result<Opened, OpenError> {
     let (config, connector) = read_url(&options.url)?;
     let watch = pool(config.clone(), connector.clone(), WATCH_CONNECTIONS_MAX)?;
+    let ledger = pool(config.clone(), connector.clone(), 1)?;
     let pool = pool(config, connector, CONNECTIONS_MAX)?;
     let mut client = prepare(&pool).await?;
     let default_workspace = settle_in(&mut client, options).await?;
     let history = History::find(&client).await?;
     client.batch_execute(SESSION).await?;
     drop(client);
-    Ok(Opened { pool, watch, default_workspace, history })
+    Ok(Opened { pool, watch, ledger, default_workspace, history })
 }
 
 /// One connection to the database at `url`, whose schema is brought up to date.

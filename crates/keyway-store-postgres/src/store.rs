@@ -19,7 +19,7 @@ use keyway_core::store::{
     KeyDeleted, KeyPage, KeyQuery, KeyWithSecrets, NodeEnd, Poll, Settled, Store, StoreError,
     Testified, Testimony, UsageDay, Writing,
 };
-use tokio::task::JoinHandle;
+use tokio::task::AbortHandle;
 
 use crate::clock::StoreTime;
 use crate::error::Failure;
@@ -37,7 +37,7 @@ pub struct PostgresStore {
     pool: Pool,
     watch: Pool,
     writer: Writer,
-    task: JoinHandle<()>,
+    writing: AbortHandle,
     default_workspace: WorkspaceId,
     time: StoreTime,
     history: History,
@@ -46,14 +46,15 @@ pub struct PostgresStore {
 impl PostgresStore {
     /// Connects, and brings the schema up to date; makes the installation where there is none.
     pub async fn open(options: &PostgresOptions) -> Result<Self, OpenError> {
-        let Opened { pool, watch, default_workspace, history } = open::open(options).await?;
-        let (writer, task) = Writer::start(pool.clone(), history);
-        Ok(Self { pool, watch, writer, task, default_workspace, time: options.time, history })
+        let Opened { pool, watch, ledger, default_workspace, history } =
+            open::open(options).await?;
+        let (writer, writing) = Writer::start(ledger, history).map_err(OpenError::Thread)?;
+        Ok(Self { pool, watch, writer, writing, default_workspace, time: options.time, history })
     }
 
     /// Ends all connections. Every later call is answered that the store is unavailable.
     pub fn close(&self) {
-        self.task.abort();
+        self.writing.abort();
         self.pool.close();
         self.watch.close();
     }

@@ -3,21 +3,23 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
+use std::{io, thread};
 
 use deadpool_postgres::{Pool, Transaction};
-use futures_util::future::try_join_all;
 use keyway_core::id::Epoch;
 use keyway_core::ledger::{AnswerMark, Bookings, Metered, Settlement};
 use keyway_core::store::{Commits, Observer, Settled, StoreError, Writing};
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::runtime;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
-use crate::entries::{Entries, Written};
+use crate::answers::{self, Answer, Asker};
+use crate::entries::Entries;
 use crate::error::{Failure, closed};
 use crate::history::History;
 use crate::transact::{TRY, Tries};
-use crate::{bookings, ledger, nodes};
+use crate::{bookings, ledger, nodes, together};
 
 /// Calls that may wait to be written; further ones wait to be queued.
 const QUEUE_MAX: usize = 4_096;
@@ -34,41 +36,41 @@ pub(crate) struct Writer {
 #[derive(Debug)]
 struct Call {
     work: Work,
-    answer: oneshot::Sender<Result<Settled, StoreError>>,
+    asker: Asker,
 }
 
 #[derive(Debug)]
-enum Work {
+pub(crate) enum Work {
     Mark(AnswerMark),
     Settle(Settlement),
 }
 
 impl Work {
-    fn request(&self) -> &Metered {
+    pub(crate) fn request(&self) -> &Metered {
         match self {
             Self::Mark(mark) => &mark.request,
             Self::Settle(settlement) => &settlement.request,
         }
     }
-
-    async fn write(&self, tx: &Transaction<'_>, entries: &Entries) -> Result<Written, Failure> {
-        match self {
-            Self::Mark(mark) => entries.mark(tx, mark).await,
-            Self::Settle(settlement) => entries.settle(tx, settlement).await,
-        }
-    }
 }
 
-type Answers = Vec<Result<Settled, StoreError>>;
+type Answers = Vec<Answer>;
 
 impl Writer {
-    pub(crate) fn start(pool: Pool, history: History) -> (Self, JoinHandle<()>) {
+    /// On a thread of its own, where its connection is driven too: no step of a transaction wakes another
+    /// one. Answers what ends it.
+    pub(crate) fn start(pool: Pool, history: History) -> Result<(Self, AbortHandle), io::Error> {
         let (queue, calls) = mpsc::channel(QUEUE_MAX);
         let commits = Arc::<Commits>::default();
-        let writing = run(pool, history, calls, Arc::clone(&commits));
-        #[expect(clippy::disallowed_methods, reason = "`PostgresStore::close` waits for it")]
-        let task = tokio::spawn(writing);
-        (Self { queue, commits }, task)
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let serving = runtime.spawn(serve(pool, history, calls, Arc::clone(&commits)));
+        let end = serving.abort_handle();
+        let thread = thread::Builder::new().name("keyway-writer".to_owned());
+        thread.spawn(move || match runtime.block_on(serving) {
+            Err(error) if error.is_panic() => tracing::error!("the store's writer panicked"),
+            _ => {}
+        })?;
+        Ok((Self { queue, commits }, end))
     }
 
     pub(crate) async fn mark(&self, mark: AnswerMark) -> Result<(), StoreError> {
@@ -80,8 +82,8 @@ impl Writer {
     }
 
     async fn write(&self, work: Work) -> Result<Settled, StoreError> {
-        let (answer, answered) = oneshot::channel();
-        self.queue.send(Call { work, answer }).await.map_err(|_| closed())?;
+        let (asker, answered) = Asker::new();
+        self.queue.send(Call { work, asker }).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
     }
 
@@ -101,7 +103,12 @@ impl Writing for Writer {
     }
 }
 
-async fn run(pool: Pool, history: History, mut calls: mpsc::Receiver<Call>, commits: Arc<Commits>) {
+async fn serve(
+    pool: Pool,
+    history: History,
+    mut calls: mpsc::Receiver<Call>,
+    commits: Arc<Commits>,
+) {
     let mut batch = Vec::with_capacity(BATCH_MAX);
     while calls.recv_many(&mut batch, BATCH_MAX).await > 0 {
         // Nodes that lock the same rows lock them in the same order.
@@ -109,16 +116,13 @@ async fn run(pool: Pool, history: History, mut calls: mpsc::Receiver<Call>, comm
         let began = commits.is_observed().then(Instant::now);
         let answers = write(&pool, history, &batch).await;
         commits.add(batch.len(), began.map(|began| began.elapsed()));
-        for (call, answer) in batch.drain(..).zip(answers) {
-            // Who asked may be gone; what is written stays written.
-            let _ = call.answer.send(answer);
-        }
+        answers::tell(batch.drain(..).map(|call| call.asker).zip(answers));
     }
 }
 
 async fn write(pool: &Pool, history: History, batch: &[Call]) -> Answers {
     let mut tries = Tries::new();
-    // Without savepoints, until one call shows that it takes the others down with it.
+    // All at once, until one call shows that it takes the others down with it.
     let mut careful = false;
     loop {
         let outcome = tokio::time::timeout(TRY, attempt(pool, history, batch, careful)).await;
@@ -144,22 +148,32 @@ async fn attempt(
 ) -> Result<Answers, Failure> {
     let mut client = pool.get().await?;
     let mut transaction = client.transaction().await?;
+    let answers = if careful {
+        one_by_one(&mut transaction, history, batch).await?
+    } else {
+        together::write(&transaction, history, batch.iter().map(|call| &call.work)).await?;
+        vec![Ok(Settled::Applied); batch.len()]
+    };
+    transaction.commit().await?;
+    Ok(answers)
+}
+
+/// Writes one after the other; nothing of a run that was ended.
+async fn one_by_one(
+    transaction: &mut Transaction<'_>,
+    history: History,
+    batch: &[Call],
+) -> Result<Answers, Failure> {
     let mut live = BTreeMap::<Epoch, bool>::new();
     for call in batch {
         let epoch = call.work.request().epoch;
         if let Entry::Vacant(unknown) = live.entry(epoch) {
-            unknown.insert(is_live(&transaction, history, epoch).await?);
+            unknown.insert(is_live(transaction, history, epoch).await?);
         }
     }
     let is_live = |call: &&Call| live[&call.work.request().epoch];
     let works: Vec<&Work> = batch.iter().filter(is_live).map(|call| &call.work).collect();
-    let written = if careful {
-        run_each(&mut transaction, &works).await?
-    } else {
-        run_all(&transaction, &works).await?.into_iter().map(Ok).collect()
-    };
-    transaction.commit().await?;
-    let mut written = written.into_iter();
+    let mut written = run_each(transaction, &works).await?.into_iter();
     let answer = |call| if is_live(&call) { written.next() } else { None };
     Ok(batch.iter().map(answer).map(|answer| answer.unwrap_or(Err(StoreError::Fenced))).collect())
 }
@@ -172,22 +186,20 @@ async fn is_live(tx: &Transaction<'_>, history: History, epoch: Epoch) -> Result
     }
 }
 
-/// Writes the rows of all in one trip to the database.
-async fn run_all(tx: &Transaction<'_>, works: &[&Work]) -> Result<Vec<Settled>, Failure> {
-    let entries = Entries::prepare(tx).await?;
-    let written = try_join_all(works.iter().map(|work| work.write(tx, &entries))).await?;
-    let mut bookings = Bookings::default();
-    let mut settled = Vec::with_capacity(works.len());
-    for (work, written) in works.iter().zip(written) {
-        settled.push(match work {
-            Work::Mark(_) => Settled::Applied,
-            Work::Settle(settlement) => {
-                ledger::settled(tx, settlement, written, &mut bookings).await?
-            }
-        });
+/// Writes a call, and the sums that follow from it.
+async fn run(tx: &Transaction<'_>, work: &Work) -> Result<Settled, Failure> {
+    match work {
+        Work::Mark(mark) => {
+            Entries::prepare(tx).await?.mark(tx, mark).await?;
+            Ok(Settled::Applied)
+        }
+        Work::Settle(settlement) => {
+            let mut bookings = Bookings::default();
+            let settled = ledger::settle(tx, settlement, &mut bookings).await?;
+            bookings::write(tx, bookings).await?;
+            Ok(settled)
+        }
     }
-    bookings::write(tx, bookings).await?;
-    Ok(settled)
 }
 
 /// Writes one after the other, and undoes one alone where it fails by its own fault.
@@ -195,10 +207,10 @@ async fn run_each(transaction: &mut Transaction<'_>, works: &[&Work]) -> Result<
     let mut answers = Vec::with_capacity(works.len());
     for work in works {
         let savepoint = transaction.savepoint("call").await?;
-        match run_all(&savepoint, &[work]).await {
+        match run(&savepoint, work).await {
             Ok(settled) => {
                 savepoint.commit().await?;
-                answers.extend(settled.into_iter().map(Ok));
+                answers.push(Ok(settled));
             }
             Err(Failure::Store(error)) => {
                 savepoint.rollback().await?;
