@@ -56,6 +56,7 @@ pub use scrub::{error_message, scrub};
 pub(crate) use source::Source;
 pub(crate) use tool::{Tool, ToolCall, ToolChoice, tool_calls};
 pub(crate) use turns::Turns;
+pub(crate) use verbatim::MESSAGES;
 pub use words::Words;
 
 /// What every answer and chunk says about itself, whoever produced it.

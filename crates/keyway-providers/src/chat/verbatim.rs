@@ -10,7 +10,7 @@ use super::request::is_role;
 use crate::json::Text;
 use crate::json::scan::Node;
 
-pub(super) const MESSAGES: &str = "messages";
+pub(crate) const MESSAGES: &str = "messages";
 
 /// The messages of a request. Its other fields are in a tree.
 #[derive(Clone, Debug)]

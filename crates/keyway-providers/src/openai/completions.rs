@@ -3,31 +3,29 @@
 
 use serde_json::{Map, Value, json};
 
+use super::draft::Draft;
 use super::{FOR_THE_GATEWAY, Quirks, ask_for_usage};
 use crate::chat::{Answer, AnswerError, ChatRequest, Chunk, StreamEvent, stream_event};
 use crate::json::parse_lenient;
 
 /// The body of `request`, which was `said` in this dialect, for a server that calls the model
 /// `upstream_model`.
-pub(super) fn request_body(
+pub(super) fn request_body<'a>(
     request: &ChatRequest,
-    said: &Map<String, Value>,
+    said: &'a Map<String, Value>,
     upstream_model: &str,
     quirks: &Quirks,
-) -> Map<String, Value> {
-    let mut body = said.clone();
-    body.retain(|field, _| {
-        let field = field.as_str();
-        !FOR_THE_GATEWAY.contains(&field) && !quirks.refuses.contains(&field)
-    });
-    body.insert("model".into(), upstream_model.into());
+) -> Draft<'a> {
+    let stays = |field: &str| !FOR_THE_GATEWAY.contains(&field) && !quirks.refuses.contains(&field);
+    let mut body = Draft::of(said, stays);
+    body.insert("model", upstream_model);
     if let Some(most) = request.max_tokens {
-        body.insert("max_tokens".into(), most.into());
+        body.insert("max_tokens", most);
     }
     if request.stream && quirks.stream_options {
         ask_for_usage(&mut body);
     } else {
-        body.shift_remove("stream_options");
+        body.remove("stream_options");
     }
     body
 }

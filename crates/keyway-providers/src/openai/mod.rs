@@ -1,14 +1,17 @@
 //! The OpenAI-compatible dialect: what is sent. What comes back is the form in the middle already.
 
 mod completions;
+mod draft;
 mod quirks;
 mod reasoning;
 mod responses;
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use self::draft::Draft;
 use self::quirks::{Bound, Messages, Path, When};
-use crate::chat::{ChatRequest, Errand, RequestError, Tongue};
+use crate::chat::{ChatRequest, Errand, MESSAGES, RequestError, Tongue};
 
 pub(crate) use self::completions::{answer as continuation, event as continued_event};
 pub use self::quirks::Quirks;
@@ -96,37 +99,43 @@ pub(crate) fn request_body(
     upstream_model: &str,
     quirks: &Quirks,
 ) -> Result<Vec<u8>, RequestError> {
-    let body = if let Some(said) = responds(request, quirks) {
-        responses::request_body(request, said, upstream_model, quirks)
-    } else if let Some(said) = continues(request, quirks) {
-        completions::request_body(request, said, upstream_model, quirks)
-    } else if let Some(error) = request.untranslated() {
+    if let Some(said) = responds(request, quirks) {
+        return Ok(written(&responses::request_body(request, said, upstream_model, quirks)));
+    }
+    if let Some(said) = continues(request, quirks) {
+        return Ok(written(&completions::request_body(request, said, upstream_model, quirks)));
+    }
+    if let Some(error) = request.untranslated() {
         return Err(error.clone());
-    } else if let Some(messages) = verbatim(request, quirks) {
-        let body = chat_body(request, request.body_beside(), upstream_model, quirks);
-        return Ok(with_messages(&body, messages));
-    } else {
-        chat_body(request, &request.body(), upstream_model, quirks)
-    };
-    Ok(serde_json::to_vec(&body).expect("a JSON object can be written"))
+    }
+    let messages = verbatim(request, quirks);
+    let body = chat_body(request, messages.is_some(), upstream_model, quirks);
+    Ok(messages.map_or_else(|| written(&body), |messages| with_messages(&body, messages)))
 }
 
-/// What was said, without what is for the gateway or refused by the server, of the model by its name there.
-fn without_ours(
-    said: &Map<String, Value>,
+fn written(body: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).expect("a JSON object can be written")
+}
+
+/// Whether a field that the client said is neither for the gateway nor refused by the server.
+fn stays(field: &str, quirks: &Quirks) -> bool {
+    let is_ours = FOR_THE_GATEWAY.contains(&field) && !quirks.keeps.contains(&field);
+    !is_ours && !quirks.refuses.contains(&field)
+}
+
+/// What was said, without what does not stay, of the model by its name there.
+fn without_ours<'a>(
+    said: &'a Map<String, Value>,
     upstream_model: &str,
     quirks: &Quirks,
-) -> Map<String, Value> {
-    let mut body = said.clone();
-    body.retain(|field, _| {
-        let field = field.as_str();
-        let ours = FOR_THE_GATEWAY.contains(&field) && !quirks.keeps.contains(&field);
-        !ours && !quirks.refuses.contains(&field)
-    });
-    if let Some(Value::Object(provider)) = body.get_mut("provider") {
+) -> Draft<'a> {
+    let mut body = Draft::of(said, |field| stays(field, quirks));
+    if body.get("provider").is_some()
+        && let Some(Value::Object(provider)) = body.get_mut("provider")
+    {
         provider.retain(|field, _| !OWN_PROVIDERS.contains(&field.as_str()));
     }
-    body.insert("model".into(), upstream_model.into());
+    body.insert("model", upstream_model);
     body
 }
 
@@ -137,7 +146,7 @@ fn verbatim<'a>(request: &'a ChatRequest, quirks: &Quirks) -> Option<&'a str> {
 }
 
 /// A body that is not empty, as text, and its messages.
-fn with_messages(body: &Map<String, Value>, messages: &str) -> Vec<u8> {
+fn with_messages(body: &Draft<'_>, messages: &str) -> Vec<u8> {
     const FIELD: &[u8] = b",\"messages\":";
     let mut text = Vec::with_capacity(messages.len() + BYTES_BESIDE);
     serde_json::to_writer(&mut text, body).expect("a JSON object can be written");
@@ -148,38 +157,41 @@ fn with_messages(body: &Map<String, Value>, messages: &str) -> Vec<u8> {
     text
 }
 
-/// What is sent of `said`, which is all of the request or what is beside its messages.
-fn chat_body(
-    request: &ChatRequest,
-    said: &Map<String, Value>,
+/// What is sent of `request`, with its messages unless they are written beside it.
+fn chat_body<'a>(
+    request: &'a ChatRequest,
+    are_beside: bool,
     upstream_model: &str,
     quirks: &Quirks,
-) -> Map<String, Value> {
-    let mut body = without_ours(said, upstream_model, quirks);
+) -> Draft<'a> {
+    let mut body = without_ours(request.body_beside(), upstream_model, quirks);
     if request.errand.is_some() {
         // It has no answer that could be too long, and no stream.
         return body;
+    }
+    if !are_beside && let Some(messages) = request.field(MESSAGES) {
+        body.lend(MESSAGES, messages);
     }
     bound_tokens(&mut body, request.max_tokens, quirks.bound);
     reasoning::ask(quirks.reasoning, request, &mut body);
     strip(&mut body, quirks.messages);
     for (field, theirs) in quirks.renames {
-        if let Some(value) = body.shift_remove(*field) {
-            body.insert((*theirs).to_owned(), value);
+        if let Some(value) = body.remove(field) {
+            body.insert(theirs, value.into_owned());
         }
     }
     if request.stream && quirks.stream_options {
         ask_for_usage(&mut body);
     } else {
         // OpenAI refuses it where nothing streams.
-        body.shift_remove("stream_options");
+        body.remove("stream_options");
     }
     body
 }
 
 /// Without it most servers stream no usage, and the charge would be an estimate.
-fn ask_for_usage(body: &mut Map<String, Value>) {
-    match body.entry("stream_options").or_insert(Value::Null) {
+fn ask_for_usage(body: &mut Draft<'_>) {
+    match body.get_or_insert("stream_options", Value::Null) {
         Value::Object(options) => {
             options.insert("include_usage".into(), true.into());
         }
@@ -189,39 +201,39 @@ fn ask_for_usage(body: &mut Map<String, Value>) {
 
 /// What is reserved for is the most that is asked for. A provider may follow either name. Where the
 /// client said neither, the gateway bounds the answer to what can be paid.
-fn bound_tokens(body: &mut Map<String, Value>, most: Option<u64>, bound: Bound) {
+fn bound_tokens(body: &mut Draft<'_>, most: Option<u64>, bound: Bound) {
     let field = match bound {
         Bound::Said => return most.map_or((), |most| bound_as_said(body, most)),
         Bound::MaxTokens => "max_tokens",
         Bound::MaxCompletionTokens => "max_completion_tokens",
     };
     for said in TOKEN_BOUNDS.into_iter().filter(|said| *said != field) {
-        body.shift_remove(said);
+        body.remove(said);
     }
     if let Some(most) = most {
-        body.insert(field.to_owned(), most.into());
+        body.insert(field, most);
     }
 }
 
-fn bound_as_said(body: &mut Map<String, Value>, most: u64) {
+fn bound_as_said(body: &mut Draft<'_>, most: u64) {
     let mut said = false;
     for field in TOKEN_BOUNDS {
-        if let Some(bound) = body.get_mut(field).filter(|bound| !bound.is_null()) {
-            *bound = most.into();
+        if body.get(field).is_some_and(|bound| !bound.is_null()) {
+            body.insert(field, most);
             said = true;
         }
     }
     if !said {
-        body.insert("max_tokens".into(), most.into());
+        body.insert("max_tokens", most);
     }
 }
 
 /// Takes out of messages and tools what the server does not know.
-fn strip(body: &mut Map<String, Value>, how: Messages) {
+fn strip(body: &mut Draft<'_>, how: Messages) {
     if how == Messages::Kept {
         return;
     }
-    for field in ["messages", "tools"] {
+    for field in [MESSAGES, "tools"] {
         let items = body.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten();
         for item in items.filter_map(Value::as_object_mut) {
             let thought = item.get("reasoning").or_else(|| item.get("reasoning_content"));

@@ -1,7 +1,8 @@
 //! How servers of OpenAI's dialect are asked to think.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::draft::Draft;
 use crate::chat::{ChatRequest, Effort, Reasoning};
 
 /// How a server is asked to think.
@@ -20,30 +21,29 @@ pub(super) enum Ask {
 }
 
 /// Puts what the request says about thinking into `body` as the server wants it.
-pub(super) fn ask(how: Ask, request: &ChatRequest, body: &mut Map<String, Value>) {
+pub(super) fn ask(how: Ask, request: &ChatRequest, body: &mut Draft<'_>) {
     if how == Ask::Said {
         return;
     }
     for field in ["reasoning", "reasoning_effort"] {
-        body.shift_remove(field);
+        body.remove(field);
     }
     let Some(asked) = request.reasoning() else { return };
     match how {
         Ask::Said | Ask::Nothing => {}
         Ask::Effort(words) => {
-            body.insert("reasoning_effort".into(), nearest(asked.effort, words).into());
+            body.insert("reasoning_effort", nearest(asked.effort, words));
         }
         Ask::Thinking => {
             let kind = if asked.is_off() { "disabled" } else { "enabled" };
-            body.insert("thinking".into(), json!({"type": kind}));
+            body.insert("thinking", json!({"type": kind}));
         }
         Ask::Template => template(asked, body),
     }
 }
 
-fn template(asked: Reasoning, body: &mut Map<String, Value>) {
-    let arguments = body.entry("chat_template_kwargs").or_insert_with(|| json!({}));
-    if let Value::Object(arguments) = arguments {
+fn template(asked: Reasoning, body: &mut Draft<'_>) {
+    if let Value::Object(arguments) = body.get_or_insert("chat_template_kwargs", json!({})) {
         arguments.entry("enable_thinking").or_insert_with(|| (!asked.is_off()).into());
     }
 }

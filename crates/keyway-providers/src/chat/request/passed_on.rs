@@ -5,7 +5,6 @@ use std::io;
 use serde_json::{Map, Value};
 
 use super::ChatRequest;
-use crate::chat::verbatim::MESSAGES;
 
 impl ChatRequest {
     /// Writes the first instruction and the first message that is none: what all turns of a conversation
@@ -33,15 +32,16 @@ impl ChatRequest {
     }
 
     /// The whole request as it came.
+    #[cfg(test)]
     pub(crate) fn body(&self) -> Map<String, Value> {
         let mut body = self.body.clone();
         if let Some(verbatim) = &self.verbatim {
-            body.insert(MESSAGES.to_owned(), verbatim.tree().clone());
+            body.insert(crate::chat::MESSAGES.to_owned(), verbatim.tree().clone());
         }
         body
     }
 
-    /// The same without what [`ChatRequest::messages_without`] tells.
+    /// The request as it came, without what [`ChatRequest::messages_without`] tells.
     pub(crate) const fn body_beside(&self) -> &Map<String, Value> {
         &self.body
     }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::FORMAT;
 use crate::chat::{ChatRequest, is_of};
+use crate::openai::draft::Draft;
 use crate::openai::quirks::Messages;
 use crate::openai::{Quirks, without_ours};
 
@@ -11,22 +12,22 @@ const MARK: &str = "cache_control";
 
 /// The body of `request`, which was `said` in this dialect, for a server that calls the model
 /// `upstream_model`.
-pub(in crate::openai) fn request_body(
-    request: &ChatRequest,
-    said: &Map<String, Value>,
+pub(in crate::openai) fn request_body<'a>(
+    request: &'a ChatRequest,
+    said: &'a Map<String, Value>,
     upstream_model: &str,
     quirks: &Quirks,
-) -> Map<String, Value> {
+) -> Draft<'a> {
     let mut body = without_ours(said, upstream_model, quirks);
     // Otherwise it is kept, in the operator's account.
-    body.insert("store".into(), false.into());
+    body.insert("store", false);
     if let Some(most) = request.max_tokens {
-        body.insert("max_output_tokens".into(), most.into());
+        body.insert("max_output_tokens", most);
     }
     // The one that the endpoint is priced for.
-    body.shift_remove("service_tier");
+    body.remove("service_tier");
     if let Some(tier) = request.field("service_tier") {
-        body.insert("service_tier".into(), tier.clone());
+        body.lend("service_tier", tier);
     }
     if let Some(Value::Array(items)) = body.get_mut("input") {
         items.retain(can_be_read);
@@ -39,7 +40,7 @@ pub(in crate::openai) fn request_body(
 }
 
 /// Takes out the marks for caches, which OpenAI has not.
-fn unmark(body: &mut Map<String, Value>) {
+fn unmark(body: &mut Draft<'_>) {
     for field in ["input", "tools"] {
         let items = body.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten();
         for item in items.filter_map(Value::as_object_mut) {
@@ -91,7 +92,7 @@ mod tests {
         let said = request.native(Tongue::Responses).expect("in OpenAI's words");
         let sent = |name: &str| {
             let quirks = Quirks::named(name).expect("a row");
-            Value::Object(request_body(&request, said, "theirs", quirks))
+            json!(request_body(&request, said, "theirs", quirks))
         };
         assert_eq!(sent("openrouter")["input"], body["input"]);
         let expected = json!([{"role": "user", "content": [{"type": "input_text", "text": "hi"}]}]);
@@ -132,6 +133,6 @@ mod tests {
             "include": ["reasoning.encrypted_content"], "new": {"x": 1}, "max_output_tokens": 100,
             "truncation": "auto", "store": false, "stream": true, "service_tier": "flex",
         });
-        assert_eq!(Value::Object(sent), expected);
+        assert_eq!(json!(sent), expected);
     }
 }
