@@ -9,6 +9,8 @@ use thiserror::Error;
 
 /// Decimal places of a nano-dollar.
 const NANO_DECIMALS: usize = 9;
+/// The longest amount in nano-dollars as text: a sign, nineteen digits and a point.
+const NANOS_BYTES_MAX: usize = 21;
 /// Decimal places of a femto-dollar.
 const FEMTO_DECIMALS: usize = 15;
 /// Decimal places of a discount.
@@ -80,15 +82,41 @@ impl Nanos {
 impl fmt::Display for Nanos {
     /// The shortest decimal text of the amount in USD, without an exponent: `0.00014`, `12`, `-3.5`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.0 < 0 { "-" } else { "" };
-        let magnitude = self.0.unsigned_abs();
-        let (whole, fraction) = (magnitude / 1_000_000_000, magnitude % 1_000_000_000);
-        if fraction == 0 {
-            return write!(f, "{sign}{whole}");
+        // Each answer says several: they are written from their ends, without a text for each part.
+        let mut text = [0; NANOS_BYTES_MAX];
+        let mut start = text.len();
+        let mut put = |byte| {
+            start -= 1;
+            text[start] = byte;
+        };
+        let mut left = self.0.unsigned_abs();
+        let mut has_decimals = false;
+        for _ in 0..NANO_DECIMALS {
+            has_decimals |= !left.is_multiple_of(10);
+            if has_decimals {
+                put(last_digit(left));
+            }
+            left /= 10;
         }
-        let digits = format!("{fraction:09}");
-        write!(f, "{sign}{whole}.{}", digits.trim_end_matches('0'))
+        if has_decimals {
+            put(b'.');
+        }
+        loop {
+            put(last_digit(left));
+            left /= 10;
+            if left == 0 {
+                break;
+            }
+        }
+        if self.0 < 0 {
+            put(b'-');
+        }
+        f.write_str(str::from_utf8(&text[start..]).expect("digits are text"))
     }
+}
+
+fn last_digit(number: u64) -> u8 {
+    b'0' + u8::try_from(number % 10).expect("it is less than ten")
 }
 
 /// A price in femto-dollars (10⁻¹⁵ USD) per token.

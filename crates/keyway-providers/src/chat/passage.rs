@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::choice::{self, Form, said_reason};
-use super::{Envelope, Receipt, source};
+use super::{Envelope, Receipt, is_own, source};
 use crate::json::Text;
 use crate::json::scan::Node;
 use crate::json::write::{self, Object};
@@ -18,9 +18,6 @@ const LOGPROBS: &str = "logprobs";
 const MESSAGE: &str = "message";
 const NATIVE_FINISH: &str = "native_finish_reason";
 const USAGE: &str = "usage";
-/// Fields of an answer that do not stay as they came.
-const REPLACED: [&str; 8] =
-    ["id", "object", "created", "model", "provider", FINGERPRINT, CHOICES, USAGE];
 /// Fields of a choice that are written in this order.
 const FIELDS: [&str; 5] = [INDEX, MESSAGE, FINISH, NATIVE_FINISH, LOGPROBS];
 /// Bytes that are written beside what came, about.
@@ -72,7 +69,7 @@ impl Passage {
         answer.copy_or_null(FINGERPRINT, fingerprint.filter(|it| it.is_string()));
         write_choices(answer.key(CHOICES), choices);
         for (key, value) in root.entries().filter(|(_, value)| !value.is_null()) {
-            if !key.is_any(&REPLACED) {
+            if !key.is_any(is_replaced) {
                 answer.copy(key, value);
             }
         }
@@ -80,6 +77,11 @@ impl Passage {
         answer.end();
         out
     }
+}
+
+/// Whether a field of an answer does not stay as it came.
+fn is_replaced(field: &str) -> bool {
+    is_own(field) || matches!(field, FINGERPRINT | USAGE)
 }
 
 fn write_choices(out: &mut Vec<u8>, choices: Option<Node<'_>>) {
@@ -116,7 +118,7 @@ fn write_choice(out: &mut Vec<u8>, choice: Node<'_>, position: u64) {
     written.put(NATIVE_FINISH, &raw);
     written.copy_or_null(LOGPROBS, logprobs);
     for (key, value) in choice.entries() {
-        if !key.is_any(&FIELDS) {
+        if !key.is_any(|key| FIELDS.contains(&key)) {
             written.copy(key, value);
         }
     }
@@ -124,9 +126,8 @@ fn write_choice(out: &mut Vec<u8>, choice: Node<'_>, position: u64) {
 }
 
 fn write_message(out: &mut Vec<u8>, message: Option<Node<'_>>) {
-    const FIELDS: [&str; 5] = ["role", "content", "refusal", "reasoning", "reasoning_content"];
-    let fields = message.map_or([None; 5], |it| it.pick(FIELDS));
-    let [_, content, refusal, reasoning, alias] = fields;
+    let fields = ["content", "refusal", "reasoning", "reasoning_content"];
+    let [content, refusal, reasoning, alias] = message.map_or([None; 4], |it| it.pick(fields));
     let mut written = Object::begin(out);
     written.put("role", &"assistant");
     written.copy_or_null("content", content);
@@ -137,8 +138,12 @@ fn write_message(out: &mut Vec<u8>, message: Option<Node<'_>>) {
     written.copy_or_null("reasoning", told.or(reasoning));
     let others = message.into_iter().flat_map(Node::entries).filter(|(_, value)| !value.is_null());
     for (key, value) in others {
-        let is_told = if has_alias { key.is_any(&FIELDS) } else { key.is_any(&FIELDS[..4]) };
-        if !is_told {
+        let is_told = |key: &str| match key {
+            "role" | "content" | "refusal" | "reasoning" => true,
+            "reasoning_content" => has_alias,
+            _ => false,
+        };
+        if !key.is_any(is_told) {
             written.copy(key, value);
         }
     }

@@ -12,17 +12,20 @@ use crate::json::write::Object;
 const COST_DETAILS: &str = "cost_details";
 const PROMPT_DETAILS: &str = "prompt_tokens_details";
 const COMPLETION_DETAILS: &str = "completion_tokens_details";
-/// Fields of the block that are written here, whatever a provider says in them.
-const FIELDS: [&str; 8] = [
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "cost",
-    "is_byok",
-    COST_DETAILS,
-    PROMPT_DETAILS,
-    COMPLETION_DETAILS,
-];
+/// Whether a field of the block is written here, whatever a provider says in it.
+fn is_own(field: &str) -> bool {
+    matches!(
+        field,
+        "prompt_tokens"
+            | "completion_tokens"
+            | "total_tokens"
+            | "cost"
+            | "is_byok"
+            | COST_DETAILS
+            | PROMPT_DETAILS
+            | COMPLETION_DETAILS
+    )
+}
 
 /// What a settled request used and cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,7 +209,7 @@ impl Receipt {
         let mut block = Object::begin(out);
         let said = provider.into_iter().flat_map(Node::entries);
         for (key, value) in said.filter(|(_, value)| !value.is_null()) {
-            if !key.is_any(&FIELDS) {
+            if !key.is_any(is_own) {
                 block.copy(key, value);
             }
         }

@@ -175,6 +175,7 @@ impl Scanner {
         }
     }
 
+    #[inline]
     fn put(&mut self, kind: Kind, start: usize, is_compact: bool) {
         let (start, end) = (as_place(start), as_place(self.at));
         let next = as_place(self.it.places.len() + 1);

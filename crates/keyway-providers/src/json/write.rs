@@ -25,6 +25,7 @@ impl<'a> Object<'a> {
     }
 
     /// Begins a field. `key` is ours, so that nothing in it has to be escaped. Its value comes next.
+    #[inline]
     pub(crate) fn key(&mut self, key: &'static str) -> &mut Vec<u8> {
         self.next();
         self.out.push(b'"');

@@ -60,11 +60,12 @@ impl<'a> Node<'a> {
         if self.is_number() { self.raw().parse().ok() } else { None }
     }
 
+    #[inline]
     pub(crate) fn as_str(self) -> Option<Cow<'a, str>> {
-        let raw = self.raw();
-        match self.place().kind {
-            Kind::Plain => Some(Cow::Borrowed(&raw[1..raw.len() - 1])),
-            Kind::Escaped => Some(Cow::Owned(unescaped(raw))),
+        let Place { kind, start, end, .. } = self.place();
+        match kind {
+            Kind::Plain => Some(Cow::Borrowed(&self.of.json[start as usize + 1..end as usize - 1])),
+            Kind::Escaped => Some(Cow::Owned(unescaped(self.raw()))),
             _ => None,
         }
     }
@@ -90,10 +91,10 @@ impl<'a> Node<'a> {
         unescaped(self.raw()) == text
     }
 
-    /// Whether it is one of the strings `texts`.
+    /// Whether it is a string that `is_it` says.
     #[inline]
-    pub(crate) fn is_any(self, texts: &[&str]) -> bool {
-        texts.iter().any(|text| self.is(text))
+    pub(crate) fn is_any(self, is_it: impl Fn(&str) -> bool) -> bool {
+        self.as_str().is_some_and(|text| is_it(&text))
     }
 
     /// Whether it is a string, and the same as another.
