@@ -12,15 +12,19 @@ use super::record::{Ending, Metered, Settlement};
 use crate::money::Nanos;
 use crate::pricing::Usage;
 
+/// Bytes that a settlement mostly does not need more of.
+const MOSTLY: usize = 512;
+
 /// A settlement without its draws.
 #[derive(Debug)]
 pub(super) struct Packed(Box<[u8]>);
 
 impl Packed {
     pub(super) fn of(settlement: &Settlement) -> Self {
-        let mut packer = Packer::default();
+        let mut packer = Packer(Vec::with_capacity(MOSTLY));
         packer.settlement(settlement);
-        Self(packer.0.into_boxed_slice())
+        // A vector that is made shorter keeps its place on the heap, and up to half of it empty.
+        Self(Box::from(packer.0.as_slice()))
     }
 
     pub(super) fn unpack(&self) -> Settlement {
@@ -28,7 +32,6 @@ impl Packed {
     }
 }
 
-#[derive(Default)]
 struct Packer(Vec<u8>);
 
 impl Packer {
