@@ -1,4 +1,4 @@
-//! The body of an answer, which keeps its place on a trunk until it was read, or given up.
+//! The body of an answer, which keeps its connection, or its place on a trunk, until it was read or given up.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -6,18 +6,32 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
+use super::pool::Lent;
 use super::trunks::OnTrunk;
 
 #[derive(Debug)]
 pub struct Received {
+    // Dropped before its connection, which then is asked whether anything of it is missing.
     body: Incoming,
-    #[expect(dead_code, reason = "held for its destructor")]
-    trunk: Option<OnTrunk>,
+    source: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    Line(Lent),
+    Trunk(#[expect(dead_code, reason = "held for its destructor")] OnTrunk),
+    /// All of it is here.
+    Nowhere,
 }
 
 impl Received {
-    pub(super) const fn new(body: Incoming, trunk: Option<OnTrunk>) -> Self {
-        Self { body, trunk }
+    pub(super) fn over(body: Incoming, lent: Lent) -> Self {
+        let source = if body.is_end_stream() { Source::Nowhere } else { Source::Line(lent) };
+        Self { body, source }
+    }
+
+    pub(super) const fn on_trunk(body: Incoming, trunk: OnTrunk) -> Self {
+        Self { body, source: Source::Trunk(trunk) }
     }
 }
 
@@ -29,7 +43,14 @@ impl Body for Received {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let Self { body, source } = &mut *self;
+        let Source::Line(lent) = source else { return Pin::new(body).poll_frame(cx) };
+        let polled = lent.line().poll_body(body, cx);
+        let is_over = !matches!(polled, Poll::Pending | Poll::Ready(Some(Ok(_))));
+        if is_over || body.is_end_stream() {
+            *source = Source::Nowhere;
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -5,10 +5,36 @@
 //! spread over trunks, each with a connection of its own. Where the server speaks HTTP/1.1 a trunk is a pool
 //! like any other.
 
+#![expect(clippy::disallowed_types, reason = "this is where the ban on other clients points to")]
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use super::{Http, Https, client};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::capture_connection;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+
+use super::received::Received;
+use super::{EgressError, Handed, Https};
+
+type Http = Client<Https, Full<Bytes>>;
+
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+/// For each place that requests come from.
+const POOL_IDLE_PER_HOST_MAX: usize = 256;
+/// How often a connection of HTTP/2 is asked whether the other end is still there, and how long that may
+/// take.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// What one stream may be sent ahead of being read. A connection may be sent as much for each that shares it, so
+/// that those whose clients do not read leave the others their way.
+const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 128 * STREAM_WINDOW_BYTES;
+/// A provider's head.
+const HEAD_BYTES_MAX: u32 = 64 * 1024;
 
 /// Requests on one trunk: the least that servers should allow at once, by RFC 9113.
 const ON_TRUNK_MAX: usize = 100;
@@ -35,8 +61,43 @@ impl Trunks {
         Self { connector, trunks: Mutex::default() }
     }
 
+    /// Sends a request; see [`Egress::send_within`](super::Egress::send_within).
+    pub(super) async fn send(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        connect: Option<Duration>,
+        handed: Option<&Handed>,
+    ) -> Result<Response<Received>, EgressError> {
+        let mut connection = capture_connection(&mut request);
+        if let Some(handed) = handed {
+            handed.trunk.get_or_init(|| connection.clone());
+        }
+        let Some(connect) = connect else { return self.ask(request).await };
+        let late = async {
+            let connected = connection.wait_for_connection_metadata();
+            if tokio::time::timeout(connect, connected).await.is_ok() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            answer = self.ask(request) => answer,
+            () = late => Err(EgressError::Late),
+        }
+    }
+
+    async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Response<Received>, EgressError> {
+        let (client, trunk) = self.enter();
+        let answer = client.request(request).await.map_err(|error| {
+            let variant =
+                if error.is_connect() { EgressError::Connect } else { EgressError::Broken };
+            variant(error.into())
+        })?;
+        Ok(answer.map(|body| Received::on_trunk(body, trunk)))
+    }
+
     /// The first trunk that has room, so that as few connections are open as will do.
-    pub(super) fn enter(&self) -> (Http, OnTrunk) {
+    fn enter(&self) -> (Http, OnTrunk) {
         let mut trunks = self.trunks.lock().unwrap_or_else(PoisonError::into_inner);
         let place = match trunks.iter().position(|trunk| trunk.running() < ON_TRUNK_MAX) {
             Some(place) => place,
@@ -56,6 +117,21 @@ impl Trunks {
 fn emptiest(trunks: &[Trunk]) -> usize {
     let emptiest = trunks.iter().enumerate().min_by_key(|(_, trunk)| trunk.running());
     emptiest.map_or(0, |(place, _)| place)
+}
+
+/// A trunk over what `connector` opens.
+fn client(connector: Https) -> Http {
+    Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
+        .pool_max_idle_per_host(POOL_IDLE_PER_HOST_MAX)
+        .http2_keep_alive_interval(PING_INTERVAL)
+        .http2_keep_alive_timeout(PING_INTERVAL)
+        .http2_initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .http2_initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_max_header_list_size(HEAD_BYTES_MAX)
+        .build(connector)
 }
 
 impl Trunk {

@@ -1,6 +1,7 @@
 //! Ways to an address that nothing may go to. A listener stands where they lead; nothing may reach it.
 
 mod http2;
+mod pool;
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
