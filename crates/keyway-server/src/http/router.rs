@@ -11,7 +11,7 @@ use keyway_core::error::{Error, ErrorKind};
 use tower::Layer;
 use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
 use utoipa::openapi::OpenApi;
-use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
 use super::error::{ApiError, in_anthropics_words};
@@ -34,47 +34,52 @@ pub struct Shared {
 pub type Service = NormalizePath<Router>;
 
 fn routes() -> OpenApiRouter<Shared> {
-    let v1 = OpenApiRouter::new()
-        .routes(routes!(keys::list::list_keys, keys::create::create_key))
-        .routes(routes!(keys::get::get_key, keys::update::update_key, keys::delete::delete_key))
-        .routes(routes!(keys::rotate::rotate_key))
-        .routes(routes!(key::get_current_key))
-        .routes(routes!(key::get_current_key_by_old_path))
-        .routes(routes!(
-            management_keys::list::list_management_keys,
-            management_keys::create::create_management_key
-        ))
-        .routes(routes!(management_keys::revoke::revoke_management_key))
-        .routes(routes!(byok::list::list_credentials, byok::create::create_credential))
-        .routes(routes!(
-            byok::get::get_credential,
-            byok::update::update_credential,
-            byok::delete::delete_credential
-        ))
-        .routes(routes!(models::list::list_models))
-        .routes(routes!(models::user::list_models_of_user))
-        .routes(routes!(models::count::count_models))
-        .routes(routes!(models::get::get_model))
-        .routes(routes!(models::endpoints::list_endpoints))
-        .routes(routes!(models::parameters::get_parameters))
-        .routes(routes!(models::embeddings::list_embeddings_models))
-        .routes(routes!(providers::list_providers))
-        .routes(routes!(credits::get::get_credits, credits::add::add_credits))
-        .routes(routes!(activity::get_activity))
-        .routes(routes!(generation::get_generation))
-        .routes(routes!(generation_content::get_generation_content))
-        .routes(routes!(chat::chat_completion))
-        .routes(routes!(completions::create_completion))
-        .routes(routes!(responses::create_response))
-        .routes(routes!(embeddings::create_embeddings))
-        .routes(routes!(rerank::create_rerank))
-        .routes(routes!(messages::create_message).layer(map_response(in_anthropics_words)))
-        .routes(routes!(count_tokens::count_tokens).layer(map_response(in_anthropics_words)))
-        .routes(routes!(openapi::get_openapi));
     OpenApiRouter::with_openapi(openapi::frame())
         .routes(routes!(healthz::get_health))
         .routes(routes!(readyz::get_readiness))
-        .nest("/api/v1", v1)
+        .routes(v1(routes!(keys::list::list_keys, keys::create::create_key)))
+        .routes(v1(routes!(keys::get::get_key, keys::update::update_key, keys::delete::delete_key)))
+        .routes(v1(routes!(keys::rotate::rotate_key)))
+        .routes(v1(routes!(key::get_current_key)))
+        .routes(v1(routes!(key::get_current_key_by_old_path)))
+        .routes(v1(routes!(
+            management_keys::list::list_management_keys,
+            management_keys::create::create_management_key
+        )))
+        .routes(v1(routes!(management_keys::revoke::revoke_management_key)))
+        .routes(v1(routes!(byok::list::list_credentials, byok::create::create_credential)))
+        .routes(v1(routes!(
+            byok::get::get_credential,
+            byok::update::update_credential,
+            byok::delete::delete_credential
+        )))
+        .routes(v1(routes!(models::list::list_models)))
+        .routes(v1(routes!(models::user::list_models_of_user)))
+        .routes(v1(routes!(models::count::count_models)))
+        .routes(v1(routes!(models::get::get_model)))
+        .routes(v1(routes!(models::endpoints::list_endpoints)))
+        .routes(v1(routes!(models::parameters::get_parameters)))
+        .routes(v1(routes!(models::embeddings::list_embeddings_models)))
+        .routes(v1(routes!(providers::list_providers)))
+        .routes(v1(routes!(credits::get::get_credits, credits::add::add_credits)))
+        .routes(v1(routes!(activity::get_activity)))
+        .routes(v1(routes!(generation::get_generation)))
+        .routes(v1(routes!(generation_content::get_generation_content)))
+        .routes(v1(routes!(chat::chat_completion)))
+        .routes(v1(routes!(completions::create_completion)))
+        .routes(v1(routes!(responses::create_response)))
+        .routes(v1(routes!(embeddings::create_embeddings)))
+        .routes(v1(routes!(rerank::create_rerank)))
+        .routes(v1(routes!(messages::create_message).layer(map_response(in_anthropics_words))))
+        .routes(v1(routes!(count_tokens::count_tokens).layer(map_response(in_anthropics_words))))
+        .routes(v1(routes!(openapi::get_openapi)))
+}
+
+/// Where the API is. Each route has its whole path: of those that are nested every request is taken apart.
+fn v1((schemas, mut paths, methods): UtoipaMethodRouter<Shared>) -> UtoipaMethodRouter<Shared> {
+    let below = |(path, item)| (format!("/api/v1{path}"), item);
+    paths.paths = paths.paths.into_iter().map(below).collect();
+    (schemas, paths, methods)
 }
 
 /// The description of every route.

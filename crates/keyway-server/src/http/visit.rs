@@ -9,7 +9,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
-use tower::ServiceExt;
+use tower::Service as _;
 
 use super::edge::Peer;
 use super::error::Refused;
@@ -38,14 +38,15 @@ impl hyper::service::Service<http::Request<Incoming>> for Visitor {
 
     fn call(&self, request: http::Request<Incoming>) -> Self::Future {
         let visit = self.presence.begin();
-        let (routes, peer) = (self.routes.clone(), self.peer);
-        let (metrics, memory) = (Arc::clone(&self.metrics), Arc::clone(&self.memory));
         let trace = self.traces.begin(&request);
+        let mut request: Request = request.map(Body::new);
+        request.extensions_mut().insert(Peer(self.peer));
+        trace.join(&mut request);
+        // Routes are always ready.
+        let answered = self.routes.clone().call(request);
+        let (metrics, memory) = (Arc::clone(&self.metrics), Arc::clone(&self.memory));
         Box::pin(async move {
-            let mut request: Request = request.map(Body::new);
-            request.extensions_mut().insert(Peer(peer));
-            trace.join(&mut request);
-            let mut response: Response = routes.oneshot(request).await?;
+            let mut response: Response = answered.await?;
             let refused = response.extensions_mut().remove::<Refused>();
             let refused = refused.map(|Refused(reason)| reason);
             trace.answered(response.status(), refused.as_deref());
