@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::rt::Executor;
+use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
@@ -68,7 +69,7 @@ pub(crate) struct Doorman {
 struct Protocols {
     either: auto::Builder<Tracked>,
     /// Finding out which it is makes the first read, and with that a connection's buffer twice as large.
-    http1: auto::Builder<Tracked>,
+    http1: http1::Builder,
 }
 
 /// Runs the streams of HTTP/2, as long as they are read, and a shutdown waits for them.
@@ -187,8 +188,7 @@ async fn part(mut stream: TcpStream, words: Arc<[u8]>) -> io::Result<()> {
 
 impl Protocols {
     fn new(limits: &ServerLimits, tasks: &TaskTracker) -> Self {
-        let either = protocols(limits, tasks);
-        Self { http1: either.clone().http1_only(), either }
+        Self { http1: http1(limits), either: either(limits, tasks) }
     }
 
     /// Serves a connection to its end, or until `stop` where nothing was said on it.
@@ -206,27 +206,46 @@ impl Protocols {
         };
         // What goes wrong between two ends of a socket is nobody's fault here.
         let Ok(is_http1) = begins else { return };
-        let protocol = if is_http1 { &self.http1 } else { &self.either };
-        let connection = protocol.serve_connection(TokioIo::new(socket), visitor).into_owned();
+        let socket = TokioIo::new(socket);
         // What it takes to get here is not kept beside it.
-        let _ = Box::pin(watcher.watch(connection)).await;
+        if is_http1 {
+            let connection = self.http1.serve_connection(socket, visitor);
+            let _ = Box::pin(watcher.watch(connection)).await;
+        } else {
+            let connection = self.either.serve_connection(socket, visitor).into_owned();
+            let _ = Box::pin(watcher.watch(connection)).await;
+        }
     }
 }
 
-/// HTTP/1.1 and HTTP/2. How long anything takes is bounded below both, by the socket: what finds out
-/// which of the two is spoken has no time limit of its own.
-fn protocols(limits: &ServerLimits, tasks: &TaskTracker) -> auto::Builder<Tracked> {
+/// HTTP/1.1. How long anything takes is bounded below it, by the socket.
+fn http1(limits: &ServerLimits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_buf_size(buffer_bytes_max(limits));
+    // Any other number than its own costs an allocation for each request.
+    if limits.headers_max != HEADERS_MAX_DEFAULT {
+        builder.max_headers(limits.headers_max);
+    }
+    builder
+}
+
+fn buffer_bytes_max(limits: &ServerLimits) -> usize {
+    limits.head_bytes_max.max(HEAD_BYTES_MIN)
+}
+
+/// The same, and HTTP/2. What finds out which of the two is spoken has no time limit of its own.
+fn either(limits: &ServerLimits, tasks: &TaskTracker) -> auto::Builder<Tracked> {
     let mut builder =
         auto::Builder::new(Tracked { tasks: tasks.clone(), write_timeout: limits.write_timeout });
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(None)
-        .max_buf_size(limits.head_bytes_max.max(HEAD_BYTES_MIN));
-    // Any other number than its own costs an allocation for each request.
-    if limits.headers_max != HEADERS_MAX_DEFAULT {
-        builder.http1().max_headers(limits.headers_max);
-    }
+        .max_buf_size(buffer_bytes_max(limits))
+        .max_headers(limits.headers_max);
     let head_bytes_max = u32::try_from(limits.head_bytes_max).unwrap_or(u32::MAX);
     builder
         .http2()
