@@ -1,8 +1,9 @@
 //! Models, the endpoints that serve them, and the providers behind those.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+
+use hashbrown::HashMap;
 
 use crate::pricing::Pricing;
 

@@ -1,11 +1,11 @@
 //! The running gateway, short of its socket: what handlers may ask for.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use hashbrown::HashMap;
 use keyway_core::catalogue::Catalogue;
 use keyway_core::clock::{Clock, Timestamp};
 use keyway_core::credential::Fee;

@@ -1,9 +1,9 @@
 //! Requests in flight, by key: what runs on a key that is disabled or deleted can be told.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use keyway_core::id::KeyId;
 use tokio_util::sync::CancellationToken;
 

@@ -11,8 +11,10 @@
 //! charge had not arrived, the charge itself where it had. So all testimonies fit under the limits that
 //! they were made under, whoever comes first.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::packed::Packed;
 use super::record::{AnswerMark, Ending, Metered, Settlement};

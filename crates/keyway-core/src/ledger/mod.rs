@@ -33,7 +33,9 @@ pub use record::{AnswerMark, Ending, GenerationRecord, Metered, Settlement};
 pub use refusal::{Refusal, RefusalReason};
 pub use reservation::Outcome;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
+
+use hashbrown::HashMap;
 
 use self::account::Account;
 use self::reservation::{Hold, Reservation, Stage};

@@ -84,16 +84,51 @@ impl Percentiles {
 pub struct Observed {
     /// The oldest first.
     outcomes: VecDeque<(Timestamp, Outcome)>,
+    /// Of the last of them, those that tell whether there is an outage.
+    recent: Recent,
     rests_until: Option<Timestamp>,
+}
+
+/// Sums over the newest outcomes, kept as they come and grow old: a look at them comes with every request.
+#[derive(Clone, Copy, Debug, Default)]
+struct Recent {
+    /// How many of the newest outcomes these are,
+    outcomes: usize,
+    /// how many of those were seen to their end,
+    ended: usize,
+    /// and how many of those failed.
+    failed: usize,
+}
+
+impl Recent {
+    fn add(&mut self, outcome: Outcome) {
+        self.outcomes += 1;
+        self.ended += usize::from(!matches!(outcome, Outcome::Outrun { .. }));
+        self.failed += usize::from(matches!(outcome, Outcome::Failed { .. }));
+    }
+
+    fn take(&mut self, outcome: Outcome) {
+        self.outcomes -= 1;
+        self.ended -= usize::from(!matches!(outcome, Outcome::Outrun { .. }));
+        self.failed -= usize::from(matches!(outcome, Outcome::Failed { .. }));
+    }
+
+    const fn is_outage(self) -> bool {
+        self.failed > 0 && self.failed * 2 >= self.ended
+    }
 }
 
 impl Observed {
     /// Remembers an outcome. It makes no difference to times before `now`.
     pub fn record(&mut self, outcome: Outcome, now: Timestamp) {
         if self.outcomes.len() >= OUTCOMES_MAX {
+            if self.recent.outcomes == self.outcomes.len() {
+                self.recent.take(self.outcomes[0].1);
+            }
             self.outcomes.pop_front();
         }
         self.outcomes.push_back((now, outcome));
+        self.recent.add(outcome);
         match outcome {
             Outcome::Answered { .. } => self.rests_until = None,
             Outcome::Failed { retry_after_seconds: Some(seconds) } => {
@@ -106,24 +141,29 @@ impl Observed {
     }
 
     /// Whether it fails at least every other request, or asked to be left alone until later than `now`.
-    pub fn is_unstable(&self, now: Timestamp) -> bool {
-        if self.rests_until.is_some_and(|until| until > now) {
-            return true;
+    /// What was too old at an earlier look stays so.
+    pub fn is_unstable(&mut self, now: Timestamp) -> bool {
+        self.forget_before(now);
+        self.recent.is_outage() || self.rests_until.is_some_and(|until| until > now)
+    }
+
+    /// Takes out of the sums what is too old at `now`.
+    fn forget_before(&mut self, now: Timestamp) {
+        let from = before(now, OUTAGE_MICROS);
+        while self.recent.outcomes > 0 {
+            let (at, outcome) = self.outcomes[self.outcomes.len() - self.recent.outcomes];
+            if at > from {
+                return;
+            }
+            self.recent.take(outcome);
         }
-        let (mut failed, mut all) = (0_usize, 0_usize);
-        let since = self.since(now, OUTAGE_MICROS);
-        for outcome in since.filter(|outcome| !matches!(outcome, Outcome::Outrun { .. })) {
-            all += 1;
-            failed += usize::from(matches!(outcome, Outcome::Failed { .. }));
-        }
-        failed > 0 && failed * 2 >= all
     }
 
     /// What was seen in the five minutes before `now`; `None` where that is nothing.
     pub fn figures(&self, now: Timestamp) -> Option<Figures> {
         let (mut latency, mut throughput) = (Vec::new(), Vec::new());
         let (mut answered, mut all) = (0_u64, 0_u64);
-        for outcome in self.since(now, FIGURES_MICROS) {
+        for outcome in self.seen(now) {
             match outcome {
                 Outcome::Answered { first_ms, throughput: rate } => {
                     (answered, all) = (answered + 1, all + 1);
@@ -143,16 +183,23 @@ impl Observed {
         })
     }
 
-    /// Outcomes of the last `micros`, the newest first.
-    fn since(&self, now: Timestamp, micros: i64) -> impl Iterator<Item = Outcome> {
-        let from = Timestamp::from_micros(now.as_micros().saturating_sub(micros));
+    /// Outcomes that figures are made of, the newest first.
+    fn seen(&self, now: Timestamp) -> impl Iterator<Item = Outcome> {
+        let from = before(now, FIGURES_MICROS);
         let recent = self.outcomes.iter().rev().take_while(move |(at, _)| *at > from);
         recent.map(|(_, outcome)| *outcome)
     }
 }
 
+const fn before(now: Timestamp, micros: i64) -> Timestamp {
+    Timestamp::from_micros(now.as_micros().saturating_sub(micros))
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
     use super::*;
 
     const FAILED: Outcome = Outcome::Failed { retry_after_seconds: None };
@@ -173,11 +220,11 @@ mod tests {
     #[test]
     fn an_outage_is_half_of_what_was_seen_in_thirty_seconds() {
         assert!(!Observed::default().is_unstable(at(0)));
-        let one = observed(&[(100, FAILED)]);
+        let mut one = observed(&[(100, FAILED)]);
         assert!(one.is_unstable(at(101)) && one.is_unstable(at(129)) && !one.is_unstable(at(130)));
-        let half = observed(&[(100, ANSWERED), (101, FAILED)]);
+        let mut half = observed(&[(100, ANSWERED), (101, FAILED)]);
         assert!(half.is_unstable(at(102)));
-        let less = observed(&[(100, ANSWERED), (101, FAILED), (102, ANSWERED)]);
+        let mut less = observed(&[(100, ANSWERED), (101, FAILED), (102, ANSWERED)]);
         assert!(!less.is_unstable(at(103)));
         assert!(!less.is_unstable(at(500)), "all of it is forgotten");
     }
@@ -214,7 +261,7 @@ mod tests {
         observed.record(FAILED, at(302));
         assert_eq!(observed.figures(at(302)).map(|it| it.success_permille), Some(990));
         assert_eq!(observed.figures(at(700)), None);
-        let one = Observed { outcomes: [(at(0), seen(7))].into(), rests_until: None };
+        let one = self::observed(&[(0, seen(7))]);
         let figures = one.figures(at(1)).expect("something was seen");
         assert_eq!(figures.latency_ms.map(Percentiles::each), Some([7; 4]));
     }
@@ -230,6 +277,34 @@ mod tests {
         assert_eq!(figures.latency_ms.map(|it| (it.p50, it.p99)), Some((900, 900)));
         observed.record(FAILED, at(4));
         assert!(observed.is_unstable(at(5)), "half of what was seen to its end failed");
+    }
+
+    /// Whether there is an outage, told by all that is remembered.
+    fn looked_through(observed: &Observed, now: Timestamp) -> bool {
+        let from = before(now, OUTAGE_MICROS);
+        let recent = observed.outcomes.iter().filter(|(at, _)| *at > from).map(|(_, it)| it);
+        let ended: Vec<_> = recent.filter(|it| !matches!(it, Outcome::Outrun { .. })).collect();
+        let failed = ended.iter().filter(|it| matches!(it, Outcome::Failed { .. })).count();
+        failed > 0 && failed * 2 >= ended.len()
+    }
+
+    proptest! {
+        #[test]
+        fn sums_say_what_a_look_at_everything_says(
+            steps in vec((0..200_u8, 0..3_u8, any::<bool>()), 1..900),
+        ) {
+            let (mut observed, mut now) = (Observed::default(), 0);
+            for (step, outcome, looks) in steps {
+                // Mostly many at a time, so that what is recent is more than what is remembered.
+                now += if step == 0 { 11 } else { 0 };
+                let outrun = Outcome::Outrun { least_ms: 1 };
+                observed.record([FAILED, ANSWERED, outrun][usize::from(outcome)], at(now));
+                if looks {
+                    let expected = looked_through(&observed, at(now));
+                    prop_assert_eq!(observed.is_unstable(at(now)), expected);
+                }
+            }
+        }
     }
 
     #[test]

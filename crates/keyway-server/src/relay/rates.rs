@@ -2,11 +2,11 @@
 //!
 //! Nothing here waits, and no store is asked. A lock is held for one key's arithmetic.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
+use hashbrown::HashMap;
 use keyway_core::id::KeyId;
 use keyway_core::key::KeyRecord;
 use keyway_core::rate::{Admitted, Counts, Figure, NodeShares, Place, RateLimits, Refused, Shares};

@@ -1,9 +1,9 @@
 //! The counters of each model at each provider, looked up once and kept: what a request counts costs no
 //! text and no lock but a reader's.
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use hashbrown::HashMap;
 use keyway_core::ledger::Ending;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;

@@ -8,11 +8,11 @@ mod extend;
 mod leases;
 mod settle;
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use hashbrown::HashMap;
 use keyway_core::budget::Windows;
 use keyway_core::clock::Clock;
 use keyway_core::id::{AccountId, Epoch, GenerationId};

@@ -8,13 +8,13 @@ mod google;
 mod http;
 mod silence;
 
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use ::http::StatusCode;
+use hashbrown::HashMap;
 use keyway_core::catalogue::Patience;
 use keyway_core::clock::Clock;
 use keyway_core::secret::KeySecret;
