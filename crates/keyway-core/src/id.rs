@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
+use uuid::fmt::Simple;
 
 use crate::clock::Timestamp;
 
@@ -64,6 +65,9 @@ fn by_time(now: Timestamp, random: &[u8; 10]) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid()
 }
 
+/// What a request's id begins with outside.
+const GENERATION_PREFIX: &str = "gen-";
+
 /// One metered request, `gen-…` outside. Ordered by time, so that rows made together lie together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GenerationId(Uuid);
@@ -92,7 +96,11 @@ impl GenerationId {
 
 impl fmt::Display for GenerationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "gen-{}", self.0.simple())
+        let mut text = [0; GENERATION_PREFIX.len() + Simple::LENGTH];
+        let (prefix, digits) = text.split_at_mut(GENERATION_PREFIX.len());
+        prefix.copy_from_slice(GENERATION_PREFIX.as_bytes());
+        self.0.simple().encode_lower(digits);
+        f.write_str(str::from_utf8(&text).expect("it is ASCII"))
     }
 }
 
@@ -100,7 +108,7 @@ impl FromStr for GenerationId {
     type Err = ParseIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let id = text.strip_prefix("gen-").ok_or(ParseIdError)?;
+        let id = text.strip_prefix(GENERATION_PREFIX).ok_or(ParseIdError)?;
         Uuid::try_parse(id).map(Self).map_err(|_| ParseIdError)
     }
 }

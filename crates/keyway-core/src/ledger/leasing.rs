@@ -30,6 +30,11 @@ impl Ledger {
         calls
     }
 
+    /// Whether there is certainly no call to make, whatever the time is.
+    pub fn is_at_rest(&self) -> bool {
+        self.restless.is_empty()
+    }
+
     /// Looks for leases that nobody uses and windows that ended; to be called every second or so.
     pub fn tidy(&mut self) {
         let leasing = self.accounts.iter().filter(|(_, account)| !account.leases.is_empty());

@@ -318,6 +318,9 @@ impl Ledger {
         let mut decisions = Vec::new();
         let Some(account) = self.accounts.get_mut(&account_id) else { return decisions };
         account.roll(self.latest);
+        if account.waiting.is_empty() {
+            return decisions;
+        }
         for Waiting { id, bound, .. } in account.take_decidable() {
             let admission = self.ask_again(id, bound, now);
             decisions.extend(admission.filter(|it| *it != Admission::Waiting).map(|it| (id, it)));

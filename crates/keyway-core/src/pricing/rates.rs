@@ -67,8 +67,18 @@ impl Kind {
     }
 
     /// Where [`Rates`] keep it; `None` for the two that they do not keep.
-    pub(super) fn place(self) -> Option<usize> {
-        Self::EXTRA.iter().position(|it| *it == self)
+    pub(super) const fn place(self) -> Option<usize> {
+        match self {
+            Self::Prompt | Self::Completion => None,
+            Self::CacheRead => Some(0),
+            Self::CacheWrite => Some(1),
+            Self::CacheWriteHour => Some(2),
+            Self::Image => Some(3),
+            Self::Audio => Some(4),
+            Self::Reasoning => Some(5),
+            Self::ImageOutput => Some(6),
+            Self::AudioOutput => Some(7),
+        }
     }
 }
 
@@ -90,5 +100,17 @@ impl Rates {
 
     pub(super) fn overridden_by(self, later: Self) -> Self {
         Self::from_fn(|kind| later.get(kind).or_else(|| self.get(kind)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_the_place_that_it_is_listed_at() {
+        let places = Kind::EXTRA.map(Kind::place);
+        assert_eq!(places, std::array::from_fn(Some));
+        assert_eq!([Kind::Prompt, Kind::Completion].map(Kind::place), [None; 2]);
     }
 }

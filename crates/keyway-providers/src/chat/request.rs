@@ -213,6 +213,12 @@ impl ChatRequest {
         }
     }
 
+    /// Every field but the messages, as the client said it; null counts as absent.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let said = self.body.iter().filter(|(name, it)| !it.is_null() && *name != MESSAGES);
+        said.map(|(name, value)| (name.as_str(), value))
+    }
+
     /// Asks for reasoning, unless the client said something of it itself.
     pub fn default_to_reasoning(&mut self) {
         let said = ["reasoning", "reasoning_effort", "include_reasoning"];

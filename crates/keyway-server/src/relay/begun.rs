@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use keyway_core::catalogue::Endpoint;
+use keyway_core::clock::Timestamp;
 use keyway_core::ledger::{Course, Metered};
+use keyway_core::money::Nanos;
 use keyway_core::routing::Attempt;
 use keyway_providers::chat::Envelope;
 
@@ -13,24 +14,24 @@ use super::exchange::Exchange;
 use super::job::Job;
 use super::pass::Pass;
 use super::recording::Recording;
-use super::upstream::Reply;
+use super::upstream::{Reply, Upstream};
 use super::{course, told};
-use crate::app::App;
 
 impl Job {
     /// An endpoint began to answer.
     pub(super) fn exchange_with(
         &self,
         metered: &Metered,
-        pass: &Arc<Pass>,
+        pass: Arc<Pass>,
         dispatched: Dispatched<'_>,
         recording: Option<Recording>,
     ) -> (Box<Exchange>, Reply) {
         let Dispatched { begun, failed, hedged } = dispatched;
         let Begun { attempt, upstream, reply, watch } = begun;
         let reserved = hedged.as_ref().map_or(metered.reserved, |hedged| hedged.reserved);
-        let metered = &Metered { reserved, ..metered.clone() };
-        let mut exchange = Box::new(self.exchange(metered, pass, attempt, &upstream.name));
+        let now = self.app.clock.now();
+        let exchange = self.exchange(metered, reserved, pass, attempt, Some(upstream), now);
+        let mut exchange = Box::new(exchange);
         exchange.lost = hedged.and_then(|hedged| hedged.lost);
         if failed.is_empty() {
             self.app.metrics.admitted(self.arrived, watch.sent());
@@ -39,7 +40,6 @@ impl Job {
         self.app.metrics.began(model, provider, self.streamed, watch.took());
         exchange.watch = Some(watch);
         exchange.recording = recording;
-        let now = self.app.clock.now();
         exchange.course = course::begun(metered, Some(attempt), failed, now);
         if let Some(requested) = &self.told_routing {
             let told =
@@ -49,12 +49,15 @@ impl Job {
         (exchange, reply)
     }
 
+    /// What `attempt` at `upstream` is to answer, of a request that holds `reserved` by `now`.
     pub(super) fn exchange(
         &self,
         metered: &Metered,
-        pass: &Arc<Pass>,
+        reserved: Nanos,
+        pass: Arc<Pass>,
         attempt: &Attempt,
-        provider: &str,
+        upstream: Option<&Upstream>,
+        now: Timestamp,
     ) -> Exchange {
         let (endpoint, model) = (attempt.endpoint(), &attempt.model().id);
         let pricing = endpoint.pricing.clone();
@@ -63,16 +66,19 @@ impl Job {
             model: model.clone(),
             provider: endpoint.provider.clone(),
             is_byok: attempt.is_byok(),
-            ..metered.clone()
+            reserved,
+            accounts: metered.accounts.clone(),
+            origin: Arc::clone(&metered.origin),
+            ..*metered
         };
         Exchange {
             app: Arc::clone(&self.app),
-            pass: Arc::clone(pass),
+            pass,
             envelope: Envelope {
                 id: self.id.to_string(),
                 model: model.clone(),
-                provider: provider.to_owned(),
-                created: self.app.clock.now().as_seconds(),
+                provider: upstream.map(|it| it.name.clone()).unwrap_or_default(),
+                created: now.as_seconds(),
             },
             voice: self.voice.clone(),
             bound: self.bound.of(fee, self.key.terms.include_byok_in_limit),
@@ -80,7 +86,7 @@ impl Job {
             rolling: metered.reserved < self.bound.cost,
             metered: Arc::new(metered),
             pricing,
-            trusts_cost: trusts(&self.app, endpoint),
+            trusts_cost: upstream.is_some_and(|it| it.trust_provider_cost),
             permit: Arc::clone(&self.permit),
             watch: None,
             conversation: self.conversation.clone(),
@@ -90,8 +96,4 @@ impl Job {
             trace: self.trace.clone(),
         }
     }
-}
-
-fn trusts(app: &App, endpoint: &Endpoint) -> bool {
-    app.upstreams.get(&endpoint.provider).is_some_and(|upstream| upstream.trust_provider_cost)
 }

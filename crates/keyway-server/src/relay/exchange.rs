@@ -109,7 +109,7 @@ impl Exchange {
             course,
         };
         if let Some(watch) = &self.watch {
-            watch.ended(&self.app, ended.ending, usage.completion_tokens);
+            watch.ended(&self.app, ended.ending, usage.completion_tokens, now);
             watch.trace().ended(&said(&outcome));
             if ended.ending == Ending::Completed {
                 self.conversation.was_at(&self.app, watch.attempt(), usage.cached_tokens);

@@ -125,7 +125,7 @@ impl Job {
         drop(hold);
         Some(match dispatched {
             (Ok(dispatched), client) => {
-                let (exchange, reply) = self.exchange_with(metered, &pass, dispatched, recording);
+                let (exchange, reply) = self.exchange_with(metered, pass, dispatched, recording);
                 give(exchange, reply, client)
             }
             (Err(undone), client) => Box::pin(self.fail(metered, pass, undone, client, recording)),
@@ -278,9 +278,10 @@ impl Job {
         };
         let attempt = self.last_tried(&tried);
         let upstream = self.app.upstreams.get(&attempt.endpoint().provider);
-        let name = upstream.map(|upstream| upstream.name.as_str());
-        let mut exchange = self.exchange(metered, &pass, attempt, name.unwrap_or_default());
-        exchange.course = course::begun(metered, None, tried, self.app.clock.now());
+        let now = self.app.clock.now();
+        let reserved = metered.reserved;
+        let mut exchange = self.exchange(metered, reserved, pass, attempt, upstream, now);
+        exchange.course = course::begun(metered, None, tried, now);
         exchange.recording = recording;
         if ending == Ending::ProviderFailed {
             exchange.record_failure(Failure::of(&error));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use keyway_core::clock::Timestamp;
 use keyway_core::ledger::Ending;
 use keyway_core::routing::{Attempt, Outcome};
 use tokio::time::Instant;
@@ -89,8 +90,8 @@ impl Watch {
         }
     }
 
-    /// Its answer ended after `tokens`.
-    pub(super) fn ended(&self, app: &App, ending: Ending, tokens: u64) {
+    /// Its answer ended `now`, after `tokens`.
+    pub(super) fn ended(&self, app: &App, ending: Ending, tokens: u64, now: Timestamp) {
         let outcome = match ending {
             Ending::ProviderFailed => Outcome::Failed { retry_after_seconds: None },
             Ending::Completed => {
@@ -102,7 +103,7 @@ impl Watch {
             // Somebody else ended it.
             _ => Outcome::Answered { first_ms: self.first_ms(), throughput: None },
         };
-        self.record(app, outcome);
+        app.health.record(&self.attempt, outcome, now);
     }
 
     fn first_ms(&self) -> Option<u64> {

@@ -61,7 +61,12 @@ impl Meter {
 
     /// Makes the calls that are due now.
     pub fn drive(self: &Arc<Self>) {
-        let calls = self.lock().ledger.calls(self.clock.now());
+        let mut state = self.lock();
+        if state.ledger.is_at_rest() {
+            return;
+        }
+        let calls = state.ledger.calls(self.clock.now());
+        drop(state);
         for call in calls {
             self.tasks.spawn(Arc::clone(self).lease(call));
         }

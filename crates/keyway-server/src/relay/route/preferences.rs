@@ -93,16 +93,12 @@ pub(super) fn read(request: &ChatRequest) -> Read<Preferences> {
 
 /// What the request needs of an endpoint besides.
 pub(super) fn needs(request: &ChatRequest) -> Needs {
-    let given = |field: &str| {
-        request.field(field).is_some_and(|value| value.as_array().is_none_or(|it| !it.is_empty()))
-    };
-    let mut parameters: Vec<&'static str> =
-        PARAMETERS.iter().copied().filter(|field| given(field)).collect();
-    if given("max_completion_tokens") && !given("max_tokens") {
-        parameters.push("max_tokens");
-    }
-    if given("reasoning_effort") && !given("reasoning") {
-        parameters.push("reasoning");
+    let given = request.fields().filter(|(_, it)| it.as_array().is_none_or(|it| !it.is_empty()));
+    let mut parameters: Vec<&'static str> = Vec::new();
+    for parameter in given.filter_map(|(field, _)| parameter(field)) {
+        if !parameters.contains(&parameter) {
+            parameters.push(parameter);
+        }
     }
     let capped = request.field("provider").is_some_and(|it| it.get("max_price").is_some());
     let prompt = || request.prompt_tokens_bound().unwrap_or(u64::MAX);
@@ -114,6 +110,16 @@ pub(super) fn needs(request: &ChatRequest) -> Needs {
         service_tier: tier.map(|tier| if tier == "fast" { "priority" } else { tier }.to_owned()),
         known_price: false,
     }
+}
+
+/// What lists of what endpoints support call a field of a request, where they name it.
+fn parameter(field: &str) -> Option<&'static str> {
+    let named = match field {
+        "max_completion_tokens" => "max_tokens",
+        "reasoning_effort" => "reasoning",
+        field => field,
+    };
+    PARAMETERS.into_iter().find(|it| *it == named)
 }
 
 fn wrong(field: &str, message: &str) -> RequestError {
@@ -351,7 +357,7 @@ mod tests {
             "tools": [], "tool_choice": "auto", "temperature": 1, "max_completion_tokens": 5,
             "reasoning_effort": "low", "service_tier": "fast", "user": "x",
         })));
-        assert_eq!(needs.parameters, ["temperature", "tool_choice", "max_tokens", "reasoning"]);
+        assert_eq!(needs.parameters, ["tool_choice", "temperature", "max_tokens", "reasoning"]);
         assert_eq!((needs.max_tokens, needs.service_tier.as_deref()), (Some(5), Some("priority")));
     }
 }

@@ -1,8 +1,10 @@
 //! How a credential is presented, a dialect at a time.
 
+use std::fmt;
+
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, HeaderName};
-use http::{HeaderMap, HeaderValue, Request};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body_util::Full;
 use keyway_core::clock::Timestamp;
 use keyway_core::secret::KeySecret;
@@ -26,22 +28,68 @@ const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version
 /// The version of the Messages API that is spoken here.
 const ANTHROPIC_VERSION_SPOKEN: HeaderValue = HeaderValue::from_static("2023-06-01");
 
-/// Authorizes `call`, whose body is `body`, as of `now`.
-pub(super) fn authorize(
-    call: &mut Request<Full<Bytes>>,
-    body: &[u8],
-    dialect: Dialect,
-    key: Option<&KeySecret>,
-    now: Timestamp,
-) -> Result<(), Failure> {
-    call.headers_mut().extend(headers(dialect, key)?);
-    match key.filter(|_| dialect == Dialect::Bedrock).and_then(AccessKey::read) {
-        Some(key) => key.sign(call, body, now),
-        None => Ok(()),
+/// Headers of a call beside those that are always there: its host, its length, what it turns on and its trace.
+const HEADERS_MORE: usize = 4;
+const HEADERS: [(HeaderName, HeaderValue); 2] = [
+    (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+    (
+        ACCEPT,
+        HeaderValue::from_static(
+            "application/json, text/event-stream, application/vnd.amazon.eventstream",
+        ),
+    ),
+];
+
+/// What a call presents, made once for many calls.
+pub(super) struct Presented {
+    key: Option<KeySecret>,
+    /// What a provider of the dialect wants with every call, with the credential among it.
+    headers: HeaderMap,
+}
+
+impl Presented {
+    /// # Errors
+    /// Where `key` cannot be said in a header.
+    pub(super) fn new(dialect: Dialect, key: Option<KeySecret>) -> Result<Self, Failure> {
+        let mut headers = headers(dialect, key.as_ref())?;
+        headers.extend(HEADERS);
+        headers.reserve(HEADERS_MORE);
+        Ok(Self { key, headers })
+    }
+
+    /// What must not be passed on, whatever a provider repeats.
+    pub(super) fn secret(&self) -> Option<&str> {
+        self.key.as_ref().map(KeySecret::expose)
+    }
+
+    /// A call of `uri`, as of `now` where that counts.
+    pub(super) fn call(
+        &self,
+        uri: Uri,
+        body: Bytes,
+        dialect: Dialect,
+        now: impl FnOnce() -> Timestamp,
+    ) -> Result<Request<Full<Bytes>>, Failure> {
+        let signing = self.key.as_ref().filter(|_| dialect == Dialect::Bedrock);
+        let signing = signing.and_then(AccessKey::read).map(|key| (key, body.clone()));
+        let mut call = Request::new(Full::new(body));
+        *call.method_mut() = Method::POST;
+        *call.uri_mut() = uri;
+        *call.headers_mut() = self.headers.clone();
+        if let Some((key, body)) = signing {
+            key.sign(&mut call, &body, now())?;
+        }
+        Ok(call)
     }
 }
 
-/// The headers that a provider of this dialect wants, with the credential among them.
+impl fmt::Debug for Presented {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Presented").finish_non_exhaustive()
+    }
+}
+
+/// The headers by which a dialect is told from others, with the credential among them.
 fn headers(dialect: Dialect, key: Option<&KeySecret>) -> Result<HeaderMap, Failure> {
     let mut headers = HeaderMap::new();
     if dialect == Dialect::Anthropic {
@@ -76,10 +124,10 @@ pub(super) fn traceparent(request: &ChatRequest) -> Option<(HeaderName, HeaderVa
 }
 
 /// What a client of Anthropic's turned on, for a provider that speaks its dialect.
-pub(super) fn betas(dialect: Dialect, request: &ChatRequest) -> HeaderMap {
-    let betas = request.betas.as_deref().filter(|_| dialect.is_anthropics());
-    let value = betas.and_then(|betas| HeaderValue::from_str(betas).ok());
-    value.into_iter().map(|value| (ANTHROPIC_BETA, value)).collect()
+pub(super) fn betas(dialect: Dialect, request: &ChatRequest) -> Option<(HeaderName, HeaderValue)> {
+    let betas = request.betas.as_deref().filter(|_| dialect.is_anthropics())?;
+    let value = HeaderValue::from_str(betas).ok()?;
+    Some((ANTHROPIC_BETA, value))
 }
 
 fn bearer(token: &str) -> Result<HeaderValue, Failure> {

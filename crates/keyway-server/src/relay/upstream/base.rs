@@ -1,7 +1,7 @@
 //! Where a provider is.
 
 use http::Uri;
-use http::uri::{Authority, Parts, Scheme};
+use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 
 use super::Failure;
 
@@ -27,11 +27,12 @@ impl Base {
     }
 
     pub(super) fn with(&self, path: &str) -> Result<Uri, Failure> {
-        Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority.clone())
-            .path_and_query([&self.path, path].concat())
-            .build()
-            .map_err(|error| Failure::new(format!("The request could not be built: {error}")))
+        let no_path = |error| Failure::new(format!("The request could not be built: {error}"));
+        let mut parts = Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        let whole = [&self.path, path].concat();
+        parts.path_and_query = Some(PathAndQuery::try_from(whole).map_err(no_path)?);
+        Ok(Uri::from_parts(parts).expect("it has all of its parts"))
     }
 }

@@ -12,6 +12,7 @@ use http::{Request, header};
 use http_body_util::{BodyExt, Full, Limited};
 use keyway_core::clock::Timestamp;
 use keyway_core::secret::KeySecret;
+use keyway_providers::dialect::Dialect;
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use rustls_pki_types::PrivatePkcs8KeyDer;
@@ -69,9 +70,9 @@ impl fmt::Debug for Tokens {
     }
 }
 
-/// Whether a credential is a service account's file, and not a token or key.
-pub(super) fn is_account(key: &KeySecret) -> bool {
-    key.expose().trim_start().starts_with('{')
+/// Whether a credential for `dialect` is a service account's file, and not a token or key.
+pub(super) fn is_account(dialect: Dialect, key: &KeySecret) -> bool {
+    dialect.is_at_vertex() && key.expose().trim_start().starts_with('{')
 }
 
 impl Tokens {

@@ -1,13 +1,13 @@
 //! A provider over HTTP: sends what its dialect says, reads what it says of the answer.
 
 use std::fmt;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{self, HeaderName};
+use http::header;
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Body as _;
@@ -18,6 +18,7 @@ use keyway_providers::chat::{self, Answer, ChatRequest, StreamEvent};
 use keyway_providers::dialect::{COUNTED_HEADER, Dialect, Reader, Target};
 use tokio::sync::Semaphore;
 
+use super::authorize::Presented;
 use super::base::Base;
 use super::google::{self, Tokens};
 use super::silence::Silence;
@@ -41,6 +42,8 @@ pub(super) struct HttpProvider {
     base: Base,
     /// The operator's, for requests that bring no credential of their own.
     api_key: Option<KeySecret>,
+    /// What is presented for those, ready; `None` where that differs from time to time, or cannot be said.
+    shared: Option<Arc<Presented>>,
     timeouts: Timeouts,
     egress: Egress,
     clock: Arc<dyn Clock>,
@@ -57,8 +60,8 @@ pub(in crate::relay) struct HttpStream {
     reader: Reader,
     ended: bool,
     silence: Silence,
-    /// What must not be passed on, whatever the provider repeats.
-    api_key: Option<KeySecret>,
+    /// Its key must not be passed on, whatever the provider repeats.
+    presented: Arc<Presented>,
     #[expect(dead_code, reason = "held for its destructor")]
     turn: Option<Turn>,
 }
@@ -71,10 +74,14 @@ impl fmt::Debug for HttpProvider {
 
 impl HttpProvider {
     pub(super) fn new(provider: &ProviderConfig, egress: Egress, clock: Arc<dyn Clock>) -> Self {
+        let (dialect, api_key) = (provider.dialect, provider.api_key.clone());
+        let stands = !api_key.as_ref().is_some_and(|key| google::is_account(dialect, key));
+        let shared = stands.then(|| Presented::new(dialect, api_key.clone()).ok()).flatten();
         Self {
-            dialect: provider.dialect,
+            dialect,
             base: Base::of(&provider.base_url),
-            api_key: provider.api_key.clone(),
+            api_key,
+            shared: shared.map(Arc::new),
             timeouts: provider.timeouts,
             egress,
             clock,
@@ -96,20 +103,20 @@ impl HttpProvider {
         patience: Patience,
     ) -> Result<Answer, Failure> {
         let _turn = self.turn().await?;
-        let key = self.presented(credential).await?;
-        let key = key.as_ref();
-        let answered = async {
-            let response = self.send(request, target, key, patience, None).await?;
+        let presented = self.presented(credential).await?;
+        let answered = pin!(async {
+            let response = self.send(request, target, &presented, patience, None).await?;
             let counted = response.headers().get(COUNTED_HEADER);
             let counted = counted.and_then(|value| value.to_str().ok()?.parse().ok());
             Ok((read(response.into_body(), ANSWER_BYTES_MAX).await?, counted))
-        };
+        });
         let (body, counted) = tokio::time::timeout(self.timeouts.at(patience).first_byte, answered)
             .await
             .map_err(|_| timed_out())??;
         let answer = self.dialect.answer_to(request, target, &body, counted);
-        let mut answer = answer.map_err(|error| said(&error.to_string(), key))?;
-        answer.scrub_failures(key.map(KeySecret::expose));
+        let secret = presented.secret();
+        let mut answer = answer.map_err(|error| said(&error.to_string(), secret))?;
+        answer.scrub_failures(secret);
         Ok(answer)
     }
 
@@ -122,22 +129,20 @@ impl HttpProvider {
         handed: Option<&Handed>,
     ) -> Result<HttpStream, Failure> {
         let turn = self.turn().await?;
-        let key = self.presented(credential).await?;
-        let key = key.as_ref();
+        let presented = self.presented(credential).await?;
         let timeouts = self.timeouts.at(patience);
-        let sent = self.send(request, target, key, patience, handed);
+        let sent = pin!(self.send(request, target, &presented, patience, handed));
         let sent = tokio::time::timeout(timeouts.first_byte, sent).await;
         let response = sent.map_err(|_| timed_out())??;
         if !is_of_type(&response, self.dialect.stream_type()) {
             return Err(Failure::new("The provider answered with something else than a stream"));
         }
-        let (reader, api_key) = (self.dialect.reader_for(request), key.cloned());
         Ok(HttpStream {
             body: response.into_body(),
-            reader,
+            reader: self.dialect.reader_for(request),
             ended: false,
             silence: Silence::new(timeouts.idle),
-            api_key,
+            presented: Arc::clone(&presented),
             turn,
         })
     }
@@ -161,9 +166,9 @@ impl HttpProvider {
         let (path, body) = self.dialect.count(request, target)?;
         let _turn = self.counts.try_acquire().ok()?;
         let counted = async {
-            let key = self.presented(credential).await?;
-            let call = self.post(&path, &body.into(), request, key.as_ref())?;
-            let response = self.exchange(call, key.as_ref(), patience, None).await?;
+            let presented = self.presented(credential).await?;
+            let call = self.post(&path, body.into(), request, &presented)?;
+            let response = self.exchange(call, &presented, patience, None).await?;
             let body = read(response.into_body(), COUNT_BYTES_MAX).await?;
             let counted = Dialect::counted(&body);
             counted.ok_or_else(|| Failure::new("The provider's count cannot be read"))
@@ -173,32 +178,37 @@ impl HttpProvider {
     }
 
     /// What is presented: a token in place of a service account.
-    async fn presented(
-        &self,
-        credential: Option<&KeySecret>,
-    ) -> Result<Option<KeySecret>, Failure> {
-        let Some(key) = credential.or(self.api_key.as_ref()) else { return Ok(None) };
-        if self.dialect.is_at_vertex() && google::is_account(key) {
-            return self.tokens.token(key, &self.egress, self.clock.now()).await.map(Some);
+    async fn presented(&self, credential: Option<&KeySecret>) -> Result<Arc<Presented>, Failure> {
+        if let (None, Some(shared)) = (credential, &self.shared) {
+            return Ok(Arc::clone(shared));
         }
-        Ok(Some(key.clone()))
+        let key = match credential.or(self.api_key.as_ref()) {
+            Some(key) if google::is_account(self.dialect, key) => {
+                Some(self.tokens.token(key, &self.egress, self.clock.now()).await?)
+            }
+            key => key.cloned(),
+        };
+        Presented::new(self.dialect, key).map(Arc::new)
     }
 
     async fn send(
         &self,
         request: &ChatRequest,
         target: &Target<'_>,
-        key: Option<&KeySecret>,
+        presented: &Presented,
         patience: Patience,
         handed: Option<&Handed>,
     ) -> Result<Response<Received>, Failure> {
-        self.exchange(self.call(request, target, key)?, key, patience, handed).await
+        let body = self.dialect.body(request, target).map_err(Failure::untold)?;
+        let path = self.dialect.path(request, target);
+        let call = self.post(&path, body.into(), request, presented)?;
+        self.exchange(call, presented, patience, handed).await
     }
 
     async fn exchange(
         &self,
         call: Request<Full<Bytes>>,
-        key: Option<&KeySecret>,
+        presented: &Presented,
         patience: Patience,
         handed: Option<&Handed>,
     ) -> Result<Response<Received>, Failure> {
@@ -218,37 +228,23 @@ impl HttpProvider {
         if response.status().is_success() {
             Ok(response)
         } else {
-            Err(failure(response, key, self.timeouts.at(patience).idle).await)
+            Err(failure(response, presented.secret(), self.timeouts.at(patience).idle).await)
         }
-    }
-
-    fn call(
-        &self,
-        request: &ChatRequest,
-        target: &Target<'_>,
-        key: Option<&KeySecret>,
-    ) -> Result<Request<Full<Bytes>>, Failure> {
-        let body = self.dialect.body(request, target).map_err(Failure::untold)?;
-        self.post(&self.dialect.path(request, target), &body.into(), request, key)
     }
 
     /// A call of `path` under the provider's address, with everything that it wants of one.
     fn post(
         &self,
         path: &str,
-        body: &Bytes,
+        body: Bytes,
         request: &ChatRequest,
-        key: Option<&KeySecret>,
+        presented: &Presented,
     ) -> Result<Request<Full<Bytes>>, Failure> {
-        let mut call = Request::post(self.base.with(path)?)
-            .body(Full::new(body.clone()))
-            .map_err(|error| Failure::new(format!("The request could not be built: {error}")))?;
-        authorize::authorize(&mut call, body, self.dialect, key, self.clock.now())?;
-        let headers = call.headers_mut();
-        headers.extend(authorize::betas(self.dialect, request));
-        headers.extend(authorize::traceparent(request));
-        for (name, value) in CONTENT_HEADERS {
-            headers.insert(name, http::HeaderValue::from_static(value));
+        let (uri, now) = (self.base.with(path)?, || self.clock.now());
+        let mut call = presented.call(uri, body, self.dialect, now)?;
+        let more = [authorize::betas(self.dialect, request), authorize::traceparent(request)];
+        for (name, value) in more.into_iter().flatten() {
+            call.headers_mut().insert(name, value);
         }
         Ok(call)
     }
@@ -259,14 +255,9 @@ pub(super) fn token_url(provider: &ProviderConfig) -> &str {
     provider.token_url.as_deref().unwrap_or(google::TOKEN_URL)
 }
 
-const CONTENT_HEADERS: [(HeaderName, &str); 2] = [
-    (header::CONTENT_TYPE, "application/json"),
-    (header::ACCEPT, "application/json, text/event-stream, application/vnd.amazon.eventstream"),
-];
-
 async fn failure(
     response: Response<Received>,
-    key: Option<&KeySecret>,
+    secret: Option<&str>,
     patience: Duration,
 ) -> Failure {
     let status = response.status();
@@ -274,7 +265,6 @@ async fn failure(
     let retry_after_seconds = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
     let body = tokio::time::timeout(patience, read(response.into_body(), ERROR_BYTES_MAX));
     let body = body.await.ok().and_then(Result::ok).unwrap_or_default();
-    let secret = key.map(KeySecret::expose);
     let message = chat::error_message(&body, secret);
     Failure {
         status: Some(status),
@@ -323,7 +313,7 @@ impl HttpStream {
 
     /// The next event of what has come.
     fn read(&mut self) -> Result<Option<StreamEvent>, Failure> {
-        let secret = self.api_key.as_ref();
+        let secret = self.presented.secret();
         match self.reader.next() {
             Ok(Some(StreamEvent::Error { code, message })) => {
                 let message = said(&message, secret).message;
@@ -348,6 +338,6 @@ async fn read(body: Received, bytes_max: usize) -> Result<Bytes, Failure> {
 }
 
 /// A failure in the provider's own words.
-fn said(words: &str, api_key: Option<&KeySecret>) -> Failure {
-    Failure::new(chat::scrub(words, api_key.map(KeySecret::expose)).into_owned())
+fn said(words: &str, secret: Option<&str>) -> Failure {
+    Failure::new(chat::scrub(words, secret).into_owned())
 }
