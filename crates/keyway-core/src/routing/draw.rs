@@ -24,6 +24,9 @@ pub(super) fn price(endpoint: &Endpoint) -> u128 {
 pub(super) fn shuffle(prices: &[u128], seed: u64) -> Vec<usize> {
     let mut random = Random(seed);
     let mut left: Vec<usize> = (0..prices.len()).collect();
+    if left.len() < 2 {
+        return left;
+    }
     let least = prices.iter().copied().filter(|price| *price > 0).min().unwrap_or(1);
     let mut drawn = Vec::with_capacity(left.len());
     while !left.is_empty() {

@@ -46,7 +46,8 @@ pub(super) fn route(
     }
     let needs = Needs { known_price: is_limited, ..preferences::needs(request) };
     let candidates = candidates(app, &models, &preferences, asker);
-    let seed = u64::from_be_bytes(random());
+    // Where there is no choice none is drawn: it is a call of the system.
+    let seed = if candidates.len() > 1 { u64::from_be_bytes(random()) } else { 0 };
     routing::plan(&candidates, &preferences, &needs, seed)
         .map_err(|none| none::error(app, &models, &candidates, &preferences, &none))
 }
