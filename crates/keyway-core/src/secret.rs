@@ -160,7 +160,8 @@ impl fmt::Debug for Tag {
 
 /// The installation's 32-byte secret, taken apart into one key per use (HKDF-SHA-256).
 pub struct InstallationSecret {
-    tags: Zeroizing<[u8; 32]>,
+    /// Keyed once: half of what a tag takes is taking the key in. It lives as long as the process.
+    tags: Hmac<Sha256>,
     creations: Zeroizing<[u8; 32]>,
     credentials: Zeroizing<[u8; 32]>,
     contents: Zeroizing<[u8; 32]>,
@@ -176,7 +177,8 @@ impl InstallationSecret {
             key
         };
         Self {
-            tags: derive("client key tag"),
+            tags: Hmac::new_from_slice(derive("client key tag").as_ref())
+                .expect("any length is a valid key"),
             creations: derive("idempotent creation"),
             credentials: derive("key-encryption key"),
             contents: derive("contents"),
@@ -191,8 +193,7 @@ impl InstallationSecret {
 
     /// The digest that a presented key is checked against.
     pub fn tag(&self, secret: &str) -> Tag {
-        let mut mac =
-            Hmac::<Sha256>::new_from_slice(self.tags.as_ref()).expect("any length is a valid key");
+        let mut mac = self.tags.clone();
         mac.update(secret.as_bytes());
         Tag(mac.finalize().into_bytes().into())
     }
