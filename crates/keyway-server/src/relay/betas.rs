@@ -1,9 +1,10 @@
 //! What a client of Anthropic's turns on by a header.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 /// The header's names, Anthropic's and OpenRouter's.
-const HEADERS: [&str; 2] = ["anthropic-beta", "x-anthropic-beta"];
+static HEADERS: [HeaderName; 2] =
+    [HeaderName::from_static("anthropic-beta"), HeaderName::from_static("x-anthropic-beta")];
 /// What makes an answer dearer than its endpoint's price says: nobody could bound it.
 const DEARER: [&str; 2] = ["context-1m", "fast-mode"];
 /// Longest value that is passed on, in bytes.
@@ -11,7 +12,7 @@ const BYTES_MAX: usize = 4_096;
 
 /// The betas of a request, as one header says them; `None` where there are none.
 pub(super) fn of(headers: &HeaderMap) -> Option<String> {
-    let values = HEADERS.iter().flat_map(|name| headers.get_all(*name));
+    let values = HEADERS.iter().flat_map(|name| headers.get_all(name));
     let words = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
     let known = |word: &&str| !word.is_empty() && !DEARER.iter().any(|it| word.starts_with(it));
     let betas: Vec<&str> = words.map(str::trim).filter(known).collect();

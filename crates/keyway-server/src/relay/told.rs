@@ -1,6 +1,6 @@
 //! What a client is told of how its request was routed, where it asks (`X-OpenRouter-Metadata`).
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use keyway_core::ledger::Tried;
 use keyway_core::routing::{Attempt, Plan};
 use serde_json::{Value, json};
@@ -8,12 +8,15 @@ use serde_json::{Value, json};
 use crate::app::App;
 
 /// The header, and its older name.
-const HEADERS: [&str; 2] = ["x-openrouter-metadata", "x-openrouter-experimental-metadata"];
+static HEADERS: [HeaderName; 2] = [
+    HeaderName::from_static("x-openrouter-metadata"),
+    HeaderName::from_static("x-openrouter-experimental-metadata"),
+];
 
 /// The model as the client named it, where it wants to be told.
 pub(super) fn asked(headers: &HeaderMap, model: &str) -> Option<String> {
-    let enabled = |name: &str| headers.get(name).is_some_and(|it| it == "enabled");
-    HEADERS.into_iter().any(enabled).then(|| model.to_owned())
+    let enabled = |name: &HeaderName| headers.get(name).is_some_and(|it| it == "enabled");
+    HEADERS.iter().any(enabled).then(|| model.to_owned())
 }
 
 /// The plan, which of its endpoints answered, and what became of those before it.
