@@ -55,9 +55,14 @@ impl<'a> Asked<'a> {
 
 impl<'a> Ask<'a> {
     /// Asks it, and nobody else, and waits until it begins to answer or fails.
-    pub(super) async fn alone(&self, app: &App, request: &mut ChatRequest) -> Asked<'a> {
+    pub(super) async fn alone(
+        &self,
+        app: &App,
+        request: &mut ChatRequest,
+        handed: &Handed,
+    ) -> Asked<'a> {
         let watch = self.watch(request);
-        Asked::one(self.send(app, request, &watch, None).await)
+        Asked::one(self.send(app, request, &watch, handed).await)
     }
 
     fn watch(&self, request: &mut ChatRequest) -> Watch {
@@ -72,7 +77,7 @@ impl<'a> Ask<'a> {
         app: &App,
         request: &mut ChatRequest,
         watch: &Watch,
-        handed: Option<&Handed>,
+        handed: &Handed,
     ) -> Result<Begun<'a>, Failed<'a>> {
         match self.call(request, handed).await {
             Ok(reply) => {
@@ -92,11 +97,7 @@ impl<'a> Ask<'a> {
     }
 
     /// Once more for a shorter answer where it was refused for what the gateway itself had asked for.
-    async fn call(
-        &self,
-        request: &mut ChatRequest,
-        handed: Option<&Handed>,
-    ) -> Result<Reply, Failure> {
+    async fn call(&self, request: &mut ChatRequest, handed: &Handed) -> Result<Reply, Failure> {
         let endpoint = self.attempt.endpoint();
         request.serve_in(endpoint.traits.service_tier.as_deref());
         // Where a limit has to hold the provider is told what was reserved for, whoever said it.
@@ -107,7 +108,7 @@ impl<'a> Ask<'a> {
             request.max_tokens = tells.then_some(tokens);
             let target = Target { model: &endpoint.upstream_model, completion_tokens_max: tokens };
             let (key, patience) = (self.credential.as_ref(), endpoint.patience);
-            let sent = self.upstream.send(request, &target, key, patience, handed).await;
+            let sent = self.upstream.send(request, &target, key, patience, Some(handed)).await;
             match (sent, again.take()) {
                 (Err(failure), Some(fewer))
                     if failure.is_requests() && failure.untold.is_none() =>
@@ -137,7 +138,7 @@ pub(super) async fn race<'a>(
     let mut copy = request.clone();
     let first_watch = first.watch(request);
     let (first_handed, second_handed) = (Handed::default(), Handed::default());
-    let mut one = pin!(first.send(app, request, &first_watch, Some(&first_handed)));
+    let mut one = pin!(first.send(app, request, &first_watch, &first_handed));
     tokio::select! {
         biased;
         sent = &mut one => return Asked::one(sent),
@@ -146,7 +147,7 @@ pub(super) async fn race<'a>(
     let held = if client_left.load(Ordering::Relaxed) { None } else { hedge.hold() };
     let Some(reserved) = held else { return Asked::one(one.await) };
     let second_watch = second.watch(&mut copy);
-    let mut other = pin!(second.send(app, &mut copy, &second_watch, Some(&second_handed)));
+    let mut other = pin!(second.send(app, &mut copy, &second_watch, &second_handed));
     let (sent, first_began) = tokio::select! {
         biased;
         sent = &mut one => (sent, true),

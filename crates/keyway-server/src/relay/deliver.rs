@@ -48,10 +48,15 @@ pub(super) async fn give_whole(
 }
 
 /// The first byte waits for the mark, the last for the charge.
-pub(super) async fn open_stream(mut exchange: Box<Exchange>, stream: ChunkStream, head: Head) {
+pub(super) async fn open_stream(
+    mut exchange: Box<Exchange>,
+    stream: ChunkStream,
+    head: Head,
+    is_marked: bool,
+) {
     let (events, body) = outlet(&exchange.app.edge.memory);
     let id = exchange.metered.id;
-    match Pump::open(&mut exchange, events).await {
+    match Pump::open(&mut exchange, events, is_marked).await {
         Ok(pump) => {
             head.answer(Ok(stream_response(&id, body)));
             pump.run(stream).await;

@@ -16,6 +16,7 @@ use super::hedge::{Hedge, Hedged};
 use super::room::{Length, Prompt};
 use super::upstream::Failure;
 use crate::app::App;
+use crate::egress::Handed;
 use crate::http::error::ApiError;
 use crate::http::redact::redact;
 use crate::telemetry::traces::Trace;
@@ -70,8 +71,13 @@ pub(super) struct Dispatch<'a> {
 impl<'a> Dispatch<'a> {
     /// Tries each endpoint of the plan once. Nothing was said to the client yet, so the next may answer in
     /// the place of one that fails; not for a client that left, and not where the answer was there and is
-    /// larger than the gateway takes: it was billed, and the next would be too.
-    pub(super) async fn run(self, request: &mut ChatRequest) -> Result<Dispatched<'a>, Exhausted> {
+    /// larger than the gateway takes: it was billed, and the next would be too. `handed` is told of the first
+    /// request that goes to one endpoint alone.
+    pub(super) async fn run(
+        self,
+        request: &mut ChatRequest,
+        handed: &Handed,
+    ) -> Result<Dispatched<'a>, Exhausted> {
         let (app, most) = (self.app, request.max_tokens);
         let (mut failures, mut hedged, mut place) = (Vec::new(), None, 0);
         while let Some(ask) = self.next(&mut place, most) {
@@ -89,7 +95,7 @@ impl<'a> Dispatch<'a> {
                     let race = race(app, hedge, (&ask, &second), request, self.client_left);
                     Box::pin(race).await
                 }
-                _ => ask.alone(app, request).await,
+                _ => ask.alone(app, request, handed).await,
             };
             if asked.hedged.is_some() {
                 (hedged, place) = (asked.hedged, ahead);

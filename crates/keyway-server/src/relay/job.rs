@@ -18,6 +18,7 @@ use keyway_providers::chat::ChatRequest;
 use keyway_providers::face::Voice;
 use tokio::time::Instant;
 
+use super::ahead::Ahead;
 use super::bound::Bound;
 use super::byok::Brought;
 use super::clamp::{self, Wish};
@@ -39,10 +40,12 @@ use super::sticky::Conversation;
 use super::unanswered::{Undone, end_unanswered};
 use super::upstream::Reply;
 use crate::app::App;
+use crate::egress::Handed;
 use crate::http::caller::refused_key;
 use crate::http::error::ApiError;
 use crate::http::memory::Hold;
 use crate::http::turns::Turn;
+use crate::telemetry::metrics::Gate;
 use crate::telemetry::traces::Trace;
 
 /// Silence after which a client is told that its stream is still coming. Some give up after five
@@ -124,9 +127,9 @@ impl Job {
         let dispatched = self.dispatch(&mut request, memory, client, metered, &pass, &left).await;
         drop(hold);
         Some(match dispatched {
-            (Ok(dispatched), client) => {
+            (Ok((dispatched, is_marked)), client) => {
                 let (exchange, reply) = self.exchange_with(metered, pass, dispatched, recording);
-                give(exchange, reply, client)
+                give(exchange, reply, client, is_marked)
             }
             (Err(undone), client) => Box::pin(self.fail(metered, pass, undone, client, recording)),
         })
@@ -166,7 +169,7 @@ impl Job {
         Some((metered, head))
     }
 
-    /// Sends the request until an endpoint begins to answer.
+    /// Sends the request until an endpoint begins to answer. Answers, too, whether it is marked by then.
     async fn dispatch<'a>(
         &'a self,
         request: &'a mut ChatRequest,
@@ -175,7 +178,10 @@ impl Job {
         metered: &'a Arc<Metered>,
         pass: &Pass,
         left: &'a AtomicBool,
-    ) -> (Result<Dispatched<'a>, Undone>, Client) {
+    ) -> (Result<(Dispatched<'a>, bool), Undone>, Client) {
+        let handed = Handed::default();
+        let amount = self.bound.cost_up_to(pump::AUTHORISE_TOKENS);
+        let mut ahead = Ahead::new(&self.app.meter, metered, amount, &handed);
         let reach = Reach { prompt: self.bound.prompt(), said: self.says_length };
         let dispatch = Dispatch {
             app: &self.app,
@@ -186,7 +192,7 @@ impl Job {
             client_left: left,
             trace: &self.trace,
         };
-        let mut dispatch = pin!(dispatch.run(request));
+        let mut dispatch = pin!(dispatch.run(request, &handed));
         let dispatched = loop {
             tokio::select! {
                 biased;
@@ -201,13 +207,19 @@ impl Job {
                         ..Undone::by(Ending::ProviderFailed, it.error)
                     });
                 }
+                () = ahead.tried(), if ahead.is_awaited() => {}
                 () = self.app.cut.cancelled() => break Err(Undone::by(Ending::Stopped, stopping())),
                 () = tokio::time::sleep(KEEP_ALIVE), if self.streamed => {
-                    client = self.keep_alive(client, metered, pass).await;
+                    client = self.keep_alive(client, &mut ahead, pass).await;
                 }
             }
         };
-        (dispatched, client)
+        let began = self.app.metrics.start();
+        let is_marked = dispatched.is_ok() && ahead.is_made().await;
+        if is_marked {
+            self.app.metrics.waited(Gate::First, began);
+        }
+        (dispatched.map(|dispatched| (dispatched, is_marked)), client)
     }
 
     /// Reserves the bound on the key's account.
@@ -238,13 +250,11 @@ impl Job {
 
     /// Tells a client that waits for the first event that there will be one. Its head is a first byte
     /// like any other: it waits for the mark.
-    async fn keep_alive(&self, client: Client, metered: &Arc<Metered>, pass: &Pass) -> Client {
+    async fn keep_alive(&self, client: Client, ahead: &mut Ahead<'_>, pass: &Pass) -> Client {
         let events = match client {
             Client::Streaming(events) => events,
             Client::Waiting(head) => {
-                let amount = self.bound.cost_up_to(pump::AUTHORISE_TOKENS);
-                let marked = self.app.meter.authorise(metered, amount).await;
-                if marked.is_err() || pass.check().await.is_err() {
+                if !ahead.make().await || pass.check().await.is_err() {
                     // Whoever opens the stream for its first event learns it too.
                     return Client::Waiting(head);
                 }
@@ -310,13 +320,19 @@ impl Job {
 }
 
 /// Gives the answer that an endpoint began with, to its end.
-fn give(mut exchange: Box<Exchange>, reply: Reply, client: Client) -> BoxFuture<'static, ()> {
+/// `is_marked` where its first byte waits for nothing more.
+fn give(
+    mut exchange: Box<Exchange>,
+    reply: Reply,
+    client: Client,
+    is_marked: bool,
+) -> BoxFuture<'static, ()> {
     match (reply, client) {
         (Reply::Whole(whole), Client::Waiting(head)) => Box::pin(async move {
             head.answer(give_whole(&mut exchange, *whole).await);
         }),
         (Reply::Stream(stream), Client::Waiting(head)) => {
-            Box::pin(open_stream(exchange, stream, head))
+            Box::pin(open_stream(exchange, stream, head, is_marked))
         }
         (Reply::Stream(stream), Client::Streaming(events)) => {
             Box::pin(async move { Pump::resume(&mut exchange, events).run(stream).await })

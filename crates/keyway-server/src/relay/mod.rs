@@ -5,6 +5,7 @@
 //! client's disappearance cannot cancel.
 
 mod admit;
+mod ahead;
 mod alias;
 mod ask;
 mod begun;

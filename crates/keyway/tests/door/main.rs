@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "figures and skipped tests are told")]
 
 mod anthropic;
+mod asked;
 mod bad_input;
 mod budget;
 mod byok;
