@@ -174,8 +174,7 @@ impl Rate {
         Some(u64::try_from(femtos / self.0).unwrap_or(u64::MAX))
     }
 
-    /// The rate that `discount` leaves, rounded up: for bounds, where a sum is not rounded below what
-    /// it stands for.
+    /// The rate that `discount` leaves, rounded up: a bound is at least what it stands for.
     #[must_use]
     pub const fn less(self, discount: Discount) -> Self {
         // Most prices have none, and dividing so large a number takes long.
