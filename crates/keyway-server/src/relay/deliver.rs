@@ -56,7 +56,13 @@ pub(super) async fn open_stream(
 ) {
     let (events, body) = outlet(&exchange.app.edge.memory);
     let id = exchange.metered.id;
-    match Pump::open(&mut exchange, events, is_marked).await {
+    let opened = if is_marked {
+        let passed = exchange.pass.check().await;
+        passed.map(|()| Pump::resume(&mut exchange, events))
+    } else {
+        Pump::open(&mut exchange, events).await
+    };
+    match opened {
         Ok(pump) => {
             head.answer(Ok(stream_response(&id, body)));
             pump.run(stream).await;

@@ -358,7 +358,9 @@ mod tests {
 
     #[test]
     fn an_open_stream_holds_little() {
-        let (task, stream) = (future_bytes(Job::run), future_bytes(open_stream));
+        let task = future_bytes(Job::run);
+        let stream =
+            future_bytes(|exchange, stream, head| open_stream(exchange, stream, head, false));
         let all = size_of::<Job>() + task + stream + size_of::<Exchange>();
         assert!(all <= 6_656, "{task} of the task, {stream} of its stream: {all}");
     }

@@ -71,16 +71,8 @@ enum Step {
 }
 
 impl<'a> Pump<'a> {
-    /// The first-byte gate: durably marks the request as being answered, where that is not done yet.
-    pub(super) async fn open(
-        exchange: &'a mut Exchange,
-        client: Outlet,
-        is_marked: bool,
-    ) -> Result<Self, Halt> {
-        if is_marked {
-            exchange.pass.check().await?;
-            return Ok(Self::resume(exchange, client));
-        }
+    /// The first-byte gate: durably marks the request as being answered.
+    pub(super) async fn open(exchange: &'a mut Exchange, client: Outlet) -> Result<Self, Halt> {
         let mut pump = Self::new(exchange, client, 0);
         // As much is held from the beginning.
         let metrics = Arc::clone(&pump.exchange.app.metrics);

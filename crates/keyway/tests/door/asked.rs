@@ -3,6 +3,7 @@
 use http::Method;
 use keyway_testkit::{Gate, Gateway, Provider, Script, eventually};
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use crate::money::CHAT;
 use crate::setup;
@@ -39,12 +40,12 @@ async fn what_a_provider_was_asked_is_charged_after_a_kill_and_nothing_else() {
     let body = json!({"model": "acme/slow", "stream": true, "max_tokens": 50,
         "messages": [{"role": "user", "content": "hi"}]});
     let mut hashes = Vec::new();
-    let mut asking = Vec::new();
+    let mut asking = JoinSet::new();
     for name in ["asked", "waits"] {
         let (key, string) = manager.create_key(&json!({"name": name, "limit": 1})).await;
         hashes.push(key["hash"].as_str().expect("a hash").to_owned());
         let (client, body) = (gateway.client(&string), body.to_string());
-        asking.push(tokio::spawn(async move { client.open(Method::POST, CHAT, body).await }));
+        asking.spawn(async move { client.open(Method::POST, CHAT, body).await });
         let accepted = hashes.len();
         eventually("it is accepted", async || {
             let log = gateway.log();
@@ -63,5 +64,4 @@ async fn what_a_provider_was_asked_is_charged_after_a_kill_and_nothing_else() {
         let key: Value = gateway.manager().key(hash).await;
         assert_eq!(key["usage"].to_string(), usage, "{key}");
     }
-    drop(asking);
 }
