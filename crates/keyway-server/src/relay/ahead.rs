@@ -8,16 +8,20 @@ use std::task::{Context, Poll};
 use futures_util::future::BoxFuture;
 use keyway_core::ledger::Metered;
 use keyway_core::money::Nanos;
+use keyway_core::store::StoreError;
 
 use super::meter::Meter;
 use crate::egress::Handed;
+
+/// What came of a stream's mark; `None` where it is yet to be made.
+pub(super) type Marked = Option<Result<(), StoreError>>;
 
 /// By itself it is not made before the request was handed to a connection: a crash charges what is marked,
 /// and nobody is charged for what no provider was asked.
 pub(super) struct Ahead<'a> {
     handed: &'a Handed,
-    /// Says whether it was made; `None` for what does not stream.
-    marking: Option<BoxFuture<'a, bool>>,
+    /// `None` for what does not stream, and where it was tried.
+    marking: Option<BoxFuture<'a, Result<(), StoreError>>>,
     is_made: bool,
 }
 
@@ -29,9 +33,7 @@ impl<'a> Ahead<'a> {
         amount: Nanos,
         handed: &'a Handed,
     ) -> Self {
-        let marking = || -> BoxFuture<'a, bool> {
-            Box::pin(async move { meter.authorise(metered, amount).await.is_ok() })
-        };
+        let marking = || -> BoxFuture<'a, _> { Box::pin(meter.authorise(metered, amount)) };
         Self { handed, marking: metered.streamed.then(marking), is_made: false }
     }
 
@@ -46,9 +48,16 @@ impl<'a> Ahead<'a> {
         poll_fn(|cx| if self.handed.is_done() { self.poll(cx) } else { Poll::Pending }).await;
     }
 
-    /// Whether it is made; waits where it is on its way.
-    pub(super) async fn is_made(&mut self) -> bool {
-        if self.handed.is_done() { self.make().await } else { self.is_made }
+    /// Waits for it where it is on its way. `None` where it is yet to be made, or to be tried again: that it
+    /// could not be made some time ago says nothing of now.
+    pub(super) async fn end(&mut self) -> Marked {
+        if self.is_made {
+            return Some(Ok(()));
+        }
+        if !self.is_awaited() || !self.handed.is_done() {
+            return None;
+        }
+        poll_fn(|cx| self.poll(cx)).await
     }
 
     /// Makes it, whether or not anybody was asked; answers whether it is made.
@@ -57,12 +66,13 @@ impl<'a> Ahead<'a> {
         self.is_made
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(marking) = &mut self.marking else { return Poll::Ready(()) };
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Marked> {
+        let Some(marking) = &mut self.marking else { return Poll::Ready(None) };
         let polled = marking.as_mut().poll(cx);
-        polled.map(|is_made| {
-            self.is_made = is_made;
+        polled.map(|marked| {
             self.marking = None;
+            self.is_made = marked.is_ok();
+            Some(marked)
         })
     }
 }

@@ -7,10 +7,12 @@ use keyway_core::id::GenerationId;
 use keyway_core::ledger::Ending;
 use keyway_providers::chat::Answer;
 
+use super::ahead::Marked;
 use super::exchange::{Ended, Exchange};
 use super::head::Head;
 use super::meter::Late;
 use super::outlet::{Inlet, outlet};
+use super::pass::Halt;
 use super::pump::Pump;
 use super::upstream::ChunkStream;
 use crate::http::error::ApiError;
@@ -52,15 +54,14 @@ pub(super) async fn open_stream(
     mut exchange: Box<Exchange>,
     stream: ChunkStream,
     head: Head,
-    is_marked: bool,
+    marked: Marked,
 ) {
     let (events, body) = outlet(&exchange.app.edge.memory);
     let id = exchange.metered.id;
-    let opened = if is_marked {
-        let passed = exchange.pass.check().await;
-        passed.map(|()| Pump::resume(&mut exchange, events))
-    } else {
-        Pump::open(&mut exchange, events).await
+    let opened = match marked {
+        Some(Ok(())) => exchange.pass.check().await.map(|()| Pump::resume(&mut exchange, events)),
+        Some(Err(error)) => Err(Halt::Store(error)),
+        None => Pump::open(&mut exchange, events).await,
     };
     match opened {
         Ok(pump) => {

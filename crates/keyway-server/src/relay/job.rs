@@ -18,7 +18,7 @@ use keyway_providers::chat::ChatRequest;
 use keyway_providers::face::Voice;
 use tokio::time::Instant;
 
-use super::ahead::Ahead;
+use super::ahead::{Ahead, Marked};
 use super::bound::Bound;
 use super::byok::Brought;
 use super::clamp::{self, Wish};
@@ -127,9 +127,9 @@ impl Job {
         let dispatched = self.dispatch(&mut request, memory, client, metered, &pass, &left).await;
         drop(hold);
         Some(match dispatched {
-            (Ok((dispatched, is_marked)), client) => {
+            (Ok((dispatched, marked)), client) => {
                 let (exchange, reply) = self.exchange_with(metered, pass, dispatched, recording);
-                give(exchange, reply, client, is_marked)
+                give(exchange, reply, client, marked)
             }
             (Err(undone), client) => Box::pin(self.fail(metered, pass, undone, client, recording)),
         })
@@ -169,7 +169,7 @@ impl Job {
         Some((metered, head))
     }
 
-    /// Sends the request until an endpoint begins to answer. Answers, too, whether it is marked by then.
+    /// Sends the request until an endpoint begins to answer. Answers, too, what came of its mark.
     async fn dispatch<'a>(
         &'a self,
         request: &'a mut ChatRequest,
@@ -178,7 +178,7 @@ impl Job {
         metered: &'a Arc<Metered>,
         pass: &Pass,
         left: &'a AtomicBool,
-    ) -> (Result<(Dispatched<'a>, bool), Undone>, Client) {
+    ) -> (Result<(Dispatched<'a>, Marked), Undone>, Client) {
         let handed = Handed::default();
         let amount = self.bound.cost_up_to(pump::AUTHORISE_TOKENS);
         let mut ahead = Ahead::new(&self.app.meter, metered, amount, &handed);
@@ -215,11 +215,11 @@ impl Job {
             }
         };
         let began = self.app.metrics.start();
-        let is_marked = dispatched.is_ok() && ahead.is_made().await;
-        if is_marked {
+        let marked = if dispatched.is_ok() { ahead.end().await } else { None };
+        if marked.is_some() {
             self.app.metrics.waited(Gate::First, began);
         }
-        (dispatched.map(|dispatched| (dispatched, is_marked)), client)
+        (dispatched.map(|dispatched| (dispatched, marked)), client)
     }
 
     /// Reserves the bound on the key's account.
@@ -320,19 +320,18 @@ impl Job {
 }
 
 /// Gives the answer that an endpoint began with, to its end.
-/// `is_marked` where its first byte waits for nothing more.
 fn give(
     mut exchange: Box<Exchange>,
     reply: Reply,
     client: Client,
-    is_marked: bool,
+    marked: Marked,
 ) -> BoxFuture<'static, ()> {
     match (reply, client) {
         (Reply::Whole(whole), Client::Waiting(head)) => Box::pin(async move {
             head.answer(give_whole(&mut exchange, *whole).await);
         }),
         (Reply::Stream(stream), Client::Waiting(head)) => {
-            Box::pin(open_stream(exchange, stream, head, is_marked))
+            Box::pin(open_stream(exchange, stream, head, marked))
         }
         (Reply::Stream(stream), Client::Streaming(events)) => {
             Box::pin(async move { Pump::resume(&mut exchange, events).run(stream).await })
@@ -360,7 +359,7 @@ mod tests {
     fn an_open_stream_holds_little() {
         let task = future_bytes(Job::run);
         let stream =
-            future_bytes(|exchange, stream, head| open_stream(exchange, stream, head, false));
+            future_bytes(|exchange, stream, head| open_stream(exchange, stream, head, None));
         let all = size_of::<Job>() + task + stream + size_of::<Exchange>();
         assert!(all <= 6_656, "{task} of the task, {stream} of its stream: {all}");
     }

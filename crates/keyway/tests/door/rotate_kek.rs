@@ -13,7 +13,7 @@ use tokio_postgres::NoTls;
 use crate::byok::keep;
 use crate::setup;
 
-const CREDENTIALS: i64 = 40;
+const CREDENTIALS: i64 = 150;
 const KILLS: i64 = 6;
 /// How many credentials are not under the first key any more.
 const MOVED: &str = "SELECT count(*) FROM credential \
