@@ -23,7 +23,12 @@ pub(crate) struct Tries {
 
 impl Tries {
     pub(crate) fn new() -> Self {
-        Self { until: Instant::now() + PATIENCE, pause: PAUSE_MIN, made: 0 }
+        Self::since(Instant::now())
+    }
+
+    /// Of what has waited since `began`; it is tried once in any case.
+    pub(crate) fn since(began: Instant) -> Self {
+        Self { until: began + PATIENCE, pause: PAUSE_MIN, made: 0 }
     }
 
     /// Whether an earlier try may have been committed without an answer.

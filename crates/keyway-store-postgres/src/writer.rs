@@ -37,6 +37,7 @@ pub(crate) struct Writer {
 struct Call {
     work: Work,
     asker: Asker,
+    since: Instant,
 }
 
 #[derive(Debug)]
@@ -83,7 +84,7 @@ impl Writer {
 
     async fn write(&self, work: Work) -> Result<Settled, StoreError> {
         let (asker, answered) = Asker::new();
-        self.queue.send(Call { work, asker }).await.map_err(|_| closed())?;
+        self.queue.send(Call { work, asker, since: Instant::now() }).await.map_err(|_| closed())?;
         answered.await.map_err(|_| closed())?
     }
 
@@ -121,7 +122,9 @@ async fn serve(
 }
 
 async fn write(pool: &Pool, history: History, batch: &[Call]) -> Answers {
-    let mut tries = Tries::new();
+    // Who waited while others were tried has not as much patience left.
+    let oldest = batch.iter().map(|call| call.since).min();
+    let mut tries = Tries::since(oldest.unwrap_or_else(Instant::now));
     // All at once, until one call shows that it takes the others down with it.
     let mut careful = false;
     loop {
