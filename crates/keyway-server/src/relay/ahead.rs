@@ -54,7 +54,7 @@ impl<'a> Ahead<'a> {
         if self.is_made {
             return Some(Ok(()));
         }
-        if !self.is_awaited() || !self.handed.is_done() {
+        if !self.handed.is_done() {
             return None;
         }
         poll_fn(|cx| self.poll(cx)).await
