@@ -31,6 +31,8 @@ pub(crate) enum Bug {
     SettlesTwice,
     /// The hold is gone before the charge is durable.
     ReleasesEarly,
+    /// A charge that was given up counts as waived though the store had it.
+    WaivesWhatIsCharged,
     /// A node puts nothing back that a fail-over lost.
     TestifiesNothing,
     /// Of that, it puts back charges only.

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::{Body, Bytes};
@@ -53,10 +54,18 @@ impl Watch for Gates {
         let agent = settlement.request.origin.user_agent.as_deref();
         (agent == Some(ODD)).then(|| StoreError::Broken("an odd text".to_owned()))
     }
+
+    fn loses(&self, settlement: &Settlement) -> bool {
+        let agent = settlement.request.origin.user_agent.as_deref();
+        agent == Some(UNHEARD) && settlement.charge > Nanos::ZERO
+    }
 }
 
 /// What no row of this store can hold.
 const ODD: &str = "odd";
+
+/// Who sends this is charged by a store that cannot say so.
+const UNHEARD: &str = "unheard";
 
 /// A gateway over a closed store, and a key that may spend $0.00001.
 async fn gateway() -> (Arc<App>, Arc<GatedStore>, KeySecret) {
@@ -153,6 +162,26 @@ async fn what_a_row_cannot_hold_keeps_no_charge_from_being_written() {
     assert_eq!(charged(&store, &secret).await, Nanos::new(3_000));
     let key = store.key_get(KeyKind::Inference, secret.hash(), NOW).await.expect("read");
     assert_eq!(app.meter.held(key.expect("a key").account), Nanos::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_charge_that_was_given_up_after_it_was_written_stands() {
+    let (app, store, secret) = gateway().await;
+    store.watch.settlements.add_permits(1_000);
+    let body = json!({"model": "keyway/echo", "messages": [{"role": "user", "content": "four"}]});
+    let response = send(&app, &secret, UNHEARD, &body).await;
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let key = store.key_get(KeyKind::Inference, secret.hash(), NOW).await.expect("read");
+    let account = key.expect("a key").account;
+    while app.meter.held(account) > Nanos::ZERO {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(charged(&store, &secret).await, Nanos::new(3_000), "it had been written");
+    // Of $0.00001 there are $0.000007 left, here too, and each takes $0.000003.
+    assert_eq!(ask(&app, &secret, false).await.status(), StatusCode::OK);
+    assert_eq!(ask(&app, &secret, false).await.status(), StatusCode::OK);
+    assert_eq!(ask(&app, &secret, false).await.status(), StatusCode::PAYMENT_REQUIRED);
+    assert_eq!(charged(&store, &secret).await, Nanos::new(9_000));
 }
 
 #[tokio::test]

@@ -73,7 +73,7 @@ mod tests {
     use crate::id::{AccountId, Epoch, KeyId};
     use crate::key::Terms;
     use crate::ledger::{
-        AccountState, Ending, Figures, GaveUp, Leased, Metered, Outcome, Settings, Slice,
+        AccountState, Ending, Figures, GaveUp, Leased, Metered, Outcome, Settings, Settlement,
     };
     use crate::pricing::Usage;
 
@@ -117,7 +117,7 @@ mod tests {
         }
     }
 
-    fn settle(ledger: &mut Ledger, number: u8, cost: i64) -> (Nanos, Vec<Slice>, Nanos) {
+    fn settle(ledger: &mut Ledger, number: u8, cost: i64) -> Settlement {
         let request = Metered {
             id: id(number),
             epoch: Epoch(1),
@@ -141,10 +141,11 @@ mod tests {
             estimated: true,
             course: Arc::default(),
         };
-        let settled = ledger.settle(&Arc::new(request), &outcome, NOW).expect("it is open");
-        let drawn = settled.draws.iter().map(|draw| draw.amount);
-        let drawn = drawn.fold(Nanos::ZERO, Nanos::saturating_add);
-        (settled.charge, settled.draws.iter().map(|draw| draw.slice).collect(), drawn)
+        ledger.settle(&Arc::new(request), &outcome, NOW).expect("it is open")
+    }
+
+    fn drawn(settlement: &Settlement) -> Nanos {
+        settlement.draws.iter().map(|draw| draw.amount).fold(Nanos::ZERO, Nanos::saturating_add)
     }
 
     #[test]
@@ -155,8 +156,9 @@ mod tests {
         assert_eq!(ledger.held(ACCOUNT).0, Nanos::new(100));
         let more = ledger.extend(id(1), Nanos::new(101), NOW);
         assert_eq!(reason(more), Some(RefusalReason::TooLittle));
-        let (charge, slices, drawn) = settle(&mut ledger, 1, 500);
-        assert_eq!((charge, slices.len(), drawn), (Nanos::new(100), 1, Nanos::new(100)));
+        let settled = settle(&mut ledger, 1, 500);
+        assert_eq!((settled.charge, settled.draws.len()), (Nanos::new(100), 1));
+        assert_eq!(drawn(&settled), Nanos::new(100));
         assert_eq!(ledger.extend(id(1), Nanos::new(1), NOW), None, "it is resolved");
     }
 
@@ -186,8 +188,9 @@ mod tests {
         let other = ledger.reserve(id(2), &[ACCOUNT], Nanos::new(60), NOW);
         assert!(matches!(other, Admission::Admitted(_)), "{other:?}");
         assert_eq!(ledger.extend(id(1), Nanos::new(50), NOW), Some(Admission::Waiting));
-        assert_eq!(settle(&mut ledger, 1, 20).0, Nanos::new(20));
-        assert!(ledger.settled(id(1), NOW).is_empty());
+        let settled = settle(&mut ledger, 1, 20);
+        assert_eq!(settled.charge, Nanos::new(20));
+        assert!(ledger.settled(&settled, NOW).is_empty());
         assert_eq!(ledger.held(ACCOUNT).0, Nanos::new(60));
     }
 
@@ -199,9 +202,9 @@ mod tests {
         assert!(matches!(admitted, Some(Admission::Admitted(_))), "{admitted:?}");
         assert_eq!(ledger.held(ACCOUNT).0, Nanos::new(1_000));
         // Out of its lease comes no more than it held of it.
-        let (charge, _, drawn) = settle(&mut ledger, 1, 700);
-        assert_eq!((charge, drawn), (Nanos::new(700), Nanos::new(30)));
-        assert!(ledger.settled(id(1), NOW).is_empty());
+        let settled = settle(&mut ledger, 1, 700);
+        assert_eq!((settled.charge, drawn(&settled)), (Nanos::new(700), Nanos::new(30)));
+        assert!(ledger.settled(&settled, NOW).is_empty());
         assert_eq!(ledger.held(ACCOUNT).0, Nanos::ZERO);
     }
 }

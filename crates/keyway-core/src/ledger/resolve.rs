@@ -75,24 +75,19 @@ impl Ledger {
         })
     }
 
-    /// The settlement is durable: the hold becomes a charge, and what it leaves is free for others.
-    pub fn settled(&mut self, id: GenerationId, now: Timestamp) -> Vec<Decision> {
-        match self.reservations.get(&id).map(|reservation| reservation.stage) {
-            Some(Stage::Settling) => self.release(id, now),
-            _ => Vec::new(),
+    /// The settlement is durable, as it was handed out or [waived](Settlement::waived): the hold becomes
+    /// a charge, and what it leaves is free for others.
+    pub fn settled(&mut self, settlement: &Settlement, now: Timestamp) -> Vec<Decision> {
+        let id = settlement.request.id;
+        let Some(reservation) = self.reservations.get_mut(&id) else { return Vec::new() };
+        if reservation.stage != Stage::Settling {
+            return Vec::new();
         }
-    }
-
-    /// Turns a settlement that is not durable into one that charges nothing. Only for one of which
-    /// it is certain that the store has nothing.
-    pub fn waive(&mut self, id: GenerationId) {
-        if let Some(reservation) = self.reservations.get_mut(&id)
-            && reservation.stage == Stage::Settling
-        {
-            for hold in &mut reservation.holds {
-                hold.drawn = Nanos::ZERO;
-            }
+        if settlement.draws.is_empty() {
+            // The store took nothing out of the leases.
+            reservation.holds.iter_mut().for_each(|hold| hold.drawn = Nanos::ZERO);
         }
+        self.release(id, now)
     }
 
     /// Gives a reservation back. One that was marked is not forgotten by memory alone.

@@ -4,7 +4,8 @@ use thiserror::Error;
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum StoreError {
-    /// It cannot be written or read now: disk full, read-only, shutting down. Nothing was changed.
+    /// It cannot be written or read now: disk full, read-only, shutting down. Nothing was changed, but
+    /// for what was being committed when the store went away: that may be there when it is back.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
     /// What was asked for takes longer than one look may; asked again it will again. Nothing was

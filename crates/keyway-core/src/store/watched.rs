@@ -30,6 +30,11 @@ pub trait Watch: Send + Sync + 'static {
     fn refuses(&self, _settlement: &Settlement) -> Option<StoreError> {
         None
     }
+
+    /// Whether the store goes away before it says that it wrote this.
+    fn loses(&self, _settlement: &Settlement) -> bool {
+        false
+    }
 }
 
 /// Passes every call on, after [`Watch::before`].
@@ -59,10 +64,12 @@ impl<W: Watch> Store for Watched<W> {
 
     async fn settle(&self, settlement: Settlement) -> Result<Settled, StoreError> {
         self.watch.before("settle").await;
-        match self.watch.refuses(&settlement) {
-            Some(error) => Err(error),
-            None => self.inner.settle(settlement).await,
+        if let Some(error) = self.watch.refuses(&settlement) {
+            return Err(error);
         }
+        let loses = self.watch.loses(&settlement);
+        let settled = self.inner.settle(settlement).await;
+        if loses { Err(StoreError::Unavailable("it went away".to_owned())) } else { settled }
     }
 
     fn default_workspace(&self) -> WorkspaceId {

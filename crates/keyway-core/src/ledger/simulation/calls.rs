@@ -72,7 +72,7 @@ impl World {
     }
 
     pub(super) fn write(&mut self, at: usize, writing: Writing) {
-        self.nodes[at].letters.push(Letter { writing, answered: false });
+        self.nodes[at].letters.push(Letter { writing, answered: None });
     }
 
     /// One of the marks and charges: most often the one that was written last.
@@ -83,8 +83,8 @@ impl World {
         }
         let last = self.chance(70);
         let which = if last { letters - 1 } else { self.below(letters as u64) as usize };
-        if self.nodes[at].letters[which].answered {
-            return self.heard(at, which);
+        if let Some(settled) = self.nodes[at].letters[which].answered {
+            return self.heard(at, which, settled);
         }
         if self.nodes[at].partitioned {
             return;
@@ -95,49 +95,65 @@ impl World {
             return self.fenced(at);
         }
         match self.execute(&writing) {
-            Ok(()) => self.executed(at, which, &writing),
+            Ok(settled) => self.executed(at, which, &writing, settled),
             Err(StoreError::Fenced) => self.fenced(at),
             Err(error) => panic!("{writing:?}: {error}"),
         }
     }
 
-    fn execute(&self, writing: &Writing) -> Result<(), StoreError> {
+    fn execute(&self, writing: &Writing) -> Result<Settled, StoreError> {
         match writing {
-            Writing::Mark(mark) => answer(self.store.mark(mark.clone())),
-            Writing::Settle(settlement) => {
-                let settled = answer(self.store.settle(settlement.clone()))?;
-                let id = settlement.request.id;
-                assert_ne!(settled, Settled::Differs, "I6: {id} was settled with another charge");
-                Ok(())
-            }
+            Writing::Mark(mark) => answer(self.store.mark(mark.clone())).map(|()| Settled::Applied),
+            Writing::Settle(settlement) => answer(self.store.settle(settlement.clone())),
         }
     }
 
-    fn executed(&mut self, at: usize, which: usize, writing: &Writing) {
+    fn executed(&mut self, at: usize, which: usize, writing: &Writing, settled: Settled) {
         if let Writing::Settle(settlement) = writing {
-            let requests = &mut self.nodes[at].requests;
-            let request = requests.get_mut(&settlement.request.id).expect("it is settling");
+            let id = settlement.request.id;
+            let request = self.nodes[at].requests.get_mut(&id).expect("it is settling");
+            let differs = settled == Settled::Differs;
+            assert!(!differs || request.given_up, "I6: {id} was settled with another charge");
+            if !differs {
+                request.settling = Some(settlement.clone());
+            }
             request.written = true;
         }
         match self.fate() {
-            Answer::Heard => self.heard(at, which),
-            Answer::Late => self.nodes[at].letters[which].answered = true,
+            Answer::Heard => self.heard(at, which, settled),
+            Answer::Late => self.nodes[at].letters[which].answered = Some(settled),
             Answer::Lost => {}
         }
     }
 
-    fn heard(&mut self, at: usize, which: usize) {
-        let writing = self.nodes[at].letters.remove(which).writing;
-        let id = match &writing {
-            Writing::Mark(mark) => mark.request.id,
-            Writing::Settle(settlement) => settlement.request.id,
+    /// A charge of an answer that nobody saw is given up, though the store may have it: what is written
+    /// in its place charges nothing.
+    pub(super) fn give_up_charge(&mut self, at: usize) {
+        let node = &mut self.nodes[at];
+        let is_of = |letter: &Letter, id| letter.writing.request() == id;
+        let letters = node.letters.iter();
+        let alone = |which: &usize| {
+            let id = node.letters[*which].writing.request();
+            let unseen = self.truths[&id].delivered == Nanos::ZERO;
+            unseen && letters.clone().filter(|letter| is_of(letter, id)).count() == 1
         };
+        let Some(which) = (0..node.letters.len()).find(alone) else { return };
+        let Writing::Settle(charge) = &node.letters[which].writing else { return };
+        let waived = charge.waived();
+        node.requests.get_mut(&waived.request.id).expect("it is settling").given_up = true;
+        node.journal.settling(&waived);
+        node.letters[which] = Letter { writing: Writing::Settle(waived), answered: None };
+    }
+
+    fn heard(&mut self, at: usize, which: usize, settled: Settled) {
+        let writing = self.nodes[at].letters.remove(which).writing;
+        let id = writing.request();
         match writing {
             Writing::Mark(mark) => {
                 self.nodes[at].journal.marked(&mark);
-                self.deliver(mark.request.id, mark.authorised);
+                self.deliver(id, mark.authorised);
             }
-            Writing::Settle(settlement) => self.settled(at, &settlement),
+            Writing::Settle(settlement) => self.settled(at, &settlement, settled),
         }
         self.note_heard(at, id);
     }
@@ -147,14 +163,18 @@ impl World {
         truth.delivered = truth.delivered.max(authorised.min(truth.cost));
     }
 
-    fn settled(&mut self, at: usize, settlement: &Settlement) {
-        let id = settlement.request.id;
-        self.nodes[at].requests.remove(&id).expect("it was settling");
-        let truth = self.truths.get_mut(&id).expect("it was admitted");
-        (truth.delivered, truth.complete) = (truth.cost, true);
+    fn settled(&mut self, at: usize, written: &Settlement, settled: Settled) {
+        let id = written.request.id;
+        let request = self.nodes[at].requests.remove(&id).expect("it was settling");
+        let charge = request.settling.expect("it was settling");
+        let stands = charge.standing(written, settled);
+        if !request.given_up {
+            let truth = self.truths.get_mut(&id).expect("it was admitted");
+            (truth.delivered, truth.complete) = (truth.cost, true);
+        }
         let now = self.time_at(at);
-        self.nodes[at].journal.settled(settlement, now);
-        let decisions = self.nodes[at].ledger.settled(id, now);
+        self.nodes[at].journal.settled(stands, now);
+        let decisions = self.nodes[at].ledger.settled(stands, now);
         self.decide(at, decisions);
     }
 }

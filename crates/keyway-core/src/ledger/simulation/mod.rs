@@ -35,7 +35,7 @@ use crate::planted::{Bug, plant};
 const SEEDS: u64 = 10_000;
 const STEPS: u32 = 160;
 /// A bug that hides for so many seeds is not caught.
-const SEEDS_FOR_A_BUG: u64 = 2_000;
+const SEEDS_FOR_A_BUG: u64 = 4_000;
 
 fn run(seed: u64) -> Figures {
     let mut world = World::new(seed);
@@ -94,6 +94,7 @@ fn every_planted_bug_is_caught() {
         Bug::ExtendsOneAccount,
         Bug::SettlesTwice,
         Bug::ReleasesEarly,
+        Bug::WaivesWhatIsCharged,
         Bug::NoFence,
         Bug::GrantsWhatIsLeased,
         Bug::GrantsAgain,

@@ -7,7 +7,7 @@ use super::super::{AnswerMark, Journal, LeaseCall, Leased, Ledger, Metered, Sett
 use crate::id::{AccountId, Epoch, GenerationId, Timeline};
 use crate::ledger::AccountState;
 use crate::money::Nanos;
-use crate::store::{Joined, Poll};
+use crate::store::{Joined, Poll, Settled};
 
 /// A lease call on its way: not yet executed, or with an answer that nobody heard yet.
 #[derive(Clone, Copy, Debug)]
@@ -25,12 +25,21 @@ pub(super) enum Writing {
     Settle(Settlement),
 }
 
+impl Writing {
+    pub(super) fn request(&self) -> GenerationId {
+        match self {
+            Self::Mark(mark) => mark.request.id,
+            Self::Settle(settlement) => settlement.request.id,
+        }
+    }
+}
+
 /// A mark or a charge on its way.
 #[derive(Debug)]
 pub(super) struct Letter {
     pub(super) writing: Writing,
-    /// The store has it, and its answer is under way.
-    pub(super) answered: bool,
+    /// The store has it, and this answer is under way.
+    pub(super) answered: Option<Settled>,
 }
 
 /// A request on a node.
@@ -43,6 +52,8 @@ pub(super) struct Request {
     /// A mark was handed out.
     pub(super) marked: bool,
     pub(super) settling: Option<Settlement>,
+    /// The charge was given up while the store was silent.
+    pub(super) given_up: bool,
     /// The store has the settlement, but said so to nobody.
     pub(super) written: bool,
 }

@@ -127,8 +127,15 @@ impl World {
         let truth =
             Truth { account, cost: cost.min(bound), delivered: Nanos::ZERO, complete: false, life };
         self.truths.insert(id, truth);
-        let request =
-            Request { metered, bound, cost, marked: false, settling: None, written: false };
+        let request = Request {
+            metered,
+            bound,
+            cost,
+            marked: false,
+            settling: None,
+            given_up: false,
+            written: false,
+        };
         self.nodes[at].requests.insert(id, request);
     }
 

@@ -23,7 +23,8 @@ const BROKEN_RETRY: Duration = Duration::from_mins(1);
 pub enum Late {
     /// The client saw the answer: it is charged as soon as the store takes it.
     Charge,
-    /// The client saw nothing of the answer: it is not charged.
+    /// The client saw nothing of the answer: it is not charged, unless the store had written the charge
+    /// and went away before it said so.
     Waive,
 }
 
@@ -101,7 +102,14 @@ impl Meter {
         };
         let patience = Instant::now() + SETTLE_PATIENCE;
         match self.write(&settlement, Some(patience)).await {
-            Ok(()) => Ok(settlement),
+            Ok((row, written)) => {
+                if written == Settled::Differs {
+                    let id = settlement.request.id;
+                    tracing::error!(%id, "it was settled with another charge, which stands");
+                }
+                self.settled(&row)?;
+                Ok(settlement)
+            }
             // The store has settled it, or never will.
             Err(StoreError::Fenced) => Err(StoreError::Fenced),
             Err(error) => {
@@ -111,48 +119,48 @@ impl Meter {
         }
     }
 
-    fn settle_later(self: &Arc<Self>, mut settlement: Settlement, late: Late) {
-        if late == Late::Waive {
-            // The store said of every try that it changed nothing, so another amount may be written.
-            let mut state = self.lock();
-            state.ledger.waive(settlement.request.id);
-            settlement.absorbed = settlement.absorbed.saturating_add(settlement.charge);
-            settlement.charge = Nanos::ZERO;
-            settlement.draws.clear();
-            settlement.byok = Nanos::ZERO;
-            state.journal.iter_mut().for_each(|journal| journal.settling(&settlement));
-        }
+    fn settle_later(self: &Arc<Self>, charge: Settlement, late: Late) {
+        let row = match late {
+            Late::Charge => charge.clone(),
+            Late::Waive => charge.waived(),
+        };
+        self.lock().journal.iter_mut().for_each(|journal| journal.settling(&row));
         let meter = Arc::clone(self);
         self.tasks.spawn(async move {
-            if let Err(error) = meter.write(&settlement, None).await {
-                let id = settlement.request.id;
+            let settled = match meter.write(&row, None).await {
+                Ok((row, written)) => {
+                    if written == Settled::Differs {
+                        let id = charge.request.id;
+                        tracing::warn!(%id, "a charge was written as its client was told of none");
+                    }
+                    meter.settled(charge.standing(&row, written))
+                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = settled {
+                let id = charge.request.id;
                 tracing::error!(%id, %error, "a settlement is left to the next start");
             }
         });
     }
 
-    /// Writes until it is written, `until` has passed, or there is no store any more.
+    /// Writes until it is written, `until` has passed, or there is no store any more. Answers the row as it
+    /// was tried last.
     ///
     /// Nothing but its texts is anybody else's, so one that the store refuses goes on without them. Where it is
     /// refused even so, the hold stays, because a mark of it may be charged later, and it is tried on.
-    async fn write(
-        self: &Arc<Self>,
-        settlement: &Settlement,
+    async fn write<'s>(
+        &self,
+        settlement: &'s Settlement,
         until: Option<Instant>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(Cow<'s, Settlement>, Settled), StoreError> {
         let mut pause = RETRY_MIN;
         let mut row = Cow::Borrowed(settlement);
         loop {
             let settled = self.store.settle(Settlement::clone(&row)).await;
             self.note(&settled);
             match settled {
-                Ok(written) => {
-                    if written == Settled::Differs {
-                        let id = settlement.request.id;
-                        tracing::error!(%id, "it was settled with another charge, which stands");
-                    }
-                    return self.settled(&row);
-                }
+                Ok(written) => return Ok((row, written)),
                 Err(error @ StoreError::Broken(_)) => {
                     let id = settlement.request.id;
                     if let Cow::Borrowed(whole) = row {
@@ -188,7 +196,7 @@ impl Meter {
             }
             let now = self.clock.now();
             state.journal.iter_mut().for_each(|journal| journal.settled(settlement, now));
-            let decisions = state.ledger.settled(settlement.request.id, now);
+            let decisions = state.ledger.settled(settlement, now);
             state.tell(decisions);
         }
         self.drive();
