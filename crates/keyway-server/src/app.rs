@@ -142,7 +142,7 @@ impl App {
         name: String,
     ) -> Result<Arc<Self>, StartError> {
         let started_at = clock.now();
-        let (traces, export) = Traces::new(&config.traces, &name)?;
+        let (traces, export) = Traces::new(&config.traces, &name, Arc::clone(&clock))?;
         let clock = Arc::new(StoreClock::new(clock));
         let kek = secrets.kek.open(store.as_ref(), started_at).await?;
         if store.budget_set(config.budget, started_at).await? {

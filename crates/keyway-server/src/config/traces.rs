@@ -1,5 +1,6 @@
 //! Spans for a collector of OpenTelemetry.
 
+use super::OpenTelemetry;
 use super::description::{Field, Kind, Presence, Section};
 use super::rules;
 use super::view::View;
@@ -14,6 +15,8 @@ pub struct TracesConfig {
     pub endpoint: Option<String>,
     /// Of the traces that begin here; `None` leaves it to the environment.
     pub sample_percent: Option<u8>,
+    /// What the environment says beside.
+    pub environment: OpenTelemetry,
 }
 
 pub(super) static TRACES: Section = Section {
@@ -45,17 +48,19 @@ pub(super) fn traces(root: View<'_>) -> Option<TracesConfig> {
             Some(percent) => Some(u8::try_from(percent).ok()?),
             None => None,
         },
+        environment: OpenTelemetry::default(),
     })
 }
 
 impl TracesConfig {
-    /// The same, with the collector that the environment names as OpenTelemetry has it, where the file
-    /// names none. An error says which variable is wrong, and not what it holds.
+    /// The same, with what the environment says as OpenTelemetry has it, and the collector that it names
+    /// where the file names none. An error says which variable is wrong, and not what it holds.
     pub fn or_environment(
         mut self,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, &'static str> {
-        let said = |name| env(name).filter(|value| !value.is_empty());
+        let said = |name: &str| env(name).filter(|value| !value.is_empty());
+        self.environment = OpenTelemetry::of(&said);
         let is_off = said("OTEL_SDK_DISABLED").is_some_and(|it| it.eq_ignore_ascii_case("true"))
             || said("OTEL_TRACES_EXPORTER").is_some_and(|it| it == "none");
         if self.endpoint.is_some() || is_off {
@@ -82,7 +87,7 @@ mod tests {
         file: Option<&str>,
         variables: &[(&str, &str)],
     ) -> Result<Option<String>, &'static str> {
-        let config = TracesConfig { endpoint: file.map(str::to_owned), sample_percent: None };
+        let config = TracesConfig { endpoint: file.map(str::to_owned), ..TracesConfig::default() };
         let env = |name: &str| {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| (*value).to_owned())

@@ -68,7 +68,7 @@ impl<'a> Ask<'a> {
     fn watch(&self, request: &mut ChatRequest) -> Watch {
         let model = &self.attempt.endpoint().upstream_model;
         let trace = self.trace.attempt(&self.upstream.callee, model, request.stream);
-        request.traceparent = trace.traceparent().filter(|_| self.upstream.pass_traceparent);
+        request.traceparent = self.upstream.pass_traceparent.then(|| trace.traceparent()).flatten();
         Watch::start(self.attempt, trace)
     }
 

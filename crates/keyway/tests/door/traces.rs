@@ -72,6 +72,10 @@ fn told(collector: &Provider) -> Vec<Told> {
             let service = value(service.and_then(|it| it.value?.value));
             let service = service.as_str().expect("a name").to_owned();
             for span in resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
+                let (began, ended) = (span.start_time_unix_nano, span.end_time_unix_nano);
+                assert!(0 < began && began <= ended, "{span:?}");
+                let is_remote = !span.parent_span_id.is_empty() && span.kind() == SpanKind::Server;
+                assert_eq!(span.flags, if is_remote { 0x301 } else { 0x101 }, "{span:?}");
                 let kind = span.kind();
                 let attributes = span.attributes.into_iter();
                 let attributes =
@@ -300,6 +304,21 @@ async fn strangers_begin_no_span_and_no_client_says_more_than_its_trace() {
     assert!(requests.iter().chain(&attempts).all(|span| span.state.is_empty()), "{requests:?}");
 }
 
+#[tokio::test]
+async fn a_client_may_have_its_trace_told_by_nobody() {
+    let field = Field::new().await;
+    field.cheap.always(Script::json(200, &completion()));
+    let parent = format!("00-{TRACE}-{PARENT}-00");
+    let client = field.client.clone().with_header("traceparent", &parent);
+    assert_eq!(client.post(CHAT, &Field::body(false)).await.status, StatusCode::OK);
+    let passed = field.cheap.received()[0].headers["traceparent"].clone();
+    let passed = passed.to_str().expect("text");
+    assert!(passed.starts_with(&format!("00-{TRACE}-")) && passed.ends_with("-00"), "{passed}");
+    assert!(!passed.contains(PARENT), "{passed}");
+    let (requests, attempts) = field.told().await;
+    assert!(requests.is_empty() && attempts.is_empty(), "{requests:?}{attempts:?}");
+}
+
 /// One that answers nothing keeps neither requests nor a stop waiting.
 #[tokio::test]
 async fn a_collector_that_does_not_answer_is_waited_for_by_nobody() {
@@ -310,6 +329,7 @@ async fn a_collector_that_does_not_answer_is_waited_for_by_nobody() {
     let gateway = setup()
         .variable("OTEL_EXPORTER_OTLP_ENDPOINT", url)
         .variable("OTEL_SERVICE_NAME", "ours")
+        .variable("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=a%20tenant")
         .start()
         .await;
     let (_, string) = gateway.manager().create_key(&json!({"name": "a"})).await;
@@ -323,4 +343,5 @@ async fn a_collector_that_does_not_answer_is_waited_for_by_nobody() {
     let stopped = gateway.terminate().await;
     assert_eq!(stopped.status.code(), Some(0), "{}", stopped.log());
     assert!(told(&collector).iter().all(|span| span.service == "ours"));
+    assert_eq!(collector.received()[0].headers["x-tenant"], "a tenant");
 }

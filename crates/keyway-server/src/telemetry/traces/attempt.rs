@@ -7,16 +7,17 @@ use http::Uri;
 use keyway_core::ledger::Ending;
 use keyway_core::pricing::Usage;
 use keyway_providers::dialect::Dialect;
-use opentelemetry::trace::{Span, SpanBuilder, SpanKind, Status, Tracer};
-use opentelemetry::{Array, Context, KeyValue, StringValue, Value};
-use opentelemetry_sdk::trace::{SdkTracer, Span as SdkSpan};
+
+use super::context::SpanContext;
+use super::span::{Span, SpanKind, Tracer};
+use super::wire::Value;
 
 /// Who is asked, as its spans name it.
 #[derive(Clone, Debug, Default)]
 pub struct Callee {
     provider: String,
     /// Host and port; `None` where nothing is connected to.
-    server: Option<(String, i64)>,
+    server: Option<(String, u16)>,
 }
 
 /// What is known of an answer at its end.
@@ -29,9 +30,16 @@ pub struct Said<'a> {
     pub finish_reason: Option<&'a str>,
 }
 
-/// An attempt's span. None of what is said of one that is not traced does anything.
+/// An attempt's span. None of what is said of one that is not traced, or has ended, does anything.
 #[derive(Clone, Debug, Default)]
-pub struct AttemptTrace(Option<Arc<Mutex<SdkSpan>>>);
+pub struct AttemptTrace(Option<Arc<Begun>>);
+
+#[derive(Debug)]
+struct Begun {
+    context: SpanContext,
+    /// Until it ended; none of a trace that is not told.
+    span: Mutex<Option<Span>>,
+}
 
 impl Callee {
     /// The provider `slug` that speaks `dialect` at `base_url`.
@@ -41,7 +49,7 @@ impl Callee {
         let server = uri.and_then(|uri| {
             let is_secure = uri.scheme_str() == Some("https");
             let port = uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
-            Some((uri.host()?.to_owned(), i64::from(port)))
+            Some((uri.host()?.to_owned(), port))
         });
         Self { provider, server }
     }
@@ -53,87 +61,91 @@ impl Callee {
 }
 
 impl AttemptTrace {
+    /// Of the request at `parent`, which is `asked` for `operation`.
     pub(super) fn begin(
-        tracer: &SdkTracer,
-        parent: &Context,
+        tracer: &Arc<Tracer>,
+        parent: SpanContext,
         operation: &'static str,
-        (callee, model, streamed): (&Callee, &str, bool),
+        asked: (&Callee, &str, bool),
     ) -> Self {
-        let mut attributes = vec![
-            KeyValue::new("gen_ai.operation.name", operation),
-            KeyValue::new("gen_ai.provider.name", callee.provider.clone()),
-            KeyValue::new("gen_ai.request.model", model.to_owned()),
-            KeyValue::new("gen_ai.request.stream", streamed),
-        ];
-        if let Some((host, port)) = &callee.server {
-            attributes.push(KeyValue::new("server.address", host.clone()));
-            attributes.push(KeyValue::new("server.port", *port));
-        }
-        let kind = if callee.server.is_some() { SpanKind::Client } else { SpanKind::Internal };
-        let builder = SpanBuilder::from_name(format!("{operation} {model}"))
-            .with_kind(kind)
-            .with_attributes(attributes);
-        Self(Some(Arc::new(Mutex::new(tracer.build_with_context(builder, parent)))))
+        let context = SpanContext { span: tracer.ids.span(), ..parent };
+        let span = context.is_sampled.then(|| {
+            let (Callee { server, .. }, model, _) = asked;
+            let kind = if server.is_some() { SpanKind::Client } else { SpanKind::Internal };
+            let (since, title) = (tracer.clock.now(), (kind, operation, model));
+            let mut span = tracer.span(context, Some(parent), since, title);
+            begin(&mut span, operation, asked);
+            span
+        });
+        Self(Some(Arc::new(Begun { context, span: Mutex::new(span) })))
     }
 
-    fn span(&self) -> Option<MutexGuard<'_, SdkSpan>> {
-        self.0.as_ref().map(|span| span.lock().unwrap_or_else(PoisonError::into_inner))
+    fn span(&self) -> Option<MutexGuard<'_, Option<Span>>> {
+        self.0.as_ref().map(|begun| begun.span.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What tells the provider which trace its own spans belong to.
     pub(crate) fn traceparent(&self) -> Option<String> {
-        self.span().map(|span| {
-            let context = span.span_context();
-            let (trace, id) = (context.trace_id(), context.span_id());
-            format!("00-{trace}-{id}-{:02x}", context.trace_flags())
-        })
+        self.0.as_ref().map(|begun| begun.context.traceparent())
     }
 
     /// A stream began `after` it was asked for.
     pub(crate) fn began(&self, after: Duration) {
-        if let Some(mut span) = self.span() {
-            let name = "gen_ai.response.time_to_first_chunk";
-            span.set_attribute(KeyValue::new(name, after.as_secs_f64()));
+        if let Some(span) = self.span().as_deref_mut().and_then(Option::as_mut) {
+            let seconds = Value::Fraction(after.as_secs_f64());
+            span.says("gen_ai.response.time_to_first_chunk", seconds);
         }
     }
 
     /// It failed in this way, in a word, or with this status.
     pub(crate) fn failed(&self, kind: &str) {
-        if let Some(mut span) = self.span() {
-            span.set_attribute(KeyValue::new("error.type", kind.to_owned()));
-            span.set_status(Status::error(""));
-            span.end();
+        if let Some(mut span) = self.span().and_then(|mut span| span.take()) {
+            span.error(kind);
+            span.fail();
         }
     }
 
     /// It answered, and its answer ended.
     pub(crate) fn ended(&self, said: &Said<'_>) {
-        let Some(mut span) = self.span() else { return };
-        let count = |tokens: u64| i64::try_from(tokens).unwrap_or(i64::MAX);
-        let usage = said.usage;
-        span.set_attributes([
-            KeyValue::new("gen_ai.usage.input_tokens", count(usage.prompt_tokens)),
-            KeyValue::new("gen_ai.usage.output_tokens", count(usage.completion_tokens)),
-        ]);
-        if usage.cached_tokens > 0 {
-            let cached = count(usage.cached_tokens);
-            span.set_attribute(KeyValue::new("gen_ai.usage.cache_read.input_tokens", cached));
+        if let Some(mut span) = self.span().and_then(|mut span| span.take()) {
+            end(&mut span, said);
         }
-        if let Some(id) = said.id {
-            span.set_attribute(KeyValue::new("gen_ai.response.id", id.to_owned()));
-        }
-        if let Some(reason) = said.finish_reason {
-            let reasons = Array::String(vec![StringValue::from(reason.to_owned())]);
-            let reasons = Value::Array(reasons);
-            span.set_attribute(KeyValue::new("gen_ai.response.finish_reasons", reasons));
-        }
-        if said.ending != Ending::Completed {
-            span.set_attribute(KeyValue::new("error.type", said.ending.as_str()));
-        }
-        if said.ending == Ending::ProviderFailed {
-            span.set_status(Status::error(""));
-        }
-        span.end();
+    }
+}
+
+fn begin(
+    span: &mut Span,
+    operation: &'static str,
+    (callee, model, streamed): (&Callee, &str, bool),
+) {
+    span.says_text("gen_ai.operation.name", operation);
+    span.says_text("gen_ai.provider.name", &callee.provider);
+    span.says_text("gen_ai.request.model", model);
+    span.says("gen_ai.request.stream", Value::Flag(streamed));
+    if let Some((host, port)) = &callee.server {
+        span.says_text("server.address", host);
+        span.says("server.port", Value::Count(u64::from(*port)));
+    }
+}
+
+fn end(span: &mut Span, said: &Said<'_>) {
+    let usage = said.usage;
+    span.says("gen_ai.usage.input_tokens", Value::Count(usage.prompt_tokens));
+    span.says("gen_ai.usage.output_tokens", Value::Count(usage.completion_tokens));
+    if usage.cached_tokens > 0 {
+        span.says("gen_ai.usage.cache_read.input_tokens", Value::Count(usage.cached_tokens));
+    }
+    if let Some(id) = said.id {
+        span.says_text("gen_ai.response.id", id);
+    }
+    if let Some(reason) = said.finish_reason {
+        span.says("gen_ai.response.finish_reasons", Value::OneText(reason));
+    }
+    if said.ending != Ending::Completed {
+        span.error(said.ending.as_str());
+    }
+    if said.ending == Ending::ProviderFailed {
+        span.fail();
     }
 }
 

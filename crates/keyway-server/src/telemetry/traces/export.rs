@@ -1,22 +1,24 @@
 //! Spans that ended, on their way to the collector: a bounded queue, and what empties it. A collector that
 //! is slow, or not there, costs spans and nothing else.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use opentelemetry::Context;
-use opentelemetry_otlp::SpanExporter;
-use opentelemetry_sdk::error::OTelSdkResult;
-use opentelemetry_sdk::trace::{Span, SpanData, SpanProcessor};
-use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
+
+use super::carrier::{Carrier, CarrierError};
+use super::envelope::SPANS;
+use super::wire::{Message, field_bytes};
 
 /// Spans that wait; further ones are dropped, and counted.
 const WAITING_MAX: usize = 4_096;
-/// Spans that are told at once.
-const BATCH_MAX: usize = 512;
+/// And what they take: what a provider calls an answer may be long.
+const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// As many do not wait for more.
+const BATCH: usize = 1_024;
 /// How long the first of a batch waits for more.
 const DELAY: Duration = Duration::from_secs(1);
 /// What a shutdown waits for what is left to be told.
@@ -32,99 +34,129 @@ pub(crate) struct SpanCounts {
     pub(crate) dropped: AtomicU64,
 }
 
-/// Takes spans that ended.
-#[derive(Debug)]
-pub(super) struct Queue {
-    spans: mpsc::Sender<SpanData>,
+/// Takes spans that ended. Cloning shares it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Queue(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    /// Told of the first that waits, and when there is a batch of them: not of each, so that a request wakes
+    /// nobody.
+    grown: Notify,
     counts: Arc<SpanCounts>,
+}
+
+/// Spans one after the other, as a message has them.
+#[derive(Debug, Default)]
+struct Waiting {
+    spans: Message,
+    count: usize,
 }
 
 /// Tells the collector what is in the queue.
 #[derive(Debug)]
-pub struct Export<E = SpanExporter> {
-    spans: mpsc::Receiver<SpanData>,
-    counts: Arc<SpanCounts>,
-    exporter: E,
+pub(crate) struct Export<C = Carrier> {
+    queue: Queue,
+    collector: C,
     /// Whether the last batch was taken; a change is logged.
     is_taken: bool,
 }
 
-pub(super) fn queue<E>(exporter: E) -> (Queue, Export<E>) {
-    let (sender, spans) = mpsc::channel(WAITING_MAX);
-    let counts = Arc::<SpanCounts>::default();
-    let queue = Queue { spans: sender, counts: Arc::clone(&counts) };
-    (queue, Export { spans, counts, exporter, is_taken: true })
+/// Who takes batches of spans.
+pub(crate) trait Collector {
+    fn take(&self, spans: &[u8]) -> impl Future<Output = Result<(), CarrierError>> + Send;
 }
 
 impl Queue {
     pub(super) fn counts(&self) -> &Arc<SpanCounts> {
-        &self.counts
+        &self.0.counts
     }
-}
 
-impl SpanProcessor for Queue {
-    fn on_start(&self, _: &mut Span, _: &Context) {}
-
-    fn on_end(&self, span: SpanData) {
-        if self.spans.try_send(span).is_err() {
-            self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn offer(&self, span: &[u8]) {
+        let mut waiting = self.waiting();
+        let bytes = waiting.spans.len() + field_bytes(span.len());
+        if waiting.count == WAITING_MAX || bytes > WAITING_BYTES_MAX {
+            self.0.counts.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        waiting.spans.bytes(SPANS, span);
+        waiting.count += 1;
+        let is_told = waiting.count == 1 || waiting.count == BATCH;
+        drop(waiting);
+        if is_told {
+            self.0.grown.notify_one();
         }
     }
 
-    fn force_flush(&self) -> OTelSdkResult {
-        Ok(())
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
-        Ok(())
+    /// When so many wait.
+    async fn has(&self, count: usize) {
+        while self.waiting().count < count {
+            self.0.grown.notified().await;
+        }
+    }
+
+    /// All that wait, with room made for as many again.
+    fn take(&self) -> Waiting {
+        let mut waiting = self.waiting();
+        let spans = Message::with_capacity(waiting.spans.len());
+        std::mem::replace(&mut *waiting, Waiting { spans, count: 0 })
     }
 }
 
-impl<E: opentelemetry_sdk::trace::SpanExporter> Export<E> {
+impl<C: Collector> Export<C> {
+    pub(super) fn new(queue: Queue, collector: C) -> Self {
+        Self { queue, collector, is_taken: true }
+    }
+
     /// Until `stop` is cancelled; then what is left, as far as there is time.
-    pub async fn run(mut self, stop: CancellationToken) {
-        let mut batch = Vec::with_capacity(BATCH_MAX);
-        while self.fill(&mut batch, &stop).await {
-            self.tell(&mut batch).await;
-        }
-        let rest = async {
-            self.spans.close();
-            while !batch.is_empty() || self.spans.recv_many(&mut batch, BATCH_MAX).await > 0 {
-                self.tell(&mut batch).await;
-            }
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let late = async {
+            stop.cancelled().await;
+            sleep(FLUSH_TIMEOUT).await;
         };
-        if timeout(FLUSH_TIMEOUT, rest).await.is_err() {
-            tracing::warn!("the collector of spans is too slow: what was not told yet is lost");
+        let told = async {
+            while self.gathered(&stop).await {
+                self.tell().await;
+            }
+            self.tell().await;
+        };
+        tokio::select! {
+            biased;
+            () = told => {}
+            () = late => {
+                tracing::warn!("the collector of spans is too slow: what was not told yet is lost");
+            }
         }
     }
 
     /// Waits for spans; false when there is nothing to wait for any more.
-    async fn fill(&mut self, batch: &mut Vec<SpanData>, stop: &CancellationToken) -> bool {
-        let mut filled = async || {
-            let first = self.spans.recv_many(batch, BATCH_MAX).await;
-            let more = async {
-                while batch.len() < BATCH_MAX {
-                    let room = BATCH_MAX - batch.len();
-                    if self.spans.recv_many(batch, room).await == 0 {
-                        return;
-                    }
-                }
-            };
-            let _ = timeout(DELAY, more).await;
-            first > 0
+    async fn gathered(&self, stop: &CancellationToken) -> bool {
+        let gathered = async {
+            self.queue.has(1).await;
+            let _ = timeout(DELAY, self.queue.has(BATCH)).await;
         };
         tokio::select! {
             biased;
             () = stop.cancelled() => false,
-            filled = filled() => filled,
+            () = gathered => true,
         }
     }
 
-    async fn tell(&mut self, batch: &mut Vec<SpanData>) {
-        let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
-        let told = self.exporter.export(std::mem::take(batch)).await;
-        let counter = if told.is_ok() { &self.counts.told } else { &self.counts.failed };
-        counter.fetch_add(count, Ordering::Relaxed);
+    /// Tells all that wait.
+    async fn tell(&mut self) {
+        let Waiting { spans, count } = self.queue.take();
+        if count == 0 {
+            return;
+        }
+        let told = self.collector.take(spans.as_slice()).await;
+        let counts = self.queue.counts();
+        let counter = if told.is_ok() { &counts.told } else { &counts.failed };
+        counter.fetch_add(count as u64, Ordering::Relaxed);
         match (&told, self.is_taken) {
             (Err(error), true) => tracing::warn!(%error, "the collector does not take spans"),
             (Ok(()), false) => tracing::info!("the collector takes spans again"),
@@ -136,59 +168,48 @@ impl<E: opentelemetry_sdk::trace::SpanExporter> Export<E> {
 
 #[cfg(test)]
 mod tests {
-    use opentelemetry::InstrumentationScope;
-    use opentelemetry::trace::{SpanContext, SpanId, SpanKind, Status};
-    use opentelemetry_sdk::error::OTelSdkError;
+    use http::StatusCode;
     use tokio::sync::Semaphore;
 
     use super::*;
 
     /// Takes a batch for each permit, and waits for one.
     #[derive(Debug)]
-    struct Collector {
+    struct Other {
         permits: Arc<Semaphore>,
         refuses: bool,
     }
 
-    impl opentelemetry_sdk::trace::SpanExporter for Collector {
-        async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+    impl Collector for Other {
+        async fn take(&self, _: &[u8]) -> Result<(), CarrierError> {
             self.permits.acquire().await.expect("open").forget();
-            if self.refuses { Err(OTelSdkError::InternalFailure("no".into())) } else { Ok(()) }
+            if self.refuses { Err(CarrierError::Refused(StatusCode::BAD_REQUEST)) } else { Ok(()) }
         }
     }
 
-    fn span() -> SpanData {
-        SpanData {
-            span_context: SpanContext::empty_context(),
-            parent_span_id: SpanId::INVALID,
-            parent_span_is_remote: false,
-            span_kind: SpanKind::Server,
-            name: "a".into(),
-            start_time: std::time::UNIX_EPOCH,
-            end_time: std::time::UNIX_EPOCH,
-            attributes: Vec::new(),
-            dropped_attributes_count: 0,
-            events: opentelemetry_sdk::trace::SpanEvents::default(),
-            links: opentelemetry_sdk::trace::SpanLinks::default(),
-            status: Status::Unset,
-            instrumentation_scope: InstrumentationScope::default(),
-        }
+    fn export(batches: usize, refuses: bool) -> (Queue, Export<Other>) {
+        let queue = Queue::default();
+        let permits = Arc::new(Semaphore::new(batches));
+        (queue.clone(), Export::new(queue, Other { permits, refuses }))
     }
 
-    fn counted(counts: &SpanCounts) -> [u64; 3] {
+    fn counted(queue: &Queue) -> [u64; 3] {
+        let counts = queue.counts();
         [&counts.told, &counts.failed, &counts.dropped].map(|it| it.load(Ordering::Relaxed))
+    }
+
+    fn stopped() -> CancellationToken {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        stop
     }
 
     /// Offers `spans` to a collector that takes `batches` of them, and stops.
     async fn run(spans: usize, batches: usize, refuses: bool) -> [u64; 3] {
-        let permits = Arc::new(Semaphore::new(batches));
-        let (queue, export) = queue(Collector { permits, refuses });
-        (0..spans).for_each(|_| queue.on_end(span()));
-        let stop = CancellationToken::new();
-        stop.cancel();
-        let counts = Arc::clone(queue.counts());
-        export.run(stop).await;
-        counted(&counts)
+        let (queue, export) = export(batches, refuses);
+        (0..spans).for_each(|_| queue.offer(b"span"));
+        export.run(stopped()).await;
+        counted(&queue)
     }
 
     #[tokio::test(start_paused = true)]
@@ -196,22 +217,52 @@ mod tests {
         assert_eq!(run(3, 1, false).await, [3, 0, 0], "what is left at a stop is told");
         assert_eq!(run(3, 1, true).await, [0, 3, 0]);
         let most = WAITING_MAX as u64;
-        assert_eq!(run(WAITING_MAX + 7, WAITING_MAX, false).await, [most, 0, 7]);
-        // It takes one batch, and then nothing any more: a stop does not wait for ever.
-        assert_eq!(run(BATCH_MAX + 1, 1, false).await, [BATCH_MAX as u64, 0, 0]);
+        assert_eq!(run(WAITING_MAX + 7, 1, false).await, [most, 0, 7]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_span_waits_a_second_for_others() {
-        let permits = Arc::new(Semaphore::new(9));
-        let (queue, mut export) = queue(Collector { permits, refuses: false });
-        let (mut batch, stop) = (Vec::new(), CancellationToken::new());
-        queue.on_end(span());
-        let (began, later) = (tokio::time::Instant::now(), async {
-            tokio::time::sleep(DELAY / 2).await;
-            queue.on_end(span());
-        });
-        let (filled, ()) = tokio::join!(export.fill(&mut batch, &stop), later);
-        assert!(filled && batch.len() == 2 && began.elapsed() == DELAY, "{:?}", began.elapsed());
+    async fn a_stop_waits_three_seconds_for_a_collector_that_takes_nothing() {
+        // It had a batch before the stop, or has its first one then.
+        for before in [DELAY * 2, Duration::ZERO] {
+            let (queue, export) = export(0, false);
+            queue.offer(b"span");
+            let stop = CancellationToken::new();
+            let began = tokio::time::Instant::now();
+            let stopped = async {
+                sleep(before).await;
+                stop.cancel();
+            };
+            tokio::join!(export.run(stop.clone()), stopped);
+            assert_eq!(began.elapsed(), before + FLUSH_TIMEOUT);
+            assert_eq!(counted(&queue), [0, 0, 0]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn long_spans_are_fewer() {
+        let (queue, export) = export(1, false);
+        let long = vec![0; WAITING_BYTES_MAX / 3];
+        (0..4).for_each(|_| queue.offer(&long));
+        queue.offer(b"span");
+        export.run(stopped()).await;
+        assert_eq!(counted(&queue), [3, 0, 2]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_span_waits_a_second_for_others_and_a_batch_for_nobody() {
+        let (queue, mut export) = export(9, false);
+        let stop = CancellationToken::new();
+        for (later, waits) in [(1, DELAY), (BATCH - 1, DELAY / 2)] {
+            queue.offer(b"span");
+            let began = tokio::time::Instant::now();
+            let offered = async {
+                tokio::time::sleep(DELAY / 2).await;
+                (0..later).for_each(|_| queue.offer(b"span"));
+            };
+            let (gathered, ()) = tokio::join!(export.gathered(&stop), offered);
+            assert!(gathered && began.elapsed() == waits, "{:?}", began.elapsed());
+            export.tell().await;
+        }
+        assert_eq!(counted(&queue), [BATCH as u64 + 2, 0, 0]);
     }
 }

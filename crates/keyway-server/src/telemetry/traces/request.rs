@@ -1,18 +1,16 @@
 //! The span of one inference request, from its head to its settlement.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::SystemTime;
 
 use http::{Extensions, Request, StatusCode};
+use keyway_core::clock::Timestamp;
 use keyway_core::id::GenerationId;
 use keyway_core::ledger::Ending;
-use opentelemetry::trace::{
-    Span, SpanBuilder, SpanContext, SpanKind, Status, TraceContextExt, Tracer,
-};
-use opentelemetry::{Context, KeyValue};
-use opentelemetry_sdk::trace::{SdkTracer, Span as SdkSpan};
 
 use super::attempt::{AttemptTrace, Callee};
+use super::context::SpanContext;
+use super::span::{Span, SpanKind, Tracer};
+use super::wire::Value;
 
 /// What the error of a request is called whose client did not wait for the answer.
 const CLIENT_LEFT: &str = "client_left";
@@ -53,30 +51,31 @@ pub struct Trace(Option<Arc<Open>>);
 
 #[derive(Debug)]
 struct Open {
-    tracer: SdkTracer,
+    tracer: Arc<Tracer>,
     route: Route,
     /// What the client says that it belongs to, and when it came.
-    parent: Context,
-    since: SystemTime,
+    parent: Option<SpanContext>,
+    since: Timestamp,
     begun: OnceLock<Begun>,
 }
 
 #[derive(Debug)]
 struct Begun {
     context: SpanContext,
-    state: Mutex<State>,
+    /// None of a trace that is not told.
+    state: Option<Mutex<State>>,
 }
 
 #[derive(Debug)]
 struct State {
-    span: SdkSpan,
+    span: Span,
     is_answered: bool,
 }
 
 impl Trace {
-    pub(super) fn new(tracer: &SdkTracer, route: Route, parent: Context) -> Self {
-        let (since, begun) = (opentelemetry::time::now(), OnceLock::new());
-        Self(Some(Arc::new(Open { tracer: tracer.clone(), route, parent, since, begun })))
+    pub(super) fn new(tracer: &Arc<Tracer>, route: Route, parent: Option<SpanContext>) -> Self {
+        let (tracer, since) = (Arc::clone(tracer), tracer.clock.now());
+        Self(Some(Arc::new(Open { tracer, route, parent, since, begun: OnceLock::new() })))
     }
 
     /// The key of its request was accepted.
@@ -89,6 +88,11 @@ impl Trace {
     fn begun(&self) -> Option<(&Open, &Begun)> {
         let open = self.0.as_deref()?;
         Some((open, open.begun.get()?))
+    }
+
+    fn state(&self) -> Option<MutexGuard<'_, State>> {
+        let state = self.begun()?.1.state.as_ref()?;
+        Some(state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Of a request that it came along with.
@@ -110,81 +114,76 @@ impl Trace {
 
     /// It was admitted as `id`, and asks for `model`.
     pub(crate) fn admitted(&self, id: &GenerationId, model: &str, streamed: bool) {
-        let Some((_, begun)) = self.begun() else { return };
-        begun.state().span.set_attributes([
-            KeyValue::new("gen_ai.response.id", id.to_string()),
-            KeyValue::new("gen_ai.request.model", model.to_owned()),
-            KeyValue::new("gen_ai.request.stream", streamed),
-        ]);
+        let Some(mut state) = self.state() else { return };
+        state.span.says_text("gen_ai.response.id", &id.to_string());
+        state.span.says_text("gen_ai.request.model", model);
+        state.span.says("gen_ai.request.stream", Value::Flag(streamed));
     }
 
     /// Its answer has this status; `refused` says in a word why it was refused, where it was.
     pub(crate) fn answered(&self, status: StatusCode, refused: Option<&str>) {
-        let Some((_, begun)) = self.begun() else { return };
-        let mut state = begun.state();
+        let Some(mut state) = self.state() else { return };
         state.is_answered = true;
-        let code = KeyValue::new("http.response.status_code", i64::from(status.as_u16()));
-        state.span.set_attribute(code);
+        let code = Value::Count(u64::from(status.as_u16()));
+        state.span.says("http.response.status_code", code);
         if let Some(reason) = refused {
-            state.span.set_attribute(KeyValue::new("error.type", reason.to_owned()));
+            state.span.error(reason);
         }
         // What a client did wrong is no failure of the server.
         if status.is_server_error() {
-            state.span.set_status(Status::error(""));
+            state.span.fail();
         }
     }
 
     /// It ended thus, maybe long after its answer had begun.
     pub(crate) fn ended(&self, ending: Ending, model: &str) {
-        let Some((_, begun)) = self.begun() else { return };
-        let mut state = begun.state();
-        state.span.set_attribute(KeyValue::new("gen_ai.response.model", model.to_owned()));
+        let Some(mut state) = self.state() else { return };
+        state.span.says_text("gen_ai.response.model", model);
         if ending != Ending::Completed {
-            state.span.set_attribute(KeyValue::new("error.type", ending.as_str()));
+            state.span.error(ending.as_str());
         }
         if matches!(ending, Ending::ProviderFailed | Ending::Stopped | Ending::Crashed) {
-            state.span.set_status(Status::error(""));
+            state.span.fail();
         }
     }
 
     /// Begins the span of an attempt to have it answered.
     pub(crate) fn attempt(&self, callee: &Callee, model: &str, streamed: bool) -> AttemptTrace {
         let Some((open, begun)) = self.begun() else { return AttemptTrace::default() };
-        let parent = Context::new().with_remote_span_context(begun.context.clone());
-        AttemptTrace::begin(&open.tracer, &parent, open.route.operation, (callee, model, streamed))
+        let asked = (callee, model, streamed);
+        AttemptTrace::begin(&open.tracer, begun.context, open.route.operation, asked)
     }
 }
 
 impl Open {
     fn begin(&self) -> Begun {
+        let Self { tracer, parent, .. } = self;
+        let trace = parent.map_or_else(|| tracer.ids.trace(), |parent| parent.trace);
+        let is_sampled = tracer.sampling.takes(trace, parent.as_ref());
+        let context = SpanContext { trace, span: tracer.ids.span(), is_sampled };
+        let state = is_sampled.then(|| {
+            let span = self.span(context);
+            Mutex::new(State { span, is_answered: false })
+        });
+        Begun { context, state }
+    }
+
+    fn span(&self, context: SpanContext) -> Span {
         let Route { path, operation } = self.route;
-        let attributes = vec![
-            KeyValue::new("http.request.method", "POST"),
-            KeyValue::new("http.route", path),
-            KeyValue::new("url.path", path),
-            KeyValue::new("gen_ai.operation.name", operation),
-        ];
-        let builder = SpanBuilder::from_name(format!("POST {path}"))
-            .with_kind(SpanKind::Server)
-            .with_start_time(self.since)
-            .with_attributes(attributes);
-        let span = self.tracer.build_with_context(builder, &self.parent);
-        let context = span.span_context().clone();
-        Begun { context, state: Mutex::new(State { span, is_answered: false }) }
+        let title = (SpanKind::Server, "POST", path);
+        let mut span = self.tracer.span(context, self.parent, self.since, title);
+        span.says_text("http.request.method", "POST");
+        span.says_text("http.route", path);
+        span.says_text("url.path", path);
+        span.says_text("gen_ai.operation.name", operation);
+        span
     }
 }
 
-impl Begun {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Begun {
+impl Drop for State {
     fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if !state.is_answered {
-            state.span.set_attribute(KeyValue::new("error.type", CLIENT_LEFT));
+        if !self.is_answered {
+            self.span.error(CLIENT_LEFT);
         }
     }
 }
