@@ -9,16 +9,14 @@ use keyway_core::pricing::Usage;
 use keyway_providers::dialect::Dialect;
 
 use super::context::SpanContext;
-use super::span::{Span, SpanKind, Tracer};
+use super::span::{Parent, Preface, Span, SpanKind, Tracer};
 use super::wire::Value;
 
+const PROVIDER: &str = "gen_ai.provider.name";
+
 /// Who is asked, as its spans name it.
-#[derive(Clone, Debug, Default)]
-pub struct Callee {
-    provider: String,
-    /// Host and port; `None` where nothing is connected to.
-    server: Option<(String, u16)>,
-}
+#[derive(Clone, Debug)]
+pub struct Callee(Preface);
 
 /// What is known of an answer at its end.
 #[derive(Clone, Copy, Debug)]
@@ -44,37 +42,46 @@ struct Begun {
 impl Callee {
     /// The provider `slug` that speaks `dialect` at `base_url`.
     pub fn new(slug: &str, dialect: Dialect, base_url: &str) -> Self {
-        let provider = dialect.otel_name().unwrap_or(slug).to_owned();
-        let uri: Option<Uri> = base_url.parse().ok();
-        let server = uri.and_then(|uri| {
-            let is_secure = uri.scheme_str() == Some("https");
-            let port = uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
-            Some((uri.host()?.to_owned(), port))
-        });
-        Self { provider, server }
+        let provider = dialect.otel_name().unwrap_or(slug);
+        let Some((host, port)) = server(base_url) else { return Self::within(provider) };
+        let mut preface = Preface::new(SpanKind::Client);
+        preface.says(PROVIDER, Value::Text(provider));
+        preface.says("server.address", Value::Text(&host));
+        preface.says("server.port", Value::Count(u64::from(port)));
+        Self(preface)
     }
 
     /// One that runs in this process.
     pub fn within(slug: &str) -> Self {
-        Self { provider: slug.to_owned(), server: None }
+        let mut preface = Preface::new(SpanKind::Internal);
+        preface.says(PROVIDER, Value::Text(slug));
+        Self(preface)
     }
 }
 
+fn server(base_url: &str) -> Option<(String, u16)> {
+    let uri: Uri = base_url.parse().ok()?;
+    let is_secure = uri.scheme_str() == Some("https");
+    let port = uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
+    Some((uri.host()?.to_owned(), port))
+}
+
 impl AttemptTrace {
-    /// Of the request at `parent`, which is `asked` for `operation`.
+    /// Of the request at `parent`, which asks `callee` for `operation`.
     pub(super) fn begin(
         tracer: &Arc<Tracer>,
         parent: SpanContext,
         operation: &'static str,
-        asked: (&Callee, &str, bool),
+        (callee, model, streamed): (&Callee, &str, bool),
     ) -> Self {
         let context = SpanContext { span: tracer.ids.span(), ..parent };
         let span = context.is_sampled.then(|| {
-            let (Callee { server, .. }, model, _) = asked;
-            let kind = if server.is_some() { SpanKind::Client } else { SpanKind::Internal };
-            let (since, title) = (tracer.clock.now(), (kind, operation, model));
-            let mut span = tracer.span(context, Some(parent), since, title);
-            begin(&mut span, operation, asked);
+            let (parent, since) = (Parent::Local(parent.span), tracer.clock.now());
+            let mut span = tracer.span(context, parent, since, &callee.0);
+            span.title(operation, model);
+            span.says_text("gen_ai.operation.name", operation);
+            span.says_text("gen_ai.request.model", model);
+            span.says("gen_ai.request.stream", Value::Flag(streamed));
             span
         });
         Self(Some(Arc::new(Begun { context, span: Mutex::new(span) })))
@@ -113,21 +120,6 @@ impl AttemptTrace {
     }
 }
 
-fn begin(
-    span: &mut Span,
-    operation: &'static str,
-    (callee, model, streamed): (&Callee, &str, bool),
-) {
-    span.says_text("gen_ai.operation.name", operation);
-    span.says_text("gen_ai.provider.name", &callee.provider);
-    span.says_text("gen_ai.request.model", model);
-    span.says("gen_ai.request.stream", Value::Flag(streamed));
-    if let Some((host, port)) = &callee.server {
-        span.says_text("server.address", host);
-        span.says("server.port", Value::Count(u64::from(*port)));
-    }
-}
-
 fn end(span: &mut Span, said: &Said<'_>) {
     let usage = said.usage;
     span.says("gen_ai.usage.input_tokens", Value::Count(usage.prompt_tokens));
@@ -152,6 +144,9 @@ fn end(span: &mut Span, said: &Said<'_>) {
 #[cfg(test)]
 mod tests {
     use keyway_providers::openai::Quirks;
+    use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
+    use opentelemetry_proto::tonic::trace::v1::Span as Told;
+    use prost::Message as _;
 
     use super::*;
 
@@ -163,9 +158,13 @@ mod tests {
             (named("plain"), "http://127.0.0.1:11434/v1", "mine", ("127.0.0.1", 11434)),
             (Dialect::Bedrock, "http://b.example", "aws.bedrock", ("b.example", 80)),
         ] {
-            let callee = Callee::new("mine", dialect, url);
-            let server = (server.0.to_owned(), server.1);
-            assert_eq!((callee.provider.as_str(), callee.server), (name, Some(server)));
+            let Callee(preface) = Callee::new("mine", dialect, url);
+            let span = Told::decode(preface.as_slice()).expect("protobuf");
+            let said = span.attributes.into_iter();
+            let said: Vec<_> = said.map(|it| it.value.and_then(|any| any.value)).collect();
+            let text = |text: &str| Some(Any::StringValue(text.to_owned()));
+            let expected = [text(name), text(server.0), Some(Any::IntValue(server.1))];
+            assert_eq!((span.kind, said.as_slice()), (SpanKind::Client as i32, &expected[..]));
         }
     }
 }

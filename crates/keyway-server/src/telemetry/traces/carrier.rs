@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderValue, Request, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use thiserror::Error;
 use tokio::time::timeout;
@@ -42,6 +43,8 @@ pub(crate) struct Carrier {
     headers: HeaderMap,
     timeout: Duration,
     envelope: Envelope,
+    /// Where the last batch was written.
+    room: Vec<u8>,
 }
 
 impl Carrier {
@@ -58,12 +61,26 @@ impl Carrier {
         let place =
             Place { uri: uri.clone(), allow_private: true, connect_timeout: CONNECT_TIMEOUT };
         let egress = Egress::new([place]);
-        Self { egress, uri, headers, timeout: timeout.unwrap_or(TIMEOUT), envelope }
+        Self {
+            egress,
+            uri,
+            headers,
+            timeout: timeout.unwrap_or(TIMEOUT),
+            envelope,
+            room: Vec::new(),
+        }
     }
 
-    async fn send(&self, spans: &[u8]) -> Result<(), CarrierError> {
-        let mut request = Request::new(Full::new(self.envelope.seal(spans)));
-        *request.method_mut() = http::Method::POST;
+    async fn send(&mut self, spans: &[u8]) -> Result<(), CarrierError> {
+        let body = self.envelope.seal(spans, std::mem::take(&mut self.room));
+        let sent = self.post(body.clone()).await;
+        self.room = body.into();
+        sent
+    }
+
+    async fn post(&self, body: Bytes) -> Result<(), CarrierError> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = self.headers.clone();
         let (head, body) = self.egress.send(request).await?.into_parts();
@@ -74,7 +91,7 @@ impl Carrier {
 }
 
 impl Collector for Carrier {
-    async fn take(&self, spans: &[u8]) -> Result<(), CarrierError> {
+    async fn take(&mut self, spans: &[u8]) -> Result<(), CarrierError> {
         timeout(self.timeout, self.send(spans)).await.map_err(|_| CarrierError::TimedOut)?
     }
 }

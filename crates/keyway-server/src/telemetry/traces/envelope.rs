@@ -52,11 +52,11 @@ impl Envelope {
         Self { resource, scope }
     }
 
-    /// The request that tells `spans`.
-    pub(super) fn seal(&self, spans: &[u8]) -> Bytes {
+    /// The request that tells `spans`, written where `room` is.
+    pub(super) fn seal(&self, spans: &[u8], room: Vec<u8>) -> Bytes {
         let of_scope = self.scope.len() + spans.len();
         let of_resource = self.resource.len() + field_bytes(of_scope);
-        let mut request = Message::with_capacity(field_bytes(of_resource));
+        let mut request = Message::within(room);
         request.open(RESOURCE_SPANS, of_resource);
         request.append(self.resource.as_slice());
         request.open(SCOPE_SPANS, of_scope);
@@ -103,7 +103,8 @@ mod tests {
                 span.bytes(SPAN_NAME, name.as_bytes());
                 spans.bytes(SPANS, span.as_slice());
             }
-            let (service, names) = opened(Envelope::new("node", &[]).seal(spans.as_slice()));
+            let (service, names) =
+                opened(Envelope::new("node", &[]).seal(spans.as_slice(), b"before".to_vec()));
             assert_eq!(
                 (service[SERVICE_NAME].as_str(), &*service["service.instance.id"]),
                 (SERVICE, "node")
@@ -112,7 +113,7 @@ mod tests {
         }
         let said = [(SERVICE_NAME, "theirs"), ("team", "a")];
         let said = said.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let (service, _) = opened(Envelope::new("node", &said).seal(&[]));
+        let (service, _) = opened(Envelope::new("node", &said).seal(&[], Vec::new()));
         assert_eq!((&*service[SERVICE_NAME], &*service["team"]), ("theirs", "a"));
         assert_eq!(service["service.version"], VERSION);
     }

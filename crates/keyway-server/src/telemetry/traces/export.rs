@@ -18,7 +18,7 @@ const WAITING_MAX: usize = 4_096;
 /// And what they take: what a provider calls an answer may be long.
 const WAITING_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// As many do not wait for more.
-const BATCH: usize = 1_024;
+const BATCH: usize = 512;
 /// How long the first of a batch waits for more.
 const DELAY: Duration = Duration::from_secs(1);
 /// What a shutdown waits for what is left to be told.
@@ -59,13 +59,14 @@ struct Waiting {
 pub(crate) struct Export<C = Carrier> {
     queue: Queue,
     collector: C,
+    batch: Waiting,
     /// Whether the last batch was taken; a change is logged.
     is_taken: bool,
 }
 
 /// Who takes batches of spans.
 pub(crate) trait Collector {
-    fn take(&self, spans: &[u8]) -> impl Future<Output = Result<(), CarrierError>> + Send;
+    fn take(&mut self, spans: &[u8]) -> impl Future<Output = Result<(), CarrierError>> + Send;
 }
 
 impl Queue {
@@ -100,17 +101,18 @@ impl Queue {
         }
     }
 
-    /// All that wait, with room made for as many again.
-    fn take(&self) -> Waiting {
-        let mut waiting = self.waiting();
-        let spans = Message::with_capacity(waiting.spans.len());
-        std::mem::replace(&mut *waiting, Waiting { spans, count: 0 })
+    /// Takes all that wait, and leaves the room of what was taken before: fresh memory for each batch costs
+    /// more than what is written there.
+    fn take(&self, taken: &mut Waiting) {
+        taken.spans.clear();
+        taken.count = 0;
+        std::mem::swap(&mut *self.waiting(), taken);
     }
 }
 
 impl<C: Collector> Export<C> {
     pub(super) fn new(queue: Queue, collector: C) -> Self {
-        Self { queue, collector, is_taken: true }
+        Self { queue, collector, batch: Waiting::default(), is_taken: true }
     }
 
     /// Until `stop` is cancelled; then what is left, as far as there is time.
@@ -149,14 +151,15 @@ impl<C: Collector> Export<C> {
 
     /// Tells all that wait.
     async fn tell(&mut self) {
-        let Waiting { spans, count } = self.queue.take();
-        if count == 0 {
+        self.queue.take(&mut self.batch);
+        let Waiting { spans, count } = &self.batch;
+        if *count == 0 {
             return;
         }
         let told = self.collector.take(spans.as_slice()).await;
         let counts = self.queue.counts();
         let counter = if told.is_ok() { &counts.told } else { &counts.failed };
-        counter.fetch_add(count as u64, Ordering::Relaxed);
+        counter.fetch_add(*count as u64, Ordering::Relaxed);
         match (&told, self.is_taken) {
             (Err(error), true) => tracing::warn!(%error, "the collector does not take spans"),
             (Ok(()), false) => tracing::info!("the collector takes spans again"),
@@ -181,7 +184,7 @@ mod tests {
     }
 
     impl Collector for Other {
-        async fn take(&self, _: &[u8]) -> Result<(), CarrierError> {
+        async fn take(&mut self, _: &[u8]) -> Result<(), CarrierError> {
             self.permits.acquire().await.expect("open").forget();
             if self.refuses { Err(CarrierError::Refused(StatusCode::BAD_REQUEST)) } else { Ok(()) }
         }

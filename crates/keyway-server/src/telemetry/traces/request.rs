@@ -1,6 +1,6 @@
 //! The span of one inference request, from its head to its settlement.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use http::{Extensions, Request, StatusCode};
 use keyway_core::clock::Timestamp;
@@ -9,36 +9,45 @@ use keyway_core::ledger::Ending;
 
 use super::attempt::{AttemptTrace, Callee};
 use super::context::SpanContext;
-use super::span::{Span, SpanKind, Tracer};
+use super::span::{Parent, Preface, Span, SpanKind, Tracer};
 use super::wire::Value;
 
 /// What the error of a request is called whose client did not wait for the answer.
 const CLIENT_LEFT: &str = "client_left";
 
 /// A route for inference, and what is asked for there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Route {
-    pub path: &'static str,
-    pub operation: &'static str,
+    path: &'static str,
+    operation: &'static str,
+    preface: Preface,
 }
 
-const fn route(path: &'static str, operation: &'static str) -> Route {
-    Route { path, operation }
-}
-
-const ROUTES: [Route; 6] = [
-    route("/api/v1/chat/completions", "chat"),
-    route("/api/v1/completions", "text_completion"),
-    route("/api/v1/messages", "chat"),
-    route("/api/v1/responses", "chat"),
-    route("/api/v1/embeddings", "embeddings"),
-    route("/api/v1/rerank", "rerank"),
-];
+static ROUTES: LazyLock<[Route; 6]> = LazyLock::new(|| {
+    [
+        Route::new("/api/v1/chat/completions", "chat"),
+        Route::new("/api/v1/completions", "text_completion"),
+        Route::new("/api/v1/messages", "chat"),
+        Route::new("/api/v1/responses", "chat"),
+        Route::new("/api/v1/embeddings", "embeddings"),
+        Route::new("/api/v1/rerank", "rerank"),
+    ]
+});
 
 impl Route {
-    pub(super) fn of(path: &str) -> Option<Self> {
+    fn new(path: &'static str, operation: &'static str) -> Self {
+        let mut preface = Preface::new(SpanKind::Server);
+        preface.title("POST", path);
+        preface.says("http.request.method", Value::Text("POST"));
+        preface.says("http.route", Value::Text(path));
+        preface.says("url.path", Value::Text(path));
+        preface.says("gen_ai.operation.name", Value::Text(operation));
+        Self { path, operation, preface }
+    }
+
+    pub(super) fn of(path: &str) -> Option<&'static Self> {
         let path = path.strip_suffix('/').unwrap_or(path);
-        ROUTES.into_iter().find(|route| route.path == path)
+        ROUTES.iter().find(|route| route.path == path)
     }
 }
 
@@ -52,7 +61,7 @@ pub struct Trace(Option<Arc<Open>>);
 #[derive(Debug)]
 struct Open {
     tracer: Arc<Tracer>,
-    route: Route,
+    route: &'static Route,
     /// What the client says that it belongs to, and when it came.
     parent: Option<SpanContext>,
     since: Timestamp,
@@ -73,7 +82,11 @@ struct State {
 }
 
 impl Trace {
-    pub(super) fn new(tracer: &Arc<Tracer>, route: Route, parent: Option<SpanContext>) -> Self {
+    pub(super) fn new(
+        tracer: &Arc<Tracer>,
+        route: &'static Route,
+        parent: Option<SpanContext>,
+    ) -> Self {
         let (tracer, since) = (Arc::clone(tracer), tracer.clock.now());
         Self(Some(Arc::new(Open { tracer, route, parent, since, begun: OnceLock::new() })))
     }
@@ -162,21 +175,11 @@ impl Open {
         let is_sampled = tracer.sampling.takes(trace, parent.as_ref());
         let context = SpanContext { trace, span: tracer.ids.span(), is_sampled };
         let state = is_sampled.then(|| {
-            let span = self.span(context);
+            let parent = parent.map_or(Parent::Nothing, |parent| Parent::Remote(parent.span));
+            let span = tracer.span(context, parent, self.since, &self.route.preface);
             Mutex::new(State { span, is_answered: false })
         });
         Begun { context, state }
-    }
-
-    fn span(&self, context: SpanContext) -> Span {
-        let Route { path, operation } = self.route;
-        let title = (SpanKind::Server, "POST", path);
-        let mut span = self.tracer.span(context, self.parent, self.since, title);
-        span.says_text("http.request.method", "POST");
-        span.says_text("http.route", path);
-        span.says_text("url.path", path);
-        span.says_text("gen_ai.operation.name", operation);
-        span
     }
 }
 
@@ -198,7 +201,7 @@ mod tests {
             assert_eq!(Route::of(path).map(|route| route.operation), Some("chat"), "{path}");
         }
         for path in ["/api/v1/messages/count_tokens", "/api/v1/keys", "/", ""] {
-            assert_eq!(Route::of(path), None, "{path}");
+            assert!(Route::of(path).is_none(), "{path}");
         }
     }
 }

@@ -48,8 +48,19 @@ pub(super) enum SpanKind {
     Client = 3,
 }
 
-/// What a span is called, in two parts, and of what kind it is.
-pub(super) type Title<'a> = (SpanKind, &'a str, &'a str);
+/// What a span is part of.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Parent {
+    Nothing,
+    /// A span of the client's,
+    Remote(u64),
+    /// or one of ours.
+    Local(u64),
+}
+
+/// What many spans say alike, written once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Preface(Message);
 
 /// A span that is told; it ends when it is dropped.
 pub(super) struct Span {
@@ -59,35 +70,56 @@ pub(super) struct Span {
     is_failed: bool,
 }
 
+impl Preface {
+    pub(super) fn new(kind: SpanKind) -> Self {
+        let mut message = Message::default();
+        message.number(KIND, kind as u64);
+        Self(message)
+    }
+
+    pub(super) fn title(&mut self, verb: &str, object: &str) {
+        title(&mut self.0, verb, object);
+    }
+
+    pub(super) fn says(&mut self, key: &str, value: Value<'_>) {
+        self.0.attribute(ATTRIBUTES, key, value);
+    }
+
+    #[cfg(test)]
+    pub(super) fn as_slice(&self) -> &[u8] {
+        self.0.as_slice()
+    }
+}
+
 impl Tracer {
     /// The span `context` of a trace that is told.
     pub(super) fn span(
         self: &Arc<Self>,
         context: SpanContext,
-        parent: Option<SpanContext>,
+        parent: Parent,
         since: Timestamp,
-        (kind, verb, object): Title<'_>,
+        preface: &Preface,
     ) -> Span {
         let mut message = Message::with_capacity(USUAL_BYTES);
         message.bytes(TRACE_ID, &context.trace.to_be_bytes());
         message.bytes(SPAN_ID, &context.span.to_be_bytes());
-        let mut flags = u32::from(context.flags()) | KNOWN_PARENT;
-        if let Some(parent) = parent {
-            message.bytes(PARENT_SPAN_ID, &parent.span.to_be_bytes());
-            flags |= if kind == SpanKind::Server { REMOTE_PARENT } else { 0 };
+        if let Parent::Remote(id) | Parent::Local(id) = parent {
+            message.bytes(PARENT_SPAN_ID, &id.to_be_bytes());
         }
-        message.fixed_32(FLAGS, flags);
-        message.open(NAME, verb.len() + 1 + object.len());
-        message.append(verb.as_bytes());
-        message.append(b" ");
-        message.append(object.as_bytes());
-        message.number(KIND, kind as u64);
+        let remote = if let Parent::Remote(_) = parent { REMOTE_PARENT } else { 0 };
+        message.fixed_32(FLAGS, u32::from(context.flags()) | KNOWN_PARENT | remote);
         message.fixed_64(START, nanos(since));
+        message.append(preface.0.as_slice());
         Span { tracer: Arc::clone(self), message, error: None, is_failed: false }
     }
 }
 
 impl Span {
+    /// What it is called, in two parts.
+    pub(super) fn title(&mut self, verb: &str, object: &str) {
+        title(&mut self.message, verb, object);
+    }
+
     pub(super) fn says(&mut self, key: &str, value: Value<'_>) {
         self.message.attribute(ATTRIBUTES, key, value);
     }
@@ -120,6 +152,13 @@ impl Drop for Span {
         self.message.fixed_64(END, nanos(self.tracer.clock.now()));
         self.tracer.queue.offer(self.message.as_slice());
     }
+}
+
+fn title(message: &mut Message, verb: &str, object: &str) {
+    message.open(NAME, verb.len() + 1 + object.len());
+    message.append(verb.as_bytes());
+    message.append(b" ");
+    message.append(object.as_bytes());
 }
 
 fn nanos(moment: Timestamp) -> u64 {

@@ -21,7 +21,7 @@ const ARRAY: u64 = 5;
 const ARRAY_VALUES: u64 = 1;
 
 /// A message, as far as it is written.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Message(Vec<u8>);
 
 /// What an attribute says.
@@ -40,12 +40,23 @@ impl Message {
         Self(Vec::with_capacity(bytes))
     }
 
-    pub(super) fn as_slice(&self) -> &[u8] {
-        &self.0
+    /// One that is written over what was in `room`.
+    pub(super) fn within(mut room: Vec<u8>) -> Self {
+        room.clear();
+        Self(room)
     }
 
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.0
+    }
+
+    pub(super) fn as_slice(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Nothing is written any more, where as much was.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
     }
 
     pub(super) fn len(&self) -> usize {
@@ -157,8 +168,8 @@ mod tests {
     const FLAGS: u64 = 16;
 
     /// What others read of what is written here.
-    fn read(message: Message) -> Span {
-        Span::decode(message.into_bytes().as_slice()).expect("protobuf")
+    fn read(message: &Message) -> Span {
+        Span::decode(message.as_slice()).expect("protobuf")
     }
 
     #[test]
@@ -185,7 +196,7 @@ mod tests {
         for (value, _) in &cases {
             message.attribute(ATTRIBUTES, "a.key", *value);
         }
-        let said = read(message).attributes.into_iter();
+        let said = read(&message).attributes.into_iter();
         let said = said.map(|it| (it.key, it.value.and_then(|any| any.value).expect("a value")));
         let expected = cases.into_iter().map(|(_, value)| ("a.key".to_owned(), value));
         assert_eq!(said.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
@@ -196,7 +207,7 @@ mod tests {
         let mut message = Message::default();
         message.fixed_64(START, u64::MAX - 1);
         message.fixed_32(FLAGS, 0x301);
-        let span = read(message);
+        let span = read(&message);
         assert_eq!((span.start_time_unix_nano, span.flags), (u64::MAX - 1, 0x301));
     }
 }
