@@ -12,6 +12,7 @@ use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
 
+use futures_util::FutureExt;
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_util::sync::CancellationToken;
@@ -107,10 +108,8 @@ impl Lane {
     /// Serves a connection here. Who spawns it sees to it that a shutdown waits for it.
     pub(crate) fn spawn(&self, connection: impl Future<Output = ()> + Send + 'static) {
         let seat = Arc::clone(&self.seat);
-        self.runtime.spawn(async move {
-            connection.await;
-            drop(seat);
-        });
+        // An async block would have room for the connection twice: as what it is given, and where it waits.
+        self.runtime.spawn(connection.map(move |()| drop(seat)));
     }
 }
 

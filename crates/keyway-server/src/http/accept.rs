@@ -150,7 +150,8 @@ impl Doorman {
         let presence = Arc::new(Presence::default());
         let patience = Patience::from(&self.edge.limits);
         let partings = self.partings.clone();
-        let socket = Socket::new(stream, Arc::clone(&presence), patience, partings);
+        // Each place on its way to the protocol would keep room for it.
+        let socket = Box::new(Socket::new(stream, Arc::clone(&presence), patience, partings));
         let (routes, metrics) = (self.routes.clone(), Arc::clone(&self.metrics));
         let traces = Arc::clone(&self.traces);
         let memory = Arc::clone(&self.edge.memory);
@@ -194,7 +195,7 @@ impl Protocols {
     /// Serves a connection to its end, or until `stop` where nothing was said on it.
     async fn serve(
         &self,
-        mut socket: Socket,
+        mut socket: Box<Socket>,
         visitor: Visitor,
         watcher: Watcher,
         stop: &CancellationToken,
