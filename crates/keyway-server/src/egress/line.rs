@@ -18,14 +18,17 @@ use tokio::net::TcpStream;
 use super::Handed;
 use super::bell::Bell;
 
-type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+/// What a connection goes over.
+trait Stream: hyper::rt::Read + hyper::rt::Write + Unpin + Send {}
+
+impl<S: hyper::rt::Read + hyper::rt::Write + Unpin + Send> Stream for S {}
 
 pub(super) struct Line(Box<Ends>);
 
 struct Ends {
     asking: SendRequest<Full<Bytes>>,
     /// `None` once it is over.
-    connection: Option<Connection<Stream, Full<Bytes>>>,
+    connection: Option<Connection<Box<dyn Stream>, Full<Bytes>>>,
     bell: Bell,
 }
 
@@ -37,7 +40,12 @@ pub(super) enum Unanswered {
 }
 
 impl Line {
-    pub(super) async fn over(stream: Stream) -> hyper::Result<Self> {
+    pub(super) async fn over(stream: MaybeHttpsStream<TokioIo<TcpStream>>) -> hyper::Result<Self> {
+        // What it takes to encrypt is large, and not kept where nothing is encrypted.
+        let stream: Box<dyn Stream> = match stream {
+            MaybeHttpsStream::Http(stream) => Box::new(stream),
+            MaybeHttpsStream::Https(stream) => Box::new(stream),
+        };
         let (asking, connection) = handshake(stream).await?;
         Ok(Self(Box::new(Ends { asking, connection: Some(connection), bell: Bell::new() })))
     }

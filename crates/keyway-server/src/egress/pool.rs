@@ -76,7 +76,8 @@ impl Pool {
             let is_new = waited.is_none();
             let line = match waited {
                 Some(line) => line,
-                None => self.open_within(&uri, connect).await?,
+                // Most often one waits, and to open another takes more than all else here.
+                None => Box::pin(self.open_within(&uri, connect)).await?,
             };
             let mut lent = Lent { host: Arc::clone(&host), line: Some(line) };
             match lent.line().ask(request, handed).await {
