@@ -163,7 +163,7 @@ pub(super) async fn race<'a>(
             let sent = handed.is_done();
             watch.outrun(app, sent);
             // It may still have waited for its turn, for a token or for a connection.
-            let lost = sent.then(|| Lost::new(outrun.attempt, outrun.upstream));
+            let lost = sent.then(|| Box::new(Lost::new(outrun.attempt, outrun.upstream)));
             let failed = lost.iter().map(|_| outrun.failed(Failure::outrun(), watch)).collect();
             return Asked { begun: Some(begun), failed, hedged: Some(Hedged { reserved, lost }) };
         }

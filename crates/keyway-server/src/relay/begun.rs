@@ -60,7 +60,6 @@ impl Job {
         now: Timestamp,
     ) -> Exchange {
         let (endpoint, model) = (attempt.endpoint(), &attempt.model().id);
-        let pricing = endpoint.pricing.clone();
         let fee = attempt.is_byok().then_some(self.app.byok_fee);
         let metered = Metered {
             model: model.clone(),
@@ -85,7 +84,7 @@ impl Job {
             fee,
             rolling: metered.reserved < self.bound.cost,
             metered: Arc::new(metered),
-            pricing,
+            attempt: attempt.clone(),
             trusts_cost: upstream.is_some_and(|it| it.trust_provider_cost),
             permit: Arc::clone(&self.permit),
             watch: None,

@@ -8,6 +8,7 @@ use keyway_core::credential::Fee;
 use keyway_core::ledger::{Course, Ending, Metered, Outcome, Refusal, Settlement};
 use keyway_core::money::Nanos;
 use keyway_core::pricing::{Cost, Pricing, Usage};
+use keyway_core::routing::Attempt;
 use keyway_core::store::StoreError;
 use keyway_providers::chat::{About, Envelope, Receipt};
 use keyway_providers::face::{StreamError, Voice};
@@ -38,8 +39,8 @@ pub(super) struct Exchange {
     pub(super) bound: Bound,
     /// It was admitted without its whole bound, and holds more ahead of what it delivers.
     pub(super) rolling: bool,
-    /// The price of the endpoint that answers; `None` where nobody knows it.
-    pub(super) pricing: Option<Pricing>,
+    /// Of the endpoint that answers, or was the last that did not.
+    pub(super) attempt: Attempt,
     /// Where another credential than the gateway's own pays the provider: what is charged for that.
     pub(super) fee: Option<Fee>,
     /// Whether what the provider says that it charges is what it charges.
@@ -51,7 +52,7 @@ pub(super) struct Exchange {
     /// How it came to be answered.
     pub(super) course: Course,
     /// Who was asked too, and broken off when this endpoint began.
-    pub(super) lost: Option<Lost>,
+    pub(super) lost: Option<Box<Lost>>,
     /// What is said, where the key keeps it.
     pub(super) recording: Option<Recording>,
     pub(super) trace: Trace,
@@ -138,7 +139,7 @@ impl Exchange {
     async fn hold_what_is_asked(&self, outcome: &Outcome) -> Arc<Metered> {
         let metered = Arc::clone(&self.metered);
         let asked = outcome.cost.saturating_add(outcome.byok);
-        if self.pricing.is_some() || outcome.free || asked <= metered.reserved {
+        if self.pricing().is_some() || outcome.free || asked <= metered.reserved {
             return metered;
         }
         match self.app.meter.extend(&metered, asked).await {
@@ -161,7 +162,12 @@ impl Exchange {
     /// here.
     fn cost(&self, usage: Usage) -> Cost {
         let cost = |pricing: &Pricing| pricing.cost(usage, self.metered.admitted_at);
-        self.pricing.as_ref().map(cost).unwrap_or_default()
+        self.pricing().map(cost).unwrap_or_default()
+    }
+
+    /// `None` where nobody knows the price.
+    fn pricing(&self) -> Option<&Pricing> {
+        self.attempt.endpoint().pricing.as_ref()
     }
 
     /// Its provider failed, in these words.

@@ -33,7 +33,7 @@ pub(super) struct Hedged {
     /// What the request holds from then on.
     pub(super) reserved: Nanos,
     /// Who was broken off; `None` where one of them failed, or was not sent anything yet.
-    pub(super) lost: Option<Lost>,
+    pub(super) lost: Option<Box<Lost>>,
 }
 
 /// An endpoint that was asked, and broken off before it began.
