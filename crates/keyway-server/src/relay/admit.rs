@@ -55,7 +55,7 @@ struct Arrival {
 
 /// What becomes of it.
 enum Admission {
-    Begins(Box<Job>, Box<ChatRequest>),
+    Begins(Box<Job>, Box<ChatRequest>, Turn),
     Told(Response),
 }
 
@@ -97,8 +97,8 @@ impl Arrival {
         let tasks = self.app.tasks.clone();
         match self.understand().await {
             // A task is moved as it begins and as it ends, and this one is large.
-            Ok(Admission::Begins(job, request)) => {
-                tasks.spawn(Box::pin(job.run(request, head)));
+            Ok(Admission::Begins(job, request, turn)) => {
+                tasks.spawn(Box::pin(job.run(request, head, turn)));
             }
             Ok(Admission::Told(response)) => head.answer(Ok(response)),
             Err(error) => head.answer(Err(error)),
@@ -163,13 +163,12 @@ impl Arrival {
             streamed,
             may_roll,
             permit,
-            turn,
             hold: Some(hold),
             recording,
             trace,
         };
         tracing::debug!(%id, streamed, "a request was accepted");
-        Ok(Admission::Begins(Box::new(job), Box::new(request)))
+        Ok(Admission::Begins(Box::new(job), Box::new(request), turn))
     }
 }
 

@@ -11,9 +11,9 @@ use super::ahead::Marked;
 use super::exchange::{Ended, Exchange};
 use super::head::Head;
 use super::meter::Late;
-use super::outlet::{Inlet, outlet};
+use super::outlet::{Inlet, Outlet, outlet};
 use super::pass::Halt;
-use super::pump::Pump;
+use super::pump::{self, Pump};
 use super::upstream::ChunkStream;
 use crate::http::error::ApiError;
 
@@ -50,30 +50,38 @@ pub(super) async fn give_whole(
 }
 
 /// The first byte waits for the mark, the last for the charge.
-pub(super) async fn open_stream(
+pub(super) async fn give_stream(
     mut exchange: Box<Exchange>,
     stream: ChunkStream,
     head: Head,
     marked: Marked,
 ) {
-    let (events, body) = outlet(&exchange.app.edge.memory);
-    let id = exchange.metered.id;
+    // What it takes to open it is not kept beside it.
+    if let Some(client) = Box::pin(open_stream(&mut exchange, head, marked)).await {
+        Pump::new(&mut exchange, client).run(stream).await;
+    }
+}
+
+/// Answers where the events go; `None` where the client gets an error in their place.
+async fn open_stream(exchange: &mut Exchange, head: Head, marked: Marked) -> Option<Outlet> {
     let opened = match marked {
-        Some(Ok(())) => exchange.pass.check().await.map(|()| Pump::resume(&mut exchange, events)),
+        Some(Ok(())) => exchange.pass.check().await,
         Some(Err(error)) => Err(Halt::Store(error)),
-        None => Pump::open(&mut exchange, events).await,
+        None => pump::open(exchange).await,
     };
     match opened {
-        Ok(pump) => {
-            head.answer(Ok(stream_response(&id, body)));
-            pump.run(stream).await;
+        Ok(()) => {
+            let (events, body) = outlet(&exchange.app.edge.memory);
+            head.answer(Ok(stream_response(&exchange.metered.id, body)));
+            Some(events)
         }
         Err(halt) => {
             let ended = Ended::withheld(halt.ending(), None, 0);
             exchange.app.rates.end(&exchange.permit, 0);
             head.answer(Err(halt.into()));
             // Whether the mark was written is for the store to say; the answer is charged to nobody.
-            Box::pin(withhold(&mut exchange, ended)).await;
+            Box::pin(withhold(exchange, ended)).await;
+            None
         }
     }
 }

@@ -12,13 +12,14 @@ type Answer = Result<Response, ApiError>;
 #[derive(Debug)]
 pub(super) struct Head {
     answer: oneshot::Sender<Answer>,
-    headers: HeaderMap,
+    /// Apart: hardly anything is said, and a head passes through many hands.
+    headers: Option<Box<HeaderMap>>,
 }
 
 impl Head {
     pub(super) fn new() -> (Self, oneshot::Receiver<Answer>) {
         let (answer, answered) = oneshot::channel();
-        (Self { answer, headers: HeaderMap::new() }, answered)
+        (Self { answer, headers: None }, answered)
     }
 
     /// Whether the client has left.
@@ -33,14 +34,14 @@ impl Head {
 
     /// Says `value` with the answer, unless that is an error.
     pub(super) fn say(&mut self, name: HeaderName, value: u64) {
-        self.headers.insert(name, HeaderValue::from(value));
+        self.headers.get_or_insert_default().insert(name, HeaderValue::from(value));
     }
 
     /// A client that is gone does not hear it; what is owed is settled all the same.
     pub(super) fn answer(self, answer: Answer) {
         let Self { answer: client, headers } = self;
         let _ = client.send(answer.map(|mut response| {
-            response.headers_mut().extend(headers);
+            response.headers_mut().extend(headers.map(|it| *it).unwrap_or_default());
             response
         }));
     }

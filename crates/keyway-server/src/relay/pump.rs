@@ -70,24 +70,21 @@ enum Step {
     DrainedEnough,
 }
 
+/// The first-byte gate: durably marks the request as being answered.
+pub(super) async fn open(exchange: &Exchange) -> Result<(), Halt> {
+    let began = exchange.app.metrics.start();
+    // As much is held from the beginning.
+    let amount = exchange.bound.cost_up_to(AUTHORISE_TOKENS);
+    let marked = exchange.app.meter.authorise(&exchange.metered, amount).await;
+    marked.map_err(Halt::Store)?;
+    exchange.pass.check().await?;
+    exchange.app.metrics.waited(Gate::First, began);
+    Ok(())
+}
+
 impl<'a> Pump<'a> {
-    /// The first-byte gate: durably marks the request as being answered.
-    pub(super) async fn open(exchange: &'a mut Exchange, client: Outlet) -> Result<Self, Halt> {
-        let mut pump = Self::new(exchange, client, 0);
-        // As much is held from the beginning.
-        let metrics = Arc::clone(&pump.exchange.app.metrics);
-        let began = metrics.start();
-        pump.authorise(AUTHORISE_TOKENS).await?;
-        metrics.waited(Gate::First, began);
-        Ok(pump)
-    }
-
-    /// Goes on where the gate was passed before: up to [`AUTHORISE_TOKENS`] are authorised.
-    pub(super) fn resume(exchange: &'a mut Exchange, client: Outlet) -> Self {
-        Self::new(exchange, client, AUTHORISE_TOKENS)
-    }
-
-    fn new(exchange: &'a mut Exchange, client: Outlet, authorised_tokens: u64) -> Self {
+    /// Goes on from the gate, behind which up to [`AUTHORISE_TOKENS`] are authorised.
+    pub(super) fn new(exchange: &'a mut Exchange, client: Outlet) -> Self {
         Self {
             halted: halted(exchange),
             exchange,
@@ -96,7 +93,7 @@ impl<'a> Pump<'a> {
             quiet_since: Instant::now(),
             drain_until: None,
             drained_bytes: 0,
-            authorised_tokens,
+            authorised_tokens: AUTHORISE_TOKENS,
             received_bytes: 0,
             delivered_bytes: 0,
             event_bytes: 0,
@@ -109,7 +106,7 @@ impl<'a> Pump<'a> {
     }
 
     /// Pumps to the end, settles, and gives the last byte.
-    pub(super) async fn run(mut self, mut stream: ChunkStream) {
+    pub(super) async fn run(&mut self, mut stream: ChunkStream) {
         let flow = self.flow(&mut stream).await;
         drop(stream);
         // Larger than all that a stream needs until it ends.
