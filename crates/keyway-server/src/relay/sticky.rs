@@ -1,7 +1,7 @@
 //! Conversations stay at the endpoint whose cache has their prompt (contract, C.1: sticky routing).
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -44,11 +44,13 @@ struct Remembered {
 }
 
 /// A conversation of one key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Conversation {
-    digest: Digest,
+    key: KeyId,
     /// What the client calls it, where it does and wants it to stay whether or not that saves anything.
     session: Option<Arc<str>>,
+    /// What it is told by; nothing as long as there is no endpoint that it would stay at.
+    digest: OnceLock<Digest>,
 }
 
 /// Takes as much as a conversation is told by.
@@ -81,13 +83,15 @@ impl Sticky {
     pub(super) fn is_at(
         &self,
         conversation: &Conversation,
+        request: &ChatRequest,
         attempt: &Attempt,
         now: Timestamp,
     ) -> bool {
         if conversation.session.is_none() && !saves(attempt) {
             return false;
         }
-        let remembered = self.endpoints.get(&conversation.with(attempt));
+        let digest = with(conversation.digest(request), attempt);
+        let remembered = self.endpoints.get(&digest);
         remembered.is_some_and(|it| it.until > now && it.endpoint == endpoint(attempt))
     }
 
@@ -99,11 +103,12 @@ impl Sticky {
         cached_tokens: u64,
         now: Timestamp,
     ) {
+        let Some(digest) = conversation.digest.get() else { return };
         if conversation.session.is_some() || cached_tokens > 0 {
             let micros = i64::try_from(INACTIVITY.as_micros()).unwrap_or(i64::MAX);
             let until = Timestamp::from_micros(now.as_micros().saturating_add(micros));
             let remembered = Remembered { endpoint: endpoint(attempt), until };
-            self.endpoints.insert(conversation.with(attempt), remembered);
+            self.endpoints.insert(with(digest, attempt), remembered);
         }
     }
 }
@@ -118,40 +123,46 @@ fn saves(attempt: &Attempt) -> bool {
     attempt.endpoint().pricing.as_ref().is_some_and(cheaper)
 }
 
+/// A conversation about one model.
+fn with(conversation: &Digest, attempt: &Attempt) -> Digest {
+    let mut hash = Sha256::new();
+    hash.update(conversation);
+    hash.update(&attempt.model().id);
+    hash.finalize().into()
+}
+
 impl Conversation {
-    /// The one that `request` goes on with: named by `session_id`, by the header, by
-    /// `prompt_cache_key`, or told by its first messages.
+    /// The one that `request` goes on with.
     pub(super) fn of(
         headers: &HeaderMap,
         request: &ChatRequest,
         key: KeyId,
     ) -> Result<Self, ApiError> {
-        let session = session(headers, request)?;
-        let named = session.as_deref().or_else(|| text(request, "prompt_cache_key"));
-        let mut hash = Sha256::new();
-        hash.update(key.0.to_be_bytes());
-        if let Some(name) = named {
-            hash.update([1]);
-            hash.update(name);
-        } else {
-            hash.update([2]);
-            let mut beginning = Beginning { hash: &mut hash, left: BEGINNING_BYTES_MAX };
-            // Where it is too long, the writer stops.
-            let _ = request.write_beginning(&mut beginning);
-        }
-        Ok(Self { digest: hash.finalize().into(), session: session.map(Arc::from) })
+        let session = session(headers, request)?.map(Arc::from);
+        Ok(Self { key, session, digest: OnceLock::new() })
+    }
+
+    /// It is named by `session_id`, by the header, by `prompt_cache_key`, or told by its first messages.
+    fn digest(&self, request: &ChatRequest) -> &Digest {
+        self.digest.get_or_init(|| {
+            let mut hash = Sha256::new();
+            hash.update(self.key.0.to_be_bytes());
+            if let Some(name) = self.session().or_else(|| text(request, "prompt_cache_key")) {
+                hash.update([1]);
+                hash.update(name);
+            } else {
+                hash.update([2]);
+                let mut beginning = Beginning { hash: &mut hash, left: BEGINNING_BYTES_MAX };
+                // Where it is too long, the writer stops.
+                let _ = request.write_beginning(&mut beginning);
+            }
+            hash.finalize().into()
+        })
     }
 
     /// What the client calls it.
     pub(super) fn session(&self) -> Option<&str> {
         self.session.as_deref()
-    }
-
-    fn with(&self, attempt: &Attempt) -> Digest {
-        let mut hash = Sha256::new();
-        hash.update(self.digest);
-        hash.update(&attempt.model().id);
-        hash.finalize().into()
     }
 
     /// Remembers where it was answered.
@@ -186,7 +197,8 @@ mod tests {
 
     use super::*;
 
-    fn conversation(header: Option<&str>, fields: &Value) -> Conversation {
+    /// What it is told by, and whether the client named it.
+    fn conversation(header: Option<&str>, fields: &Value) -> (Digest, bool) {
         let mut body = json!({"model": "a/b", "messages": [
             {"role": "system", "content": "be kind"}, {"role": "user", "content": "hi"},
         ]});
@@ -197,7 +209,8 @@ mod tests {
         if let Some(header) = header {
             headers.insert(SESSION_HEADER, header.parse().expect("a header"));
         }
-        Conversation::of(&headers, &request, KeyId(1)).expect("a conversation")
+        let conversation = Conversation::of(&headers, &request, KeyId(1)).expect("a conversation");
+        (*conversation.digest(&request), conversation.session().is_some())
     }
 
     #[test]
@@ -211,11 +224,11 @@ mod tests {
         assert_eq!(begun, longer);
         assert_ne!(begun, by(json!({"messages": [{"role": "user", "content": "hi"}]})));
         let named = by(json!({"session_id": "s"}));
-        assert!(named.session.is_some() && begun.session.is_none());
+        assert!(named.1 && !begun.1);
         assert_eq!(named, conversation(Some("s"), &json!({})));
         assert_eq!(named, conversation(Some("t"), &json!({"session_id": "s"})), "the body beats");
         let cached = by(json!({"prompt_cache_key": "s"}));
-        assert_eq!((cached.digest, cached.session.is_some()), (named.digest, false));
+        assert_eq!(cached, (named.0, false));
         assert_ne!(cached, by(json!({"prompt_cache_key": "t"})));
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn route(
         request.default_to_reasoning();
     }
     let needs = Needs { known_price: is_limited, ..preferences::needs(request) };
-    let candidates = candidates(app, &models, &preferences, asker);
+    let candidates = candidates(app, request, &models, &preferences, asker);
     // Where there is no choice none is drawn: it is a call of the system.
     let seed = if candidates.len() > 1 { u64::from_be_bytes(random()) } else { 0 };
     routing::plan(&candidates, &preferences, &needs, seed)
@@ -56,6 +56,7 @@ pub(super) fn route(
 /// with.
 fn candidates(
     app: &App,
+    request: &ChatRequest,
     models: &[Named],
     preferences: &Preferences,
     asker: &Asker<'_>,
@@ -76,7 +77,7 @@ fn candidates(
     let credentials = app.vault.credentials();
     with_health
         .flat_map(|((model, variant, attempt), health)| {
-            let is_sticky = app.sticky.is_at(asker.conversation, &attempt, now);
+            let is_sticky = app.sticky.is_at(asker.conversation, request, &attempt, now);
             let turns = asker.brought.turns(&credentials, asker.key, &attempt);
             turns.into_iter().map(move |(attempt, turn)| Candidate {
                 attempt,
