@@ -26,7 +26,7 @@ use super::sticky::Conversation;
 use super::told;
 use super::{betas, bound, origin};
 use crate::app::App;
-use crate::entropy::random;
+use crate::entropy::random_ahead;
 use crate::http::body::{self, Held};
 use crate::http::caller::refused_key;
 use crate::http::error::ApiError;
@@ -137,7 +137,7 @@ impl Arrival {
             return told.map(Admission::Told);
         }
         let bound = wish.fit(&mut request, &plan, bound)?;
-        let id = GenerationId::new(app.clock.now(), random());
+        let id = GenerationId::new(app.clock.now(), random_ahead());
         let streamed = request.stream;
         let permit = app.rates.admit(&key, bound.tokens());
         let permit = permit

@@ -15,7 +15,7 @@ use super::admit::invalid;
 use super::byok::Brought;
 use super::sticky::Conversation;
 use crate::app::App;
-use crate::entropy::random;
+use crate::entropy::random_ahead;
 use crate::http::error::ApiError;
 
 /// Who asks, and what that decides of the plan.
@@ -46,8 +46,7 @@ pub(super) fn route(
     }
     let needs = Needs { known_price: is_limited, ..preferences::needs(request) };
     let candidates = candidates(app, request, &models, &preferences, asker);
-    // Where there is no choice none is drawn: it is a call of the system.
-    let seed = if candidates.len() > 1 { u64::from_be_bytes(random()) } else { 0 };
+    let seed = u64::from_be_bytes(random_ahead());
     routing::plan(&candidates, &preferences, &needs, seed)
         .map_err(|none| none::error(app, &models, &candidates, &preferences, &none))
 }
