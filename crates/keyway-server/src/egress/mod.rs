@@ -18,6 +18,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::uri::Scheme;
 use http::{Request, Response, Uri};
 use http_body_util::Full;
@@ -133,16 +134,19 @@ impl Egress {
 
     /// The same, with `connect` to get a connection in, where that is less than the place allows; `handed`
     /// tells of the first request that it is given with.
-    pub async fn send_within(
-        &self,
+    ///
+    /// It has a place of its own, for in whoever waits for it, and whoever waits for them, it would be moved
+    /// with each of them.
+    pub fn send_within<'a>(
+        &'a self,
         request: Request<Full<Bytes>>,
         connect: Option<Duration>,
-        handed: Option<&Handed>,
-    ) -> Result<Response<Received>, EgressError> {
+        handed: Option<&'a Handed>,
+    ) -> BoxFuture<'a, Result<Response<Received>, EgressError>> {
         let is_secure = request.uri().scheme() == Some(&Scheme::HTTPS);
         match self.trunks.as_ref().filter(|_| is_secure) {
-            None => self.pools[lanes::here()].send(request, connect, handed).await,
-            Some(trunks) => trunks[lanes::here()].send(request, connect, handed).await,
+            None => Box::pin(self.pools[lanes::here()].send(request, connect, handed)),
+            Some(trunks) => Box::pin(trunks[lanes::here()].send(request, connect, handed)),
         }
     }
 }

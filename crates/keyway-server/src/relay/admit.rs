@@ -85,7 +85,8 @@ pub(super) async fn admit(
     if is_large {
         tasks.spawn_on(arrival.begin(head), &beside);
     } else {
-        arrival.begin(head).await;
+        // The largest part of it: in this future it would be moved with every layer around the handler.
+        Box::pin(arrival.begin(head)).await;
     }
     let broken = || Error::internal("a relay task ended without an answer").into();
     answered.await.unwrap_or_else(|_| Err(broken()))
@@ -133,8 +134,8 @@ impl Arrival {
         let bound = bound::bound(&request, &plan).map_err(invalid)?;
         let bound = bound.paid_by(&plan, app.byok_fee, key.terms.include_byok_in_limit);
         if dry_run {
-            let told = dry_run::answer(&app, &key, &plan, request, bound, &wish).await;
-            return told.map(Admission::Told);
+            let told = dry_run::answer(&app, &key, &plan, request, bound, &wish);
+            return Box::pin(told).await.map(Admission::Told);
         }
         let bound = wish.fit(&mut request, &plan, bound)?;
         let id = GenerationId::new(app.clock.now(), random_ahead());

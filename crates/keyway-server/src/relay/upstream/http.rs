@@ -184,7 +184,8 @@ impl HttpProvider {
         }
         let key = match credential.or(self.api_key.as_ref()) {
             Some(key) if google::is_account(self.dialect, key) => {
-                Some(self.tokens.token(key, &self.egress, self.clock.now()).await?)
+                // Once an hour, and larger than what it is asked for.
+                Some(Box::pin(self.tokens.token(key, &self.egress, self.clock.now())).await?)
             }
             key => key.cloned(),
         };
@@ -228,7 +229,8 @@ impl HttpProvider {
         if response.status().is_success() {
             Ok(response)
         } else {
-            Err(failure(response, presented.secret(), self.timeouts.at(patience).idle).await)
+            let idle = self.timeouts.at(patience).idle;
+            Err(Box::pin(failure(response, presented.secret(), idle)).await)
         }
     }
 
