@@ -26,7 +26,7 @@ pub(super) async fn give_whole(
 ) -> Result<Response, ApiError> {
     if let Err(halt) = exchange.pass.check().await {
         let ended = Ended::withheld(halt.ending(), whole.usage(), whole.output_bytes());
-        withhold(exchange, Ended { about: whole.about(), ..ended }).await;
+        Box::pin(withhold(exchange, Ended { about: whole.about(), ..ended })).await;
         return Err(halt.into());
     }
     exchange.recording.iter_mut().for_each(|it| it.hear_answer(&whole));
