@@ -26,7 +26,7 @@ pub fn random<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// `N` random bytes, 512 at most, for the name of a request or its choices: a call of the system for each
+/// `N` random bytes, 512 at most, for the name of a request or a span, or for a choice: a call of the system for each
 /// would be felt. Not for secrets, which lie in no memory that they are not needed in.
 pub fn random_ahead<const N: usize>() -> [u8; N] {
     const { assert!(N <= AHEAD) };

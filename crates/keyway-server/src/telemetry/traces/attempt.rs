@@ -8,7 +8,7 @@ use keyway_core::ledger::Ending;
 use keyway_core::pricing::Usage;
 use keyway_providers::dialect::Dialect;
 
-use super::context::SpanContext;
+use super::context::{SpanContext, new_span};
 use super::span::{Parent, Preface, Span, SpanKind, Tracer};
 use super::wire::Value;
 
@@ -74,7 +74,7 @@ impl AttemptTrace {
         operation: &'static str,
         (callee, model, streamed): (&Callee, &str, bool),
     ) -> Self {
-        let context = SpanContext { span: tracer.ids.span(), ..parent };
+        let context = SpanContext { span: new_span(), ..parent };
         let span = context.is_sampled.then(|| {
             let (parent, since) = (Parent::Local(parent.span), tracer.clock.now());
             let mut span = tracer.span(context, parent, since, &callee.0);

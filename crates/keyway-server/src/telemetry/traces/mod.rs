@@ -24,7 +24,7 @@ use thiserror::Error;
 
 pub use self::attempt::{AttemptTrace, Callee, Said};
 use self::carrier::Carrier;
-use self::context::{Ids, SpanContext};
+use self::context::SpanContext;
 use self::envelope::Envelope;
 use self::export::Queue;
 pub(crate) use self::export::{Export, SpanCounts};
@@ -56,7 +56,7 @@ impl Traces {
         let carrier = Carrier::new(uri, envelope, said.headers.clone(), said.timeout);
         let queue = Queue::default();
         let export = Export::new(queue.clone(), carrier);
-        let tracer = Tracer { queue, sampling: sampling(config), ids: Ids::new(), clock };
+        let tracer = Tracer { queue, sampling: sampling(config), clock };
         Ok((Self(Some(Arc::new(tracer))), Some(export)))
     }
 

@@ -8,7 +8,7 @@ use keyway_core::id::GenerationId;
 use keyway_core::ledger::Ending;
 
 use super::attempt::{AttemptTrace, Callee};
-use super::context::SpanContext;
+use super::context::{SpanContext, new_span, new_trace};
 use super::span::{Parent, Preface, Span, SpanKind, Tracer};
 use super::wire::Value;
 
@@ -171,9 +171,9 @@ impl Trace {
 impl Open {
     fn begin(&self) -> Begun {
         let Self { tracer, parent, .. } = self;
-        let trace = parent.map_or_else(|| tracer.ids.trace(), |parent| parent.trace);
+        let trace = parent.map_or_else(new_trace, |parent| parent.trace);
         let is_sampled = tracer.sampling.takes(trace, parent.as_ref());
-        let context = SpanContext { trace, span: tracer.ids.span(), is_sampled };
+        let context = SpanContext { trace, span: new_span(), is_sampled };
         let state = is_sampled.then(|| {
             let parent = parent.map_or(Parent::Nothing, |parent| Parent::Remote(parent.span));
             let span = tracer.span(context, parent, self.since, &self.route.preface);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use keyway_core::clock::{Clock, Timestamp};
 
-use super::context::{Ids, SpanContext};
+use super::context::SpanContext;
 use super::export::Queue;
 use super::sampling::Sampling;
 use super::wire::{Message, Value};
@@ -37,7 +37,6 @@ const USUAL_BYTES: usize = 512;
 pub(super) struct Tracer {
     pub(super) queue: Queue,
     pub(super) sampling: Sampling,
-    pub(super) ids: Ids,
     pub(super) clock: Arc<dyn Clock>,
 }
 
