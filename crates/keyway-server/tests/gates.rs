@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::{Body, Bytes};
@@ -12,7 +11,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use keyway_core::clock::{Clock, ManualClock, Timestamp};
 use keyway_core::id::WorkspaceId;
-use keyway_core::key::{KeyKind, KeyName, KeyPatch, NewKey, SecretRecord, Terms};
+use keyway_core::key::{KeyKind, KeyName, KeyPatch, KeyRecord, NewKey, SecretRecord, Terms};
 use keyway_core::ledger::Settlement;
 use keyway_core::money::Nanos;
 use keyway_core::secret::{InstallationSecret, KEY_ENTROPY_BYTES, KeyPrefix, KeySecret};
@@ -22,6 +21,7 @@ use keyway_core::store::{KeyCreation, Store, StoreError};
 use keyway_server::app::App;
 use keyway_server::config::Config;
 use keyway_server::http::router::router;
+use keyway_testkit::eventually;
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
@@ -94,14 +94,14 @@ async fn gateway() -> (Arc<App>, Arc<GatedStore>, KeySecret) {
 }
 
 async fn ask(app: &Arc<App>, secret: &KeySecret, stream: bool) -> Response<Body> {
+    ask_as(app, secret, "client/1", stream).await
+}
+
+async fn ask_as(app: &Arc<App>, secret: &KeySecret, agent: &str, stream: bool) -> Response<Body> {
     let body = json!({
         "model": "keyway/echo", "stream": stream,
         "messages": [{"role": "user", "content": "four"}],
     });
-    send(app, secret, "client/1", &body).await
-}
-
-async fn send(app: &Arc<App>, secret: &KeySecret, agent: &str, body: &Value) -> Response<Body> {
     let request = Request::post("/api/v1/chat/completions")
         .header("authorization", format!("Bearer {}", secret.expose()))
         .header("user-agent", agent)
@@ -130,9 +130,13 @@ async fn disable(app: &Arc<App>, store: &GatedStore, secret: &KeySecret) {
     app.node.in_force().await.expect("in force");
 }
 
-async fn charged(store: &GatedStore, secret: &KeySecret) -> Nanos {
+async fn record(store: &GatedStore, secret: &KeySecret) -> KeyRecord {
     let key = store.key_get(KeyKind::Inference, secret.hash(), NOW).await.expect("read");
-    key.expect("a key").spend_against_limit()
+    key.expect("a key")
+}
+
+async fn charged(store: &GatedStore, secret: &KeySecret) -> Nanos {
+    record(store, secret).await.spend_against_limit()
 }
 
 async fn next(body: &mut Body) -> Option<Bytes> {
@@ -156,26 +160,23 @@ async fn a_whole_body_waits_for_its_charge() {
 async fn what_a_row_cannot_hold_keeps_no_charge_from_being_written() {
     let (app, store, secret) = gateway().await;
     store.watch.settlements.add_permits(2);
-    let body = json!({"model": "keyway/echo", "messages": [{"role": "user", "content": "four"}]});
-    let response = send(&app, &secret, ODD, &body).await;
+    let response = ask_as(&app, &secret, ODD, false).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(charged(&store, &secret).await, Nanos::new(3_000));
-    let key = store.key_get(KeyKind::Inference, secret.hash(), NOW).await.expect("read");
-    assert_eq!(app.meter.held(key.expect("a key").account), Nanos::ZERO);
+    assert_eq!(app.meter.held(record(&store, &secret).await.account), Nanos::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_charge_that_was_given_up_after_it_was_written_stands() {
     let (app, store, secret) = gateway().await;
     store.watch.settlements.add_permits(1_000);
-    let body = json!({"model": "keyway/echo", "messages": [{"role": "user", "content": "four"}]});
-    let response = send(&app, &secret, UNHEARD, &body).await;
+    let response = ask_as(&app, &secret, UNHEARD, false).await;
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-    let key = store.key_get(KeyKind::Inference, secret.hash(), NOW).await.expect("read");
-    let account = key.expect("a key").account;
-    while app.meter.held(account) > Nanos::ZERO {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let account = record(&store, &secret).await.account;
+    eventually("what it held is free", || async {
+        (app.meter.held(account) == Nanos::ZERO).then_some(())
+    })
+    .await;
     assert_eq!(charged(&store, &secret).await, Nanos::new(3_000), "it had been written");
     // Of $0.00001 there are $0.000007 left, here too, and each takes $0.000003.
     assert_eq!(ask(&app, &secret, false).await.status(), StatusCode::OK);

@@ -74,12 +74,16 @@ enum Step {
 pub(super) async fn open(exchange: &Exchange) -> Result<(), Halt> {
     let began = exchange.app.metrics.start();
     // As much is held from the beginning.
-    let amount = exchange.bound.cost_up_to(AUTHORISE_TOKENS);
-    let marked = exchange.app.meter.authorise(&exchange.metered, amount).await;
-    marked.map_err(Halt::Store)?;
+    mark(exchange, AUTHORISE_TOKENS).await?;
     exchange.pass.check().await?;
     exchange.app.metrics.waited(Gate::First, began);
     Ok(())
+}
+
+/// Durably authorises delivery of `tokens`.
+async fn mark(exchange: &Exchange, tokens: u64) -> Result<(), Halt> {
+    let amount = exchange.bound.cost_up_to(tokens);
+    exchange.app.meter.authorise(&exchange.metered, amount).await.map_err(Halt::Store)
 }
 
 impl<'a> Pump<'a> {
@@ -255,9 +259,7 @@ impl<'a> Pump<'a> {
     async fn authorise(&mut self, tokens: u64) -> Result<(), Halt> {
         // From the whole bound on there is nothing more to authorise.
         if self.authorised_tokens < self.exchange.bound.usage.completion_tokens.max(1) {
-            let amount = self.exchange.bound.cost_up_to(tokens);
-            let marked = self.exchange.app.meter.authorise(&self.exchange.metered, amount).await;
-            marked.map_err(Halt::Store)?;
+            mark(self.exchange, tokens).await?;
         }
         self.exchange.pass.check().await?;
         self.authorised_tokens = tokens;

@@ -130,12 +130,10 @@ impl World {
     /// in its place charges nothing.
     pub(super) fn give_up_charge(&mut self, at: usize) {
         let node = &mut self.nodes[at];
-        let is_of = |letter: &Letter, id| letter.writing.request() == id;
-        let letters = node.letters.iter();
         let alone = |which: &usize| {
             let id = node.letters[*which].writing.request();
             let unseen = self.truths[&id].delivered == Nanos::ZERO;
-            unseen && letters.clone().filter(|letter| is_of(letter, id)).count() == 1
+            unseen && node.letters.iter().filter(|it| it.writing.request() == id).count() == 1
         };
         let Some(which) = (0..node.letters.len()).find(alone) else { return };
         let Writing::Settle(charge) = &node.letters[which].writing else { return };

@@ -102,14 +102,7 @@ impl Meter {
         };
         let patience = Instant::now() + SETTLE_PATIENCE;
         match self.write(&settlement, Some(patience)).await {
-            Ok((row, written)) => {
-                if written == Settled::Differs {
-                    let id = settlement.request.id;
-                    tracing::error!(%id, "it was settled with another charge, which stands");
-                }
-                self.settled(&row)?;
-                Ok(settlement)
-            }
+            Ok((row, _)) => self.settled(&row).map(|()| settlement),
             // The store has settled it, or never will.
             Err(StoreError::Fenced) => Err(StoreError::Fenced),
             Err(error) => {
@@ -128,13 +121,7 @@ impl Meter {
         let meter = Arc::clone(self);
         self.tasks.spawn(async move {
             let settled = match meter.write(&row, None).await {
-                Ok((row, written)) => {
-                    if written == Settled::Differs {
-                        let id = charge.request.id;
-                        tracing::warn!(%id, "a charge was written as its client was told of none");
-                    }
-                    meter.settled(charge.standing(&row, written))
-                }
+                Ok((row, written)) => meter.settled(charge.standing(&row, written)),
                 Err(error) => Err(error),
             };
             if let Err(error) = settled {
@@ -160,7 +147,13 @@ impl Meter {
             let settled = self.store.settle(Settlement::clone(&row)).await;
             self.note(&settled);
             match settled {
-                Ok(written) => return Ok((row, written)),
+                Ok(written) => {
+                    if written == Settled::Differs {
+                        let id = settlement.request.id;
+                        tracing::error!(%id, "it was settled with another charge, which stands");
+                    }
+                    return Ok((row, written));
+                }
                 Err(error @ StoreError::Broken(_)) => {
                     let id = settlement.request.id;
                     if let Cow::Borrowed(whole) = row {
