@@ -25,6 +25,11 @@ impl Alarm {
         }
         Poll::Pending
     }
+
+    /// When it goes off next, and may be moved.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.0.as_ref().map(|sleep| sleep.deadline())
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 mod alarm;
 pub mod api;
 pub mod app;
+mod bell;
 pub mod catalogue;
 pub mod clock;
 pub mod config;

@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::Handed;
-use super::bell::Bell;
+use crate::bell::{self, Bell};
 
 /// What a connection goes over.
 trait Stream: hyper::rt::Read + hyper::rt::Write + Unpin + Send {}
@@ -47,7 +47,7 @@ impl Line {
             MaybeHttpsStream::Https(stream) => Box::new(stream),
         };
         let (asking, connection) = handshake(stream).await?;
-        Ok(Self(Box::new(Ends { asking, connection: Some(connection), bell: Bell::new() })))
+        Ok(Self(Box::new(Ends { asking, connection: Some(connection), bell: Bell::default() })))
     }
 
     /// Sends a request, and waits for the head of its answer. `handed` is told once the connection took it.
@@ -81,12 +81,12 @@ impl Line {
     ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
         let ends = &mut *self.0;
         // What was read already; and that more is wanted, which the connection has to know first.
-        let (read, _) = ends.bell.off(|| Pin::new(&mut *body).poll_frame(&mut unwoken()));
+        let (read, _) = bell::off(|| Pin::new(&mut *body).poll_frame(&mut unwoken()));
         if read.is_ready() {
             return read;
         }
         ends.advance(Some(cx));
-        let (read, missed) = ends.bell.off(|| Pin::new(body).poll_frame(&mut unwoken()));
+        let (read, missed) = bell::off(|| Pin::new(body).poll_frame(&mut unwoken()));
         if missed && read.is_pending() {
             cx.waker().wake_by_ref();
         }

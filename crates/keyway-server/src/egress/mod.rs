@@ -4,7 +4,6 @@
 //! taken from the environment, and nothing of a client's request chooses the address. What a name
 //! leads to is checked before it is connected to, and what was checked is connected to.
 
-mod bell;
 mod connector;
 mod line;
 mod pool;

@@ -44,6 +44,9 @@ impl Body for Received {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let Self { body, source } = &mut *self;
+        if body.is_end_stream() {
+            return Poll::Ready(None);
+        }
         let Source::Line(lent) = source else { return Pin::new(body).poll_frame(cx) };
         let polled = lent.line().poll_body(body, cx);
         let is_over = !matches!(polled, Poll::Pending | Poll::Ready(Some(Ok(_))));

@@ -1,5 +1,6 @@
 //! The accept loop: connections, bounded in number, until it is told to stop.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -24,6 +26,7 @@ use super::shed::Shed;
 use super::socket::{Patience, Socket};
 use super::unread;
 use super::visit::Visitor;
+use crate::bell::Bell;
 use crate::config::ServerLimits;
 use crate::lanes::Lanes;
 use crate::telemetry::metrics::Metrics;
@@ -147,7 +150,7 @@ impl Doorman {
         let stream = lane.adopt(stream)?;
         // Small events must not wait for more to come.
         let _ = stream.set_nodelay(true);
-        let presence = Arc::new(Presence::default());
+        let presence = Arc::new(Presence::new(Instant::now()));
         let patience = Patience::from(&self.edge.limits);
         let partings = self.partings.clone();
         // Each place on its way to the protocol would keep room for it.
@@ -155,7 +158,8 @@ impl Doorman {
         let (routes, metrics) = (self.routes.clone(), Arc::clone(&self.metrics));
         let traces = Arc::clone(&self.traces);
         let memory = Arc::clone(&self.edge.memory);
-        let visitor = Visitor { routes, metrics, traces, peer, presence, memory };
+        let bell = Arc::<Bell>::default();
+        let visitor = Visitor { routes, metrics, traces, peer, presence, bell, memory };
         let (protocols, stop) = (Arc::clone(&self.protocols), stop.clone());
         lane.spawn(async move {
             protocols.serve(socket, visitor, watcher, &stop).await;
@@ -210,8 +214,10 @@ impl Protocols {
         let socket = TokioIo::new(socket);
         // What it takes to get here is not kept beside it.
         if is_http1 {
+            let bell = Arc::clone(&visitor.bell);
             let connection = self.http1.serve_connection(socket, visitor);
-            let _ = Box::pin(watcher.watch(connection)).await;
+            let mut connection = Box::pin(watcher.watch(connection));
+            let _ = poll_fn(|cx| connection.as_mut().poll(&mut bell.for_user(cx))).await;
         } else {
             let connection = self.either.serve_connection(socket, visitor).into_owned();
             let _ = Box::pin(watcher.watch(connection)).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRef, FromRequest, Request};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, header};
@@ -91,7 +91,7 @@ pub async fn read(
     let mut hold = edge.memory.nothing(key);
     let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
     let began = Instant::now();
-    loop {
+    while !body.is_end_stream() {
         let patience = patience(first.len() + rest.len(), &edge.limits);
         let frame = match timeout_at(began + patience, body.frame()).await {
             Ok(None) => break,

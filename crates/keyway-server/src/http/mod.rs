@@ -15,6 +15,7 @@ pub mod query;
 mod raw;
 pub(crate) mod redact;
 pub mod router;
+mod sent;
 pub mod serve;
 pub(crate) mod shed;
 mod socket;

@@ -106,8 +106,10 @@ impl Socket {
         let begun = self.presence.begun();
         let reading = &mut self.reading;
         reading.go_on(begun);
-        if begun == 0 && !reading.heard {
-            reading.is_http2 = bytes.starts_with(HTTP2);
+        if begun == 0 && !reading.heard && bytes.starts_with(HTTP2) {
+            reading.is_http2 = true;
+            // Its requests end in tasks of their own, which may be while the alarm goes off.
+            self.presence.is_minded_until(None);
         }
         // What HTTP/2 says beside requests, as whether the other end is still there, is no head.
         if !reading.heard && !reading.is_http2 {
@@ -129,8 +131,14 @@ impl Socket {
         reading.go_on(begun);
         let waits_for_head = reading.heard || begun == 0;
         let patience = if waits_for_head { self.patience.head } else { self.patience.idle };
-        let since = *reading.since.get_or_insert_with(Instant::now);
+        // The first head is waited for from the beginning of a connection on, a later one from its own.
+        let begins_now = reading.heard && begun > 0;
+        let begins = || if begins_now { Instant::now() } else { self.presence.silent_since() };
+        let since = *reading.since.get_or_insert_with(begins);
         if self.read_alarm.poll(since + patience, cx).is_pending() {
+            let minds = !reading.is_http2 && patience <= self.patience.idle;
+            let minded_until = self.read_alarm.deadline().filter(|_| minds);
+            self.presence.is_minded_until(minded_until);
             return Poll::Pending;
         }
         if self.reading.heard && self.unread_since.is_none() {

@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use futures_util::future::BoxFuture;
+use http::Version;
 use hyper::body::Incoming;
 use tower::Service as _;
 
@@ -16,7 +17,9 @@ use super::error::Refused;
 use super::memory::Memory;
 use super::presence::Presence;
 use super::router::Service;
+use super::sent::Sent;
 use super::visited::Visited;
+use crate::bell::Bell;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::traces::Traces;
 
@@ -28,6 +31,8 @@ pub(super) struct Visitor {
     pub(super) traces: Arc<Traces>,
     pub(super) peer: IpAddr,
     pub(super) presence: Arc<Presence>,
+    /// What wakes the connection over HTTP/1.1.
+    pub(super) bell: Arc<Bell>,
     pub(super) memory: Arc<Memory>,
 }
 
@@ -39,7 +44,15 @@ impl hyper::service::Service<http::Request<Incoming>> for Visitor {
     fn call(&self, request: http::Request<Incoming>) -> Self::Future {
         let visit = self.presence.begin();
         let trace = self.traces.begin(&request);
-        let mut request: Request = request.map(Body::new);
+        let is_http2 = request.version() >= Version::HTTP_2;
+        let sent = |body| {
+            if is_http2 {
+                Body::new(body)
+            } else {
+                Body::new(Sent::new(body, Arc::clone(&self.bell)))
+            }
+        };
+        let mut request: Request = request.map(sent);
         request.extensions_mut().insert(Peer(self.peer));
         trace.join(&mut request);
         // Routes are always ready.

@@ -127,6 +127,7 @@ mod tests {
 
     use futures_util::stream;
     use http_body_util::BodyExt;
+    use tokio::time::Instant;
 
     use super::super::presence::Presence;
     use super::super::unread::bounded;
@@ -144,7 +145,7 @@ mod tests {
     }
 
     fn visited(body: Body, memory: &Arc<Memory>) -> Visited {
-        let visit = Arc::<Presence>::default().begin();
+        let visit = Arc::new(Presence::new(Instant::now())).begin();
         Visited::new(body, visit, Trace::default(), memory)
     }
 

@@ -1,10 +1,13 @@
 //! Clients that take their time.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use keyway_testkit::eventually;
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpSocket;
+use tokio::time::Instant;
 
 use super::{
     address, answer, connect, gateway, key, others_are_served, refusal, say, until_closed,
@@ -58,6 +61,34 @@ async fn a_connection_that_nothing_is_asked_on_is_closed() {
     assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200 OK"));
     assert_eq!(until_closed(&mut stream).await, "");
     others_are_served(&gateway, &key(&gateway).await).await;
+}
+
+/// Silence counts from the end of the last request, also where that took longer than silence may.
+#[tokio::test]
+async fn a_connection_that_was_busy_for_long_is_closed_as_well() {
+    let gateway = gateway("idle_timeout = \"300ms\"\nhead_timeout = \"1h\"").await;
+    let key = key(&gateway).await;
+    let mut stream = connect(&gateway).await;
+    let mut asked = None;
+    for first_ms in [0, 200, 200, 1_000] {
+        asked = Some(Instant::now());
+        let content = format!("#echo first_ms={first_ms}\nhi");
+        let body = json!({
+            "model": "keyway/echo",
+            "messages": [{"role": "user", "content": content}],
+        })
+        .to_string();
+        let request = format!(
+            "POST /api/v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {key}\r\n\
+             content-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        say(&mut stream, &request).await;
+        assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200 OK"));
+    }
+    assert_eq!(until_closed(&mut stream).await, "");
+    let took = asked.expect("it was asked").elapsed();
+    assert!(took >= Duration::from_millis(1_300), "it was closed too early");
 }
 
 /// A request that runs is no idle connection, however long it takes.

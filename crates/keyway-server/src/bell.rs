@@ -2,22 +2,21 @@
 //!
 //! The two ends of a connection wake each other, as if each had a task: whoever takes a piece of an answer
 //! wakes what reads the next. Here both are moved by one task, which would be woken once more for each piece.
+//! So it is with a client's connection, too, whose task hears of a request's last piece from itself.
 
+use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Wake, Waker};
 
 use futures_util::task::AtomicWaker;
 
-/// It rings.
-const ON: u8 = 0;
-/// Its user is at work, and looks around afterwards.
-const OFF: u8 = 1;
-/// It would have rung meanwhile.
-const MISSED: u8 = 2;
+thread_local! {
+    /// Whether one would have rung, while the thread does what none rings for.
+    static MISSED: Cell<Option<bool>> = const { Cell::new(None) };
+}
 
 #[derive(Debug)]
-pub(super) struct Bell {
+pub(crate) struct Bell {
     wire: Arc<Wire>,
     waker: Waker,
 }
@@ -25,38 +24,54 @@ pub(super) struct Bell {
 #[derive(Debug, Default)]
 struct Wire {
     user: AtomicWaker,
-    state: AtomicU8,
 }
 
-impl Bell {
-    pub(super) fn new() -> Self {
+/// Lets them ring again, also where the work panicked.
+struct Off;
+
+impl Drop for Off {
+    fn drop(&mut self) {
+        MISSED.set(None);
+    }
+}
+
+/// Does `work`, for which none rings on this thread, and answers whether one would have. What others do
+/// meanwhile is heard.
+pub(crate) fn off<T>(work: impl FnOnce() -> T) -> (T, bool) {
+    MISSED.set(Some(false));
+    let _off = Off;
+    let worked = work();
+    (worked, MISSED.get() == Some(true))
+}
+
+impl Default for Bell {
+    fn default() -> Self {
         let wire = Arc::<Wire>::default();
         let waker = Waker::from(Arc::clone(&wire));
         Self { wire, waker }
     }
+}
 
+impl Bell {
     /// What rings it, for the task of `cx`.
-    pub(super) fn for_user(&self, cx: &Context<'_>) -> Context<'_> {
+    pub(crate) fn for_user(&self, cx: &Context<'_>) -> Context<'_> {
         self.wire.user.register(cx.waker());
         Context::from_waker(&self.waker)
     }
 
     /// What rings it, while nobody hears.
-    pub(super) fn for_nobody(&self) -> Context<'_> {
+    pub(crate) fn for_nobody(&self) -> Context<'_> {
         self.forget();
         Context::from_waker(&self.waker)
     }
 
     /// Wakes its last user no more, nor keeps anything of him.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.wire.user.take();
     }
 
-    /// Does `work` while it does not ring, and answers whether it would have.
-    pub(super) fn off<T>(&self, work: impl FnOnce() -> T) -> (T, bool) {
-        self.wire.state.store(OFF, Ordering::Release);
-        let worked = work();
-        (worked, self.wire.state.swap(ON, Ordering::AcqRel) == MISSED)
+    pub(crate) fn ring(&self) {
+        self.waker.wake_by_ref();
     }
 }
 
@@ -66,8 +81,9 @@ impl Wake for Wire {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let miss = self.state.compare_exchange(OFF, MISSED, Ordering::AcqRel, Ordering::Acquire);
-        if miss == Err(ON) {
+        if MISSED.get().is_some() {
+            MISSED.set(Some(true));
+        } else {
             self.user.wake();
         }
     }
@@ -75,7 +91,7 @@ impl Wake for Wire {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
 
@@ -92,23 +108,30 @@ mod tests {
     fn it_rings_unless_its_user_is_at_work() {
         let woken = Arc::<Woken>::default();
         let count = || woken.0.load(Ordering::SeqCst);
-        let (waker, bell) = (Waker::from(Arc::clone(&woken)), Bell::new());
+        let (waker, bell) = (Waker::from(Arc::clone(&woken)), Bell::default());
         let user = Context::from_waker(&waker);
-        let ring = || bell.waker.wake_by_ref();
+        let ring = || bell.ring();
         bell.for_user(&user);
         ring();
         assert_eq!(count(), 1);
         ring();
         assert_eq!(count(), 1, "nobody listens any more");
         bell.for_user(&user);
-        assert_eq!(bell.off(|| 7), (7, false));
-        assert_eq!(bell.off(|| (ring(), ring(), 7).2), (7, true));
+        assert_eq!(off(|| 7), (7, false));
+        assert_eq!(off(|| (ring(), ring(), 7).2), (7, true));
         assert_eq!(count(), 1);
+        off(|| std::thread::scope(|threads| threads.spawn(|| bell.ring()).join()))
+            .0
+            .expect("it rings");
+        assert_eq!(count(), 2, "another's work is heard");
+        bell.for_user(&user);
+        let panicked = std::panic::catch_unwind(|| off(|| panic!("work")));
+        assert!(panicked.is_err());
         ring();
-        assert_eq!(count(), 2, "it is on again");
+        assert_eq!(count(), 3, "it is on again");
         bell.for_user(&user);
         bell.for_nobody();
         ring();
-        assert_eq!(count(), 2);
+        assert_eq!(count(), 3);
     }
 }
