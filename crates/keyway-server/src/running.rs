@@ -1,11 +1,12 @@
 //! Requests in flight, by key: what runs on a key that is disabled or deleted can be told.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use keyway_core::id::KeyId;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Notify;
 
 /// Keys with requests in flight. It is as large as there are such keys.
 #[derive(Debug, Default)]
@@ -15,8 +16,15 @@ pub struct Running {
 
 #[derive(Debug, Default)]
 struct Requests {
-    closed: CancellationToken,
+    closing: Arc<Closing>,
     count: u64,
+}
+
+/// Whether a key was closed. Every request asks several times, and takes no lock for it.
+#[derive(Debug, Default)]
+struct Closing {
+    is_done: AtomicBool,
+    done: Notify,
 }
 
 /// A request's place among those in flight; it leaves when this is dropped.
@@ -24,7 +32,7 @@ struct Requests {
 pub struct Place {
     running: Arc<Running>,
     key: KeyId,
-    closed: CancellationToken,
+    closing: Arc<Closing>,
 }
 
 impl Running {
@@ -34,7 +42,7 @@ impl Running {
         let mut keys = self.lock();
         let requests = keys.entry(key).or_default();
         requests.count += 1;
-        Place { running: Arc::clone(self), key, closed: requests.closed.clone() }
+        Place { running: Arc::clone(self), key, closing: Arc::clone(&requests.closing) }
     }
 
     /// `key` is not valid any more: all that runs on it is told.
@@ -42,7 +50,7 @@ impl Running {
         let mut keys = self.lock();
         // Under the lock: who leaves must not take itself for one of those who come later.
         if let Some(requests) = keys.remove(&key) {
-            requests.closed.cancel();
+            requests.closing.close();
         }
     }
 
@@ -51,14 +59,29 @@ impl Running {
     }
 }
 
+impl Closing {
+    fn close(&self) {
+        self.is_done.store(true, Ordering::Release);
+        self.done.notify_waiters();
+    }
+
+    fn is_done(&self) -> bool {
+        self.is_done.load(Ordering::Acquire)
+    }
+}
+
 impl Place {
     /// Waits until the key is closed.
     pub async fn closed(&self) {
-        self.closed.cancelled().await;
+        // It hears of what is done from here on, so that nothing is missed between the look and the wait.
+        let done = self.closing.done.notified();
+        if !self.is_closed() {
+            done.await;
+        }
     }
 
     pub fn is_closed(&self) -> bool {
-        self.closed.is_cancelled()
+        self.closing.is_done()
     }
 }
 
@@ -67,7 +90,7 @@ impl Drop for Place {
         let mut keys = self.running.lock();
         let Entry::Occupied(mut requests) = keys.entry(self.key) else { return };
         // A key that was closed and is open again has other requests than this.
-        if self.closed.is_cancelled() {
+        if self.is_closed() {
             return;
         }
         requests.get_mut().count -= 1;
@@ -79,6 +102,10 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[test]
@@ -93,6 +120,17 @@ mod tests {
         assert!(!later.is_closed(), "the key is open again");
         running.close(KeyId(1));
         assert!(later.is_closed(), "those who left took no other's place");
+    }
+
+    #[test]
+    fn who_waits_is_told_and_so_is_who_comes_too_late() {
+        let running = Arc::new(Running::default());
+        let place = running.enter(KeyId(1));
+        let mut waits = pin!(place.closed());
+        assert!(waits.as_mut().now_or_never().is_none());
+        running.close(KeyId(1));
+        assert!(waits.now_or_never().is_some());
+        assert!(place.closed().now_or_never().is_some());
     }
 
     #[test]

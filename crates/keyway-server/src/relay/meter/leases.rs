@@ -1,11 +1,11 @@
 //! The meter's leases: asked for, given back, and lost with the run of the node that had them.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use keyway_core::ledger::{LeaseCall, Leased, Ledger};
 use keyway_core::store::{Joined, Poll, StoreError, Testimony};
 
-use super::{Meter, RETRY_MAX, RETRY_MIN, installation, settings};
+use super::{Meter, RETRY_MAX, RETRY_MIN, State, installation, settings};
 
 impl Meter {
     /// The run is over, though the store may not know it yet: nothing of it is written, and no answer
@@ -61,7 +61,11 @@ impl Meter {
 
     /// Makes the calls that are due now.
     pub fn drive(self: &Arc<Self>) {
-        let mut state = self.lock();
+        self.go_on(self.lock());
+    }
+
+    /// Makes the calls that are due after what was decided on `state`.
+    pub(super) fn go_on(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         if state.ledger.is_at_rest() {
             return;
         }
@@ -98,14 +102,12 @@ impl Meter {
     }
 
     fn leased(self: &Arc<Self>, call: &LeaseCall, leased: &Leased) {
-        {
-            let mut state = self.lock();
-            if state.ledger.epoch() != call.epoch {
-                return;
-            }
-            let decisions = state.ledger.leased(call, leased, self.clock.now());
-            state.tell(decisions);
+        let mut state = self.lock();
+        if state.ledger.epoch() != call.epoch {
+            return;
         }
-        self.drive();
+        let decisions = state.ledger.leased(call, leased, self.clock.now());
+        state.tell(decisions);
+        self.go_on(state);
     }
 }

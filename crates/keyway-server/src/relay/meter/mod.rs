@@ -185,16 +185,13 @@ impl Meter {
         bound: Nanos,
     ) -> (Admission, oneshot::Receiver<Admission>) {
         let (decide, decided) = oneshot::channel();
-        let admission = {
-            let mut state = self.lock();
-            let admission = state.ledger.reserve(id, path, bound, self.clock.now());
-            if admission == Admission::Waiting {
-                state.waiting.insert(id, decide);
-            }
-            admission
-        };
+        let mut state = self.lock();
+        let admission = state.ledger.reserve(id, path, bound, self.clock.now());
+        if admission == Admission::Waiting {
+            state.waiting.insert(id, decide);
+        }
         if matches!(admission, Admission::Waiting | Admission::Admitted(_)) {
-            self.drive();
+            self.go_on(state);
         }
         (admission, decided)
     }

@@ -181,18 +181,16 @@ impl Meter {
     }
 
     fn settled(self: &Arc<Self>, settlement: &Settlement) -> Result<(), StoreError> {
-        {
-            let mut state = self.lock();
-            if state.ledger.epoch() != settlement.request.epoch {
-                // What the run wrote may have been testified without this.
-                return Err(StoreError::Fenced);
-            }
-            let now = self.clock.now();
-            state.journal.iter_mut().for_each(|journal| journal.settled(settlement, now));
-            let decisions = state.ledger.settled(settlement, now);
-            state.tell(decisions);
+        let mut state = self.lock();
+        if state.ledger.epoch() != settlement.request.epoch {
+            // What the run wrote may have been testified without this.
+            return Err(StoreError::Fenced);
         }
-        self.drive();
+        let now = self.clock.now();
+        state.journal.iter_mut().for_each(|journal| journal.settled(settlement, now));
+        let decisions = state.ledger.settled(settlement, now);
+        state.tell(decisions);
+        self.go_on(state);
         Ok(())
     }
 }
