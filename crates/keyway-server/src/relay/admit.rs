@@ -113,7 +113,8 @@ impl Arrival {
         let (mut request, voice) = face.hear(text).map_err(invalid)?;
         request.betas = betas::of(&headers);
         // What changed since it was authenticated is in force; from here to the job nothing waits.
-        let key = app.keyring.renew(&key, app.clock.now()).await.map_err(refused_key)?;
+        let now = app.clock.now();
+        let key = app.keyring.renew(&key, now).await.map_err(refused_key)?;
         let is_limited = app.is_budgeted() || key.terms.limit.is_some() || wish.ceiling.is_some();
         if is_limited {
             request.hold_to_bound().map_err(invalid)?;
@@ -126,6 +127,7 @@ impl Arrival {
             catalogue: &catalogue,
             brought: &brought,
             conversation: &conversation,
+            now,
         };
         let origin = Arc::new(origin::of(face, &headers, &request, &asker));
         let plan = route(&app, &mut request, &asker, is_limited)?;
@@ -138,12 +140,11 @@ impl Arrival {
             return Box::pin(told).await.map(Admission::Told);
         }
         let bound = wish.fit(&mut request, &plan, bound)?;
-        let id = GenerationId::new(app.clock.now(), random_ahead());
+        let id = GenerationId::new(now, random_ahead());
         let streamed = request.stream;
         let permit = app.rates.admit(&key, bound.tokens());
-        let permit = permit
-            .map_err(|error| rate_refusal(error, bound.tokens(), app.clock.now()))
-            .map(Arc::new)?;
+        let permit =
+            permit.map_err(|error| rate_refusal(error, bound.tokens(), now)).map(Arc::new)?;
         let may_roll = rolling::may_roll(&app, &request, &plan, &wish);
         trace.admitted(&id, &plan.first().model().id, streamed);
         let recording = Recording::begin(&app, &key, face, &request);

@@ -18,7 +18,10 @@ use super::meter::ReserveError;
 use super::refusal::over_ceiling;
 use crate::http::error::ApiError;
 
+/// Headers, as they are found and as they are told of.
+static ON_LIMIT_HEADER: HeaderName = HeaderName::from_static("x-keyway-on-limit");
 const ON_LIMIT: &str = "X-Keyway-On-Limit";
+static MAX_COST_HEADER: HeaderName = HeaderName::from_static("x-keyway-max-cost");
 pub(super) const MAX_COST: &str = "X-Keyway-Max-Cost";
 pub(super) const MAX_TOKENS: HeaderName = HeaderName::from_static("x-keyway-max-tokens");
 /// How often a request is made shorter: others may take what it was about to reserve.
@@ -40,14 +43,14 @@ pub(super) struct Wish {
 impl Wish {
     /// `usual` is what the key says of all its requests.
     pub(super) fn of(headers: &HeaderMap, usual: OnLimit) -> Result<Self, Error> {
-        let word = single(headers, ON_LIMIT)?;
+        let word = single(headers, &ON_LIMIT_HEADER, ON_LIMIT)?;
         let on_limit = match word {
             None => usual,
             Some(word) => OnLimit::parse(word)
                 .ok_or_else(|| Error::invalid(ON_LIMIT, "must be refuse or clamp"))?,
         };
         let clamps = on_limit == OnLimit::Clamp;
-        let ceiling = single(headers, MAX_COST)?.map(|text| {
+        let ceiling = single(headers, &MAX_COST_HEADER, MAX_COST)?.map(|text| {
             let why = |error| format!("{error}; it takes an amount in USD, such as 0.05");
             Nanos::parse_limit(text).map_err(|error| Error::invalid(MAX_COST, why(error)))
         });
@@ -70,8 +73,12 @@ impl Wish {
 }
 
 /// A header that decides about money is said once, or not at all.
-fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Error> {
-    let mut values = headers.get_all(name).iter();
+fn single<'a>(
+    headers: &'a HeaderMap,
+    header: &HeaderName,
+    name: &str,
+) -> Result<Option<&'a str>, Error> {
+    let mut values = headers.get_all(header).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(Error::invalid(name, "must not be repeated"));

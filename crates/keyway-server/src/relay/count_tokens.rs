@@ -74,8 +74,13 @@ pub async fn count_tokens(
     request.betas = betas::of(&headers);
     let conversation = Conversation::of(&headers, &request, key.id)?;
     let catalogue = app.catalogue();
-    let asker =
-        Asker { key: &key, catalogue: &catalogue, brought: &brought, conversation: &conversation };
+    let asker = Asker {
+        key: &key,
+        catalogue: &catalogue,
+        brought: &brought,
+        conversation: &conversation,
+        now: app.clock.now(),
+    };
     let plan = route(&app, &mut request, &asker, false)?;
     let input_tokens = match counted(&app, &plan, &brought, &request).await {
         Some(tokens) => tokens,

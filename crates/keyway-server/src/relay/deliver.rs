@@ -1,7 +1,7 @@
 //! Handing an answer to the client, whole or as a stream, each behind its gates.
 
 use axum::body::Body;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use http::{HeaderName, HeaderValue, header};
 use keyway_core::id::GenerationId;
 use keyway_core::ledger::Ending;
@@ -17,7 +17,7 @@ use super::pump::{self, Pump};
 use super::upstream::ChunkStream;
 use crate::http::error::ApiError;
 
-const GENERATION_ID: &str = "x-generation-id";
+const GENERATION_ID: HeaderName = HeaderName::from_static("x-generation-id");
 
 /// The whole body waits for the charge.
 pub(super) async fn give_whole(
@@ -42,10 +42,10 @@ pub(super) async fn give_whole(
     let receipt = exchange.settle(ended, Late::Waive).await?;
     exchange.pass.look_again().await?;
     let body = exchange.voice.whole(whole, &exchange.envelope, &receipt);
-    let mut response = Body::from(body).into_response();
+    let mut response = Response::new(Body::from(body));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert(GENERATION_ID, header_of(&exchange.metered.id));
+    headers.insert(GENERATION_ID, header_of(&exchange.envelope.id));
     Ok(response)
 }
 
@@ -72,7 +72,7 @@ async fn open_stream(exchange: &mut Exchange, head: Head, marked: Marked) -> Opt
     match opened {
         Ok(()) => {
             let (events, body) = outlet(&exchange.app.edge.memory);
-            head.answer(Ok(stream_response(&exchange.metered.id, body)));
+            head.answer(Ok(stream_response(&exchange.envelope.id, body)));
             Some(events)
         }
         Err(halt) => {
@@ -93,8 +93,8 @@ pub(super) async fn withhold(exchange: &mut Exchange, ended: Ended) {
     }
 }
 
-pub(super) fn stream_response(id: &GenerationId, events: Inlet) -> Response {
-    let mut response = Body::from_stream(events).into_response();
+pub(super) fn stream_response(id: &str, events: Inlet) -> Response {
+    let mut response = Response::new(Body::from_stream(events));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
@@ -104,9 +104,9 @@ pub(super) fn stream_response(id: &GenerationId, events: Inlet) -> Response {
 
 /// An error with the id of the request that it ends.
 pub(super) fn identified(error: ApiError, id: &GenerationId) -> ApiError {
-    error.with_header(HeaderName::from_static(GENERATION_ID), header_of(id))
+    error.with_header(GENERATION_ID, header_of(&id.to_string()))
 }
 
-fn header_of(id: &GenerationId) -> HeaderValue {
-    HeaderValue::from_str(&id.to_string()).expect("an id is visible ASCII")
+fn header_of(id: &str) -> HeaderValue {
+    HeaderValue::from_str(id).expect("an id is visible ASCII")
 }

@@ -113,7 +113,7 @@ impl Exchange {
             watch.ended(&self.app, ended.ending, usage.completion_tokens, now);
             watch.trace().ended(&said(&outcome));
             if ended.ending == Ending::Completed {
-                self.conversation.was_at(&self.app, watch.attempt(), usage.cached_tokens);
+                self.conversation.was_at(&self.app, watch.attempt(), usage.cached_tokens, now);
             }
         }
         self.trace.ended(ended.ending, &self.metered.model);

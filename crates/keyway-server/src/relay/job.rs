@@ -261,7 +261,7 @@ impl Job {
                     return Client::Waiting(head);
                 }
                 let (events, body) = outlet(&self.app.edge.memory);
-                head.answer(Ok(stream_response(&self.id, body)));
+                head.answer(Ok(stream_response(&self.id.to_string(), body)));
                 events
             }
         };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 use keyway_core::ledger::{ApiType, Origin};
 use keyway_providers::chat::{ChatRequest, scrub};
 use keyway_providers::face::Face;
@@ -11,6 +11,8 @@ use serde_json::Value;
 use super::route::Asker;
 use crate::http::redact::redact;
 
+/// Where OpenRouter's clients say what page they are.
+static HTTP_REFERER: HeaderName = HeaderName::from_static("http-referer");
 /// Characters of each text that a record keeps.
 const TEXT_MAX: usize = 256;
 
@@ -21,15 +23,15 @@ pub(super) fn of(
     request: &ChatRequest,
     asker: &Asker<'_>,
 ) -> Origin {
-    let said = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let said = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     // Some send the header under the name that browsers use.
-    let referer = said("http-referer").or_else(|| said(header::REFERER.as_str()));
+    let referer = said(&HTTP_REFERER).or_else(|| said(&header::REFERER));
     let (media, audio) = request.media();
     Origin {
         catalogue_version: Some(Arc::clone(asker.catalogue.version())),
         api_type: Some(api_type(face)),
         http_referer: referer.map(page).and_then(|it| kept(&it)),
-        user_agent: said(header::USER_AGENT.as_str()).and_then(kept),
+        user_agent: said(&header::USER_AGENT).and_then(kept),
         external_user: request.field("user").and_then(Value::as_str).and_then(kept),
         session_id: asker.conversation.session().and_then(kept),
         media_prompt: Some(media),

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use keyway_core::clock::Timestamp;
 use keyway_core::id::KeyId;
 use keyway_core::pricing::{Kind, Pricing};
@@ -26,7 +26,7 @@ const INACTIVITY: Duration = Duration::from_mins(10);
 const BEGINNING_BYTES_MAX: usize = 64 * 1024;
 /// Characters of a session's id.
 const SESSION_MAX: usize = 256;
-const SESSION_HEADER: &str = "x-session-id";
+static SESSION_HEADER: HeaderName = HeaderName::from_static("x-session-id");
 
 type Digest = [u8; 32];
 
@@ -166,8 +166,8 @@ impl Conversation {
     }
 
     /// Remembers where it was answered.
-    pub(super) fn was_at(&self, app: &App, attempt: &Attempt, cached_tokens: u64) {
-        app.sticky.remember(self, attempt, cached_tokens, app.clock.now());
+    pub(super) fn was_at(&self, app: &App, attempt: &Attempt, cached_tokens: u64, now: Timestamp) {
+        app.sticky.remember(self, attempt, cached_tokens, now);
     }
 }
 
@@ -182,8 +182,8 @@ fn session(headers: &HeaderMap, request: &ChatRequest) -> Result<Option<String>,
         let said = said.as_str().filter(fits).ok_or_else(|| wrong("session_id"))?;
         return Ok((!said.is_empty()).then(|| said.to_owned()));
     }
-    let Some(said) = headers.get(SESSION_HEADER) else { return Ok(None) };
-    let said = said.to_str().ok().filter(fits).ok_or_else(|| wrong(SESSION_HEADER))?;
+    let Some(said) = headers.get(&SESSION_HEADER) else { return Ok(None) };
+    let said = said.to_str().ok().filter(fits).ok_or_else(|| wrong(SESSION_HEADER.as_str()))?;
     Ok((!said.is_empty()).then(|| said.to_owned()))
 }
 
@@ -207,7 +207,7 @@ mod tests {
         let request = ChatRequest::parse(body).expect("a request");
         let mut headers = HeaderMap::new();
         if let Some(header) = header {
-            headers.insert(SESSION_HEADER, header.parse().expect("a header"));
+            headers.insert(&SESSION_HEADER, header.parse().expect("a header"));
         }
         let conversation = Conversation::of(&headers, &request, KeyId(1)).expect("a conversation");
         (*conversation.digest(&request), conversation.session().is_some())

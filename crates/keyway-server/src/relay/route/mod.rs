@@ -6,6 +6,7 @@ mod none;
 mod preferences;
 
 use keyway_core::catalogue::Catalogue;
+use keyway_core::clock::Timestamp;
 use keyway_core::key::KeyRecord;
 use keyway_core::routing::{self, Attempt, Candidate, Needs, Plan, Preferences};
 use keyway_providers::chat::ChatRequest;
@@ -27,6 +28,7 @@ pub(super) struct Asker<'a> {
     /// Credentials that came with the request.
     pub(super) brought: &'a Brought,
     pub(super) conversation: &'a Conversation,
+    pub(super) now: Timestamp,
 }
 
 /// Plans `request`; one that `is_limited` only over endpoints whose price is known.
@@ -60,7 +62,7 @@ fn candidates(
     preferences: &Preferences,
     asker: &Asker<'_>,
 ) -> Vec<Candidate> {
-    let now = app.clock.now();
+    let now = asker.now;
     let sorts = preferences.sort.is_some() || models.iter().any(Named::sorts);
     let looks =
         sorts || !preferences.min_throughput.is_empty() || !preferences.max_latency.is_empty();
