@@ -106,7 +106,11 @@ pub struct Windows(pub [Timestamp; 4]);
 
 impl Windows {
     pub fn at(now: Timestamp) -> Self {
-        Self(WindowKind::ALL.map(|kind| kind.starts_at(now)))
+        let today = now.civil().date();
+        Self(WindowKind::ALL.map(|kind| match kind {
+            WindowKind::Total => Timestamp::default(),
+            _ => midnight(kind.first_day(today)),
+        }))
     }
 
     pub fn start_of(&self, kind: WindowKind) -> Timestamp {
