@@ -10,7 +10,6 @@ use thiserror::Error;
 use tokio::time::timeout;
 use tower::BoxError;
 
-use super::envelope::Envelope;
 use super::export::Collector;
 use crate::egress::{Egress, EgressError, Place};
 
@@ -42,40 +41,18 @@ pub(crate) struct Carrier {
     uri: Uri,
     headers: HeaderMap,
     timeout: Duration,
-    envelope: Envelope,
-    /// Where the last batch was written.
-    room: Vec<u8>,
 }
 
 impl Carrier {
     /// To `uri`, with `headers` beside those that are always there.
-    pub(super) fn new(
-        uri: Uri,
-        envelope: Envelope,
-        mut headers: HeaderMap,
-        timeout: Option<Duration>,
-    ) -> Self {
+    pub(super) fn new(uri: Uri, mut headers: HeaderMap, timeout: Option<Duration>) -> Self {
         headers.insert(CONTENT_TYPE, PROTOBUF);
         headers.entry(USER_AGENT).or_insert(AGENT);
         // The operator named it, and mostly it is next door.
         let place =
             Place { uri: uri.clone(), allow_private: true, connect_timeout: CONNECT_TIMEOUT };
         let egress = Egress::new([place]);
-        Self {
-            egress,
-            uri,
-            headers,
-            timeout: timeout.unwrap_or(TIMEOUT),
-            envelope,
-            room: Vec::new(),
-        }
-    }
-
-    async fn send(&mut self, spans: &[u8]) -> Result<(), CarrierError> {
-        let body = self.envelope.seal(spans, std::mem::take(&mut self.room));
-        let sent = self.post(body.clone()).await;
-        self.room = body.into();
-        sent
+        Self { egress, uri, headers, timeout: timeout.unwrap_or(TIMEOUT) }
     }
 
     async fn post(&self, body: Bytes) -> Result<(), CarrierError> {
@@ -91,7 +68,7 @@ impl Carrier {
 }
 
 impl Collector for Carrier {
-    async fn take(&mut self, spans: &[u8]) -> Result<(), CarrierError> {
-        timeout(self.timeout, self.send(spans)).await.map_err(|_| CarrierError::TimedOut)?
+    async fn take(&mut self, request: Bytes) -> Result<(), CarrierError> {
+        timeout(self.timeout, self.post(request)).await.map_err(|_| CarrierError::TimedOut)?
     }
 }

@@ -1,8 +1,6 @@
 //! What stands around a batch of spans: who tells them.
 
-use bytes::Bytes;
-
-use super::wire::{Message, Value, field_bytes};
+use super::wire::{Message, Open, Value};
 
 const SERVICE: &str = "keyway";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -20,10 +18,12 @@ pub(super) const SPANS: u64 = 2;
 const SCOPE_NAME: u64 = 1;
 const SCOPE_VERSION: u64 = 2;
 
-#[derive(Debug)]
+/// What every request to a collector begins with. Behind it come spans.
+#[derive(Debug, Default)]
 pub(super) struct Envelope {
-    resource: Message,
-    scope: Message,
+    head: Message,
+    /// Fields that end with the last span.
+    open: Vec<Open>,
 }
 
 impl Envelope {
@@ -39,30 +39,34 @@ impl Envelope {
         ];
         let own = own.into_iter().filter(|(key, _)| !said.iter().any(|(other, _)| other == key));
         let said = said.iter().map(|(key, value)| (key.as_str(), value.as_str()));
-        let mut attributes = Message::default();
+        let mut service = Message::default();
         for (key, value) in said.chain(own) {
-            attributes.attribute(ATTRIBUTES, key, Value::Text(value));
+            service.attribute(ATTRIBUTES, key, Value::Text(value));
         }
         let mut library = Message::default();
         library.bytes(SCOPE_NAME, SERVICE.as_bytes());
         library.bytes(SCOPE_VERSION, VERSION.as_bytes());
-        let (mut resource, mut scope) = (Message::default(), Message::default());
-        resource.bytes(RESOURCE, attributes.as_slice());
-        scope.bytes(SCOPE, library.as_slice());
-        Self { resource, scope }
+        let mut head = Message::default();
+        let of_service = head.open_to_end(RESOURCE_SPANS);
+        head.bytes(RESOURCE, service.as_slice());
+        let of_library = head.open_to_end(SCOPE_SPANS);
+        head.bytes(SCOPE, library.as_slice());
+        Self { head, open: vec![of_service, of_library] }
     }
 
-    /// The request that tells `spans`, written where `room` is.
-    pub(super) fn seal(&self, spans: &[u8], room: Vec<u8>) -> Bytes {
-        let of_scope = self.scope.len() + spans.len();
-        let of_resource = self.resource.len() + field_bytes(of_scope);
-        let mut request = Message::within(room);
-        request.open(RESOURCE_SPANS, of_resource);
-        request.append(self.resource.as_slice());
-        request.open(SCOPE_SPANS, of_scope);
-        request.append(self.scope.as_slice());
-        request.append(spans);
-        request.into_bytes().into()
+    /// A request with no span in it yet.
+    pub(super) fn begin(&self) -> Message {
+        self.head.clone()
+    }
+
+    /// Takes its spans out of a request.
+    pub(super) fn empty(&self, request: &mut Message) {
+        request.truncate(self.head.len());
+    }
+
+    /// Ends a request behind its last span.
+    pub(super) fn seal(&self, request: &mut Message) {
+        self.open.iter().for_each(|field| request.close(*field));
     }
 }
 
@@ -79,8 +83,8 @@ mod tests {
     const SPAN_NAME: u64 = 5;
 
     /// Who tells the spans, and what they are called.
-    fn opened(request: Bytes) -> (BTreeMap<String, String>, Vec<String>) {
-        let request = ExportTraceServiceRequest::decode(request).expect("protobuf");
+    fn opened(request: &Message) -> (BTreeMap<String, String>, Vec<String>) {
+        let request = ExportTraceServiceRequest::decode(request.as_slice()).expect("protobuf");
         let [of_resource] = request.resource_spans.as_slice() else { panic!("{request:?}") };
         let [of_scope] = of_resource.scope_spans.as_slice() else { panic!("{request:?}") };
         let scope = of_scope.scope.as_ref().expect("a library");
@@ -96,15 +100,17 @@ mod tests {
 
     #[test]
     fn a_batch_is_told_whole_by_a_service_that_may_be_named() {
+        let envelope = Envelope::new("node", &[]);
+        let mut request = envelope.begin();
         for (count, name) in [(0, "a"), (1, "a"), (3, "ü"), (500, &*"long".repeat(100))] {
-            let mut spans = Message::default();
+            envelope.empty(&mut request);
             for _ in 0..count {
                 let mut span = Message::default();
                 span.bytes(SPAN_NAME, name.as_bytes());
-                spans.bytes(SPANS, span.as_slice());
+                request.bytes(SPANS, span.as_slice());
             }
-            let (service, names) =
-                opened(Envelope::new("node", &[]).seal(spans.as_slice(), b"before".to_vec()));
+            envelope.seal(&mut request);
+            let (service, names) = opened(&request);
             assert_eq!(
                 (service[SERVICE_NAME].as_str(), &*service["service.instance.id"]),
                 (SERVICE, "node")
@@ -113,7 +119,10 @@ mod tests {
         }
         let said = [(SERVICE_NAME, "theirs"), ("team", "a")];
         let said = said.map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let (service, _) = opened(Envelope::new("node", &said).seal(&[], Vec::new()));
+        let envelope = Envelope::new("node", &said);
+        let mut request = envelope.begin();
+        envelope.seal(&mut request);
+        let (service, _) = opened(&request);
         assert_eq!((&*service[SERVICE_NAME], &*service["team"]), ("theirs", "a"));
         assert_eq!(service["service.version"], VERSION);
     }

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::carrier::{Carrier, CarrierError};
-use super::envelope::SPANS;
+use super::envelope::{Envelope, SPANS};
 use super::wire::{Message, field_bytes};
 
 /// Spans that wait; further ones are dropped, and counted.
@@ -35,11 +36,12 @@ pub(crate) struct SpanCounts {
 }
 
 /// Takes spans that ended. Cloning shares it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Queue(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
+    envelope: Envelope,
     waiting: Mutex<Waiting>,
     /// Told of the first that waits, and when there is a batch of them: not of each, so that a request wakes
     /// nobody.
@@ -47,10 +49,10 @@ struct Shared {
     counts: Arc<SpanCounts>,
 }
 
-/// Spans one after the other, as a message has them.
-#[derive(Debug, Default)]
+/// Spans in the request that will tell them.
+#[derive(Debug)]
 struct Waiting {
-    spans: Message,
+    request: Message,
     count: usize,
 }
 
@@ -64,24 +66,31 @@ pub(crate) struct Export<C = Carrier> {
     is_taken: bool,
 }
 
-/// Who takes batches of spans.
+/// Who takes batches of spans, each in a whole request.
 pub(crate) trait Collector {
-    fn take(&mut self, spans: &[u8]) -> impl Future<Output = Result<(), CarrierError>> + Send;
+    fn take(&mut self, request: Bytes) -> impl Future<Output = Result<(), CarrierError>> + Send;
 }
 
 impl Queue {
+    /// Of spans that are told in such envelopes.
+    pub(super) fn new(envelope: Envelope) -> Self {
+        let waiting = Mutex::new(Waiting { request: envelope.begin(), count: 0 });
+        let (grown, counts) = Default::default();
+        Self(Arc::new(Shared { envelope, waiting, grown, counts }))
+    }
+
     pub(super) fn counts(&self) -> &Arc<SpanCounts> {
         &self.0.counts
     }
 
     pub(super) fn offer(&self, span: &[u8]) {
         let mut waiting = self.waiting();
-        let bytes = waiting.spans.len() + field_bytes(span.len());
+        let bytes = waiting.request.len() + field_bytes(span.len());
         if waiting.count == WAITING_MAX || bytes > WAITING_BYTES_MAX {
             self.0.counts.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        waiting.spans.bytes(SPANS, span);
+        waiting.request.bytes(SPANS, span);
         waiting.count += 1;
         let is_told = waiting.count == 1 || waiting.count == BATCH;
         drop(waiting);
@@ -104,15 +113,17 @@ impl Queue {
     /// Takes all that wait, and leaves the room of what was taken before: fresh memory for each batch costs
     /// more than what is written there.
     fn take(&self, taken: &mut Waiting) {
-        taken.spans.clear();
+        self.0.envelope.empty(&mut taken.request);
         taken.count = 0;
         std::mem::swap(&mut *self.waiting(), taken);
+        self.0.envelope.seal(&mut taken.request);
     }
 }
 
 impl<C: Collector> Export<C> {
     pub(super) fn new(queue: Queue, collector: C) -> Self {
-        Self { queue, collector, batch: Waiting::default(), is_taken: true }
+        let batch = Waiting { request: queue.0.envelope.begin(), count: 0 };
+        Self { queue, collector, batch, is_taken: true }
     }
 
     /// Until `stop` is cancelled; then what is left, as far as there is time.
@@ -152,11 +163,14 @@ impl<C: Collector> Export<C> {
     /// Tells all that wait.
     async fn tell(&mut self) {
         self.queue.take(&mut self.batch);
-        let Waiting { spans, count } = &self.batch;
+        let Waiting { request, count } = &mut self.batch;
         if *count == 0 {
             return;
         }
-        let told = self.collector.take(spans.as_slice()).await;
+        let sealed = Bytes::from(std::mem::take(request).into_bytes());
+        let told = self.collector.take(sealed.clone()).await;
+        // Its room is that of the batch after the next, once nobody sends it any more.
+        *request = Message::within(sealed.into());
         let counts = self.queue.counts();
         let counter = if told.is_ok() { &counts.told } else { &counts.failed };
         counter.fetch_add(*count as u64, Ordering::Relaxed);
@@ -184,14 +198,14 @@ mod tests {
     }
 
     impl Collector for Other {
-        async fn take(&mut self, _: &[u8]) -> Result<(), CarrierError> {
+        async fn take(&mut self, _: Bytes) -> Result<(), CarrierError> {
             self.permits.acquire().await.expect("open").forget();
             if self.refuses { Err(CarrierError::Refused(StatusCode::BAD_REQUEST)) } else { Ok(()) }
         }
     }
 
     fn export(batches: usize, refuses: bool) -> (Queue, Export<Other>) {
-        let queue = Queue::default();
+        let queue = Queue::new(Envelope::default());
         let permits = Arc::new(Semaphore::new(batches));
         (queue.clone(), Export::new(queue, Other { permits, refuses }))
     }

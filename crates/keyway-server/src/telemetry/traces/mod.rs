@@ -53,8 +53,8 @@ impl Traces {
         let uri: Uri = endpoint.parse().map_err(|_| TracesError)?;
         let said = &config.environment;
         let envelope = Envelope::new(name, &said.attributes);
-        let carrier = Carrier::new(uri, envelope, said.headers.clone(), said.timeout);
-        let queue = Queue::default();
+        let carrier = Carrier::new(uri, said.headers.clone(), said.timeout);
+        let queue = Queue::new(envelope);
         let export = Export::new(queue.clone(), carrier);
         let tracer = Tracer { queue, sampling: sampling(config), clock };
         Ok((Self(Some(Arc::new(tracer))), Some(export)))

@@ -9,6 +9,8 @@ const FIXED_32: u64 = 5;
 const VARINT_BITS: usize = 7;
 const MORE: u64 = 1 << VARINT_BITS;
 const CONTINUED: u8 = 0x80;
+/// What a length takes that is written before it is known: as many digits as any has, zeros in front.
+const LATER_BYTES: usize = 5;
 
 /// Fields of `KeyValue`, of `AnyValue` and of `ArrayValue`.
 const KEY: u64 = 1;
@@ -23,6 +25,12 @@ const ARRAY_VALUES: u64 = 1;
 /// A message, as far as it is written.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Message(Vec<u8>);
+
+/// A field whose length is not written yet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Open {
+    at: usize,
+}
 
 /// What an attribute says.
 #[derive(Clone, Copy, Debug)]
@@ -40,10 +48,9 @@ impl Message {
         Self(Vec::with_capacity(bytes))
     }
 
-    /// One that is written over what was in `room`.
-    pub(super) fn within(mut room: Vec<u8>) -> Self {
-        room.clear();
-        Self(room)
+    /// One that goes on behind what is in `written`.
+    pub(super) fn within(written: Vec<u8>) -> Self {
+        Self(written)
     }
 
     pub(super) fn into_bytes(self) -> Vec<u8> {
@@ -54,9 +61,9 @@ impl Message {
         &self.0
     }
 
-    /// Nothing is written any more, where as much was.
-    pub(super) fn clear(&mut self) {
-        self.0.clear();
+    /// What is behind the first `bytes` is not written any more; its room stays.
+    pub(super) fn truncate(&mut self, bytes: usize) {
+        self.0.truncate(bytes);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -87,6 +94,26 @@ impl Message {
     pub(super) fn open(&mut self, field: u64, bytes: usize) {
         self.tag(field, BYTES);
         self.varint(bytes as u64);
+    }
+
+    /// A field that goes to the message's end, wherever that will be; to be [closed](Self::close) then.
+    pub(super) fn open_to_end(&mut self, field: u64) -> Open {
+        self.tag(field, BYTES);
+        let at = self.len();
+        self.0.extend_from_slice(&[0; LATER_BYTES]);
+        Open { at }
+    }
+
+    /// Says how long a field is that ends where the message does.
+    pub(super) fn close(&mut self, field: Open) {
+        let begins = field.at + LATER_BYTES;
+        let mut rest = (self.len() - begins) as u64;
+        let (last, others) = self.0[field.at..begins].split_last_mut().expect("a length has bytes");
+        for byte in others {
+            *byte = low_bits(rest) | CONTINUED;
+            rest >>= VARINT_BITS;
+        }
+        *last = low_bits(rest);
     }
 
     /// What is written already.
