@@ -24,6 +24,10 @@ impl Form {
     }
 }
 
+pub(super) fn are_any<'a, J: Json<'a>>(choices: Option<J>) -> bool {
+    each(choices).next().is_some()
+}
+
 /// UTF-8 bytes of what the choices say.
 pub(super) fn output_bytes<'a, J: Json<'a>>(choices: Option<J>, form: Form) -> u64 {
     each(choices).filter_map(|choice| choice.get(form.field())).map(said_bytes).sum()

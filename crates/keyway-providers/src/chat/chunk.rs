@@ -215,7 +215,10 @@ impl Chunk {
 
     /// Whether there is anything in it for the client.
     pub fn carries_choices(&self) -> bool {
-        self.choices().next().is_some()
+        match &self.body {
+            Body::Tree(body) => choice::are_any(body.get("choices")),
+            Body::Piece(piece) => choice::are_any(piece.choices()),
+        }
     }
 
     /// The chunk as clients get it, as text.
