@@ -10,6 +10,7 @@ pub mod catalogue;
 pub mod clock;
 pub mod config;
 pub mod contents;
+mod ear;
 pub mod egress;
 pub mod entropy;
 pub mod http;

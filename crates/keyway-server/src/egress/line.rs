@@ -16,19 +16,15 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::Handed;
+use super::stream::Stream;
 use crate::bell::{self, Bell};
-
-/// What a connection goes over.
-trait Stream: hyper::rt::Read + hyper::rt::Write + Unpin + Send {}
-
-impl<S: hyper::rt::Read + hyper::rt::Write + Unpin + Send> Stream for S {}
 
 pub(super) struct Line(Box<Ends>);
 
 struct Ends {
     asking: SendRequest<Full<Bytes>>,
     /// `None` once it is over.
-    connection: Option<Connection<Box<dyn Stream>, Full<Bytes>>>,
+    connection: Option<Connection<Stream, Full<Bytes>>>,
     bell: Bell,
 }
 
@@ -41,12 +37,7 @@ pub(super) enum Unanswered {
 
 impl Line {
     pub(super) async fn over(stream: MaybeHttpsStream<TokioIo<TcpStream>>) -> hyper::Result<Self> {
-        // What it takes to encrypt is large, and not kept where nothing is encrypted.
-        let stream: Box<dyn Stream> = match stream {
-            MaybeHttpsStream::Http(stream) => Box::new(stream),
-            MaybeHttpsStream::Https(stream) => Box::new(stream),
-        };
-        let (asking, connection) = handshake(stream).await?;
+        let (asking, connection) = handshake(Stream::from(stream)).await?;
         Ok(Self(Box::new(Ends { asking, connection: Some(connection), bell: Bell::default() })))
     }
 

@@ -8,6 +8,7 @@ mod connector;
 mod line;
 mod pool;
 mod received;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod trunks;

@@ -19,6 +19,7 @@ use super::parting::Partings;
 use super::presence::Presence;
 use crate::alarm::Alarm;
 use crate::config::ServerLimits;
+use crate::ear::Ear;
 
 /// How HTTP/2 begins; no method of HTTP/1 that is served here does.
 const HTTP2: &[u8] = b"PRI";
@@ -34,6 +35,7 @@ pub(super) struct Patience {
 #[derive(Debug)]
 pub(super) struct Socket {
     stream: TcpStream,
+    ear: Ear,
     presence: Arc<Presence>,
     patience: Patience,
     partings: Partings,
@@ -72,6 +74,7 @@ impl Socket {
     ) -> Self {
         Self {
             stream,
+            ear: Ear::default(),
             presence,
             patience,
             partings,
@@ -201,7 +204,8 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         self.presence.is_read_by(cx.waker());
         let before = buffer.filled().len();
-        if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(cx, buffer) {
+        let Self { stream, ear, .. } = &mut *self;
+        if let Poll::Ready(read) = ear.hear(cx, |cx| Pin::new(stream).poll_read(cx, buffer)) {
             self.heard(&buffer.filled()[before..]);
             return Poll::Ready(read);
         }
