@@ -1,5 +1,7 @@
 //! The APIs that providers speak: where a request goes, what is sent, and how what comes back is read.
 
+use std::borrow::Cow;
+
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -111,15 +113,16 @@ impl Dialect {
     }
 
     /// Where under a provider's address a request goes; it begins with a slash.
-    pub fn path(self, request: &ChatRequest, target: &Target<'_>) -> String {
+    pub fn path(self, request: &ChatRequest, target: &Target<'_>) -> Cow<'static, str> {
+        let model = || in_path(target.model);
         match self {
-            Self::OpenAi(quirks) => openai::path(request, quirks, &in_path(target.model)),
-            Self::Anthropic => "/messages".to_owned(),
-            Self::VertexAnthropic => anthropic::vertex_path(request, &in_path(target.model)),
-            Self::Gemini => House::AiStudio.path(request, &in_path(target.model)),
-            Self::Vertex => House::Vertex.path(request, &in_path(target.model)),
-            Self::Bedrock => bedrock::path(request, &in_path(target.model)),
-            Self::Cohere => cohere::path(request).to_owned(),
+            Self::OpenAi(quirks) => openai::path(request, quirks, target.model),
+            Self::Anthropic => Cow::Borrowed("/messages"),
+            Self::VertexAnthropic => Cow::Owned(anthropic::vertex_path(request, &model())),
+            Self::Gemini => Cow::Owned(House::AiStudio.path(request, &model())),
+            Self::Vertex => Cow::Owned(House::Vertex.path(request, &model())),
+            Self::Bedrock => Cow::Owned(bedrock::path(request, &model())),
+            Self::Cohere => Cow::Borrowed(cohere::path(request)),
         }
     }
 
@@ -264,7 +267,7 @@ fn to_bytes(body: &Map<String, Value>) -> Vec<u8> {
 }
 
 /// A model's name as one part of a path.
-fn in_path(model: &str) -> String {
+pub(crate) fn in_path(model: &str) -> String {
     percent_encode(model.as_bytes(), UNRESERVED).to_string()
 }
 

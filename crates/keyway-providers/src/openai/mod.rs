@@ -6,12 +6,15 @@ mod quirks;
 mod reasoning;
 mod responses;
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use self::draft::Draft;
 use self::quirks::{Bound, Messages, Path, When};
 use crate::chat::{ChatRequest, Errand, MESSAGES, RequestError, Tongue};
+use crate::dialect::in_path;
 
 pub(crate) use self::completions::{answer as continuation, event as continued_event};
 pub use self::quirks::Quirks;
@@ -52,7 +55,7 @@ const FOREIGN: [&str; 4] = ["reasoning", "reasoning_content", "reasoning_details
 const OWN_PROVIDERS: [&str; 4] = ["order", "only", "ignore", "allow_fallbacks"];
 
 /// Where under a provider's address a request goes; `model` is its name there, fit for a path.
-pub(crate) fn path(request: &ChatRequest, quirks: &Quirks, model: &str) -> String {
+pub(crate) fn path(request: &ChatRequest, quirks: &Quirks, model: &str) -> Cow<'static, str> {
     let route = match request.errand {
         None if responds(request, quirks).is_some() => "/responses",
         None if continues(request, quirks).is_some() => quirks.completions.1,
@@ -61,9 +64,10 @@ pub(crate) fn path(request: &ChatRequest, quirks: &Quirks, model: &str) -> Strin
         Some(Errand::Rerank) => "/rerank",
     };
     match quirks.path {
-        Path::Plain => route.to_owned(),
+        Path::Plain => Cow::Borrowed(route),
         Path::Deployment { api_version } => {
-            format!("/deployments/{model}{route}?api-version={api_version}")
+            let model = in_path(model);
+            Cow::Owned(format!("/deployments/{model}{route}?api-version={api_version}"))
         }
     }
 }

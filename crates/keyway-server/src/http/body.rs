@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRef, FromRequest, Request};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use keyway_core::error::{Error, ErrorKind};
@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::edge::Edge;
 use super::error::ApiError;
 use super::memory::Hold;
+use super::pieces::Pieces;
 use super::turns::overloaded;
 use crate::app::App;
 use crate::config::ServerLimits;
@@ -89,10 +90,10 @@ pub async fn read(
     }
     let mut body = Limited::new(body, bytes_max);
     let mut hold = edge.memory.nothing(key);
-    let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
+    let mut pieces = Pieces::default();
     let began = Instant::now();
     while !body.is_end_stream() {
-        let patience = patience(first.len() + rest.len(), &edge.limits);
+        let patience = patience(pieces.len(), &edge.limits);
         let frame = match timeout_at(began + patience, body.frame()).await {
             Ok(None) => break,
             Ok(Some(Ok(frame))) => frame,
@@ -106,20 +107,9 @@ pub async fn read(
         if !hold.grow(data.len().saturating_mul(COPIES)) {
             return Err(overloaded());
         }
-        // Most come in one piece, which needs no copy.
-        if first.is_empty() {
-            first = data;
-            continue;
-        }
-        rest.extend_from_slice(&data);
+        pieces.push(data);
     }
-    if rest.is_empty() {
-        return Ok(Held { bytes: first, hold });
-    }
-    let mut whole = BytesMut::with_capacity(first.len() + rest.len());
-    whole.extend_from_slice(&first);
-    whole.extend_from_slice(&rest);
-    Ok(Held { bytes: whole.freeze(), hold })
+    Ok(Held { bytes: pieces.whole(), hold })
 }
 
 /// How long a body may take of which `received` bytes are here.

@@ -10,6 +10,7 @@ pub mod error;
 mod forwarded;
 pub(crate) mod memory;
 mod parting;
+pub(crate) mod pieces;
 mod presence;
 pub mod query;
 mod raw;

@@ -25,6 +25,7 @@ use super::silence::Silence;
 use super::{Failure, authorize, timed_out};
 use crate::config::{ProviderConfig, Timeouts};
 use crate::egress::{Egress, EgressError, Handed, Received};
+use crate::http::pieces::Pieces;
 use crate::http::turns::{NoTurn, Turn, Turns};
 
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -328,15 +329,19 @@ impl HttpStream {
 }
 
 async fn read(body: Received, bytes_max: usize) -> Result<Bytes, Failure> {
-    let collected = Limited::new(body, bytes_max).collect().await;
-    collected.map(http_body_util::Collected::to_bytes).map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            let message = format!("The provider's answer is larger than {bytes_max} bytes");
-            Failure { too_large: true, ..Failure::new(message) }
-        } else {
-            Failure::new("The provider's answer broke off")
+    let (mut body, mut pieces) = (Limited::new(body, bytes_max), Pieces::default());
+    while !body.is_end_stream() {
+        match body.frame().await {
+            Some(Ok(frame)) => frame.into_data().into_iter().for_each(|data| pieces.push(data)),
+            Some(Err(error)) if error.is::<LengthLimitError>() => {
+                let message = format!("The provider's answer is larger than {bytes_max} bytes");
+                return Err(Failure { too_large: true, ..Failure::new(message) });
+            }
+            Some(Err(_)) => return Err(Failure::new("The provider's answer broke off")),
+            None => break,
         }
-    })
+    }
+    Ok(pieces.whole())
 }
 
 /// A failure in the provider's own words.
