@@ -37,7 +37,7 @@ impl Job {
             self.app.metrics.admitted(self.arrived, watch.sent());
         }
         let (model, provider) = (&attempt.model().id, &attempt.endpoint().provider);
-        self.app.metrics.began(model, provider, self.streamed, watch.took());
+        self.app.metrics.began(model, provider, self.streamed, || watch.took());
         exchange.watch = Some(watch);
         exchange.recording = recording;
         exchange.course = course::begun(metered, Some(attempt), failed, now);

@@ -4,7 +4,6 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -22,7 +21,7 @@ use super::ahead::{Ahead, Marked};
 use super::bound::Bound;
 use super::byok::Brought;
 use super::clamp::{self, Wish};
-use super::client::Client;
+use super::client::{self, Client};
 use super::course;
 use super::deliver::{give_stream, give_whole, identified, stream_response, withhold};
 use super::dispatch::{Dispatch, Dispatched, Reach};
@@ -47,10 +46,6 @@ use crate::http::memory::Hold;
 use crate::http::turns::Turn;
 use crate::telemetry::metrics::Gate;
 use crate::telemetry::traces::Trace;
-
-/// Silence after which a client is told that its stream is still coming. Some give up after five
-/// seconds, and ask again.
-pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(3);
 
 pub(super) struct Job {
     pub(super) app: Arc<App>,
@@ -211,7 +206,7 @@ impl Job {
                 }
                 () = ahead.tried(), if ahead.is_awaited() => {}
                 () = self.app.cut.cancelled() => break Err(Undone::by(Ending::Stopped, stopping())),
-                () = tokio::time::sleep(KEEP_ALIVE), if self.streamed => {
+                () = client::silence(), if self.streamed => {
                     client = self.keep_alive(client, &mut ahead, pass).await;
                 }
             }

@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::broken::Break;
 use super::choices::Choices;
+use super::client::KEEP_ALIVE;
 use super::exchange::{Ended, Exchange};
-use super::job::KEEP_ALIVE;
 use super::meter::Late;
 use super::outlet::{Offered, Outlet};
 use super::pass::Halt;

@@ -94,10 +94,16 @@ impl Metrics {
     }
 
     /// A provider began to answer `after` it was asked for `model`.
-    pub fn began(&self, model: &str, provider: &str, streamed: bool, after: Duration) {
+    pub fn began(
+        &self,
+        model: &str,
+        provider: &str,
+        streamed: bool,
+        after: impl FnOnce() -> Duration,
+    ) {
         let Some(on) = &self.0 else { return };
         let counters = on.offers.of(&on.families, model, provider);
-        counters.first_byte(&on.families, streamed).observe(after.as_secs_f64());
+        counters.first_byte(&on.families, streamed).observe(after().as_secs_f64());
     }
 
     /// A request that arrived at `arrived` was sent at `sent`.
