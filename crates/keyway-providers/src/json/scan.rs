@@ -2,10 +2,9 @@
 //!
 //! What is accepted is exactly what [`super::parse`] accepts; why something is not is for that to say.
 
+mod keys;
 mod node;
 mod run;
-
-use std::collections::HashSet;
 
 use serde_json::Value;
 
@@ -13,12 +12,10 @@ pub(crate) use self::node::Node;
 
 use self::run::plain_run;
 
-use super::{JsonError, NUMBER, VALUES_MAX};
+use super::{JsonError, VALUES_MAX};
 
 /// Containers within containers; one more is refused.
 const DEPTH_MAX: usize = 127;
-/// Keys of an object that are compared with each other; of more a set is made.
-const KEYS_COMPARED_MAX: usize = 16;
 /// Bytes of a text for each of its values, about; and for how many room is made beforehand at most.
 const BYTES_PER_VALUE: usize = 12;
 const ROOM_MAX: usize = 4_096;
@@ -148,14 +145,19 @@ impl Scanner {
         }
     }
 
-    /// Goes past `byte` and the blanks behind it, where it stands here.
+    /// Goes past `byte` and the blanks around it, where it comes next.
+    #[inline]
     fn skip(&mut self, byte: u8) -> bool {
-        let stands = self.peek() == Some(byte);
-        if stands {
-            self.at += 1;
+        // Most stands without blanks.
+        if self.peek() != Some(byte) {
             self.skip_blanks();
+            if self.peek() != Some(byte) {
+                return false;
+            }
         }
-        stands
+        self.at += 1;
+        self.skip_blanks();
+        true
     }
 
     /// `depth` more containers may be opened.
@@ -168,9 +170,9 @@ impl Scanner {
             b'"' => self.string(),
             b'{' => self.container(Kind::Object, depth),
             b'[' => self.container(Kind::Array, depth),
-            b't' => self.word("true", Kind::True),
-            b'f' => self.word("false", Kind::False),
-            b'n' => self.word("null", Kind::Null),
+            b't' => self.word(b"true", Kind::True),
+            b'f' => self.word(b"false", Kind::False),
+            b'n' => self.word(b"null", Kind::Null),
             _ => self.number(),
         }
     }
@@ -183,12 +185,12 @@ impl Scanner {
         self.loose += usize::from(!is_compact);
     }
 
-    fn word(&mut self, word: &str, kind: Kind) -> Option<()> {
+    fn word<const N: usize>(&mut self, word: &[u8; N], kind: Kind) -> Option<()> {
         let start = self.at;
-        if !self.rest().starts_with(word.as_bytes()) {
+        if self.rest().first_chunk() != Some(word) {
             return None;
         }
-        self.at += word.len();
+        self.at += N;
         self.put(kind, start, true);
         Some(())
     }
@@ -237,14 +239,13 @@ impl Scanner {
         let (start, end) = (as_place(start), as_place(self.at));
         let (next, is_compact) = (as_place(self.it.places.len()), self.loose == loose);
         self.it.places[place] = Place { kind, is_compact, start, end, next };
-        if kind == Kind::Object { self.check_keys(place) } else { Some(()) }
+        Some(())
     }
 
     fn items(&mut self, depth: usize) -> Option<()> {
         if self.peek() != Some(b']') {
             loop {
                 self.value(depth)?;
-                self.skip_blanks();
                 if !self.skip(b',') {
                     break;
                 }
@@ -254,6 +255,7 @@ impl Scanner {
     }
 
     fn entries(&mut self, depth: usize) -> Option<()> {
+        let first = self.it.places.len();
         if self.peek() != Some(b'}') {
             loop {
                 if self.peek() != Some(b'"') {
@@ -261,18 +263,17 @@ impl Scanner {
                 }
                 let key = self.it.places.len();
                 self.string()?;
-                self.skip_blanks();
                 if !self.skip(b':') {
                     return None;
                 }
                 self.value(depth)?;
                 self.it.places[key].next = as_place(self.it.places.len());
-                self.skip_blanks();
                 if !self.skip(b',') {
                     break;
                 }
             }
         }
+        self.check_keys(first)?;
         self.close(b'}')
     }
 
@@ -284,12 +285,20 @@ impl Scanner {
 
     fn string(&mut self) -> Option<()> {
         let start = self.at;
-        let mut kind = Kind::Plain;
         self.at += 1;
+        self.at += plain_run(self.rest());
+        let kind = if self.peek()? == b'"' { Kind::Plain } else { self.rest_of_string()? };
+        self.at += 1;
+        self.put(kind, start, kind == Kind::Plain);
+        Some(())
+    }
+
+    /// Goes on to the mark at the end of a string in which something was met that may be more than it says.
+    fn rest_of_string(&mut self) -> Option<Kind> {
+        let mut kind = Kind::Plain;
         loop {
-            self.at += plain_run(self.rest());
             match self.peek()? {
-                b'"' => break,
+                b'"' => return Some(kind),
                 b'\\' => {
                     kind = Kind::Escaped;
                     self.escape()?;
@@ -297,10 +306,8 @@ impl Scanner {
                 0..0x20 => return None,
                 _ => self.at += 1,
             }
+            self.at += plain_run(self.rest());
         }
-        self.at += 1;
-        self.put(kind, start, kind == Kind::Plain);
-        Some(())
     }
 
     fn escape(&mut self) -> Option<()> {
@@ -330,28 +337,6 @@ impl Scanner {
         self.at += 4;
         code
     }
-
-    /// No key stands twice in the object at `place`, and none is one that serde_json takes for itself.
-    fn check_keys(&self, place: usize) -> Option<()> {
-        let object = Node { of: &self.it, at: place };
-        for (number, (key, _)) in object.entries().enumerate() {
-            if number == KEYS_COMPARED_MAX {
-                return check_many_keys(object);
-            }
-            let mut earlier = object.entries().take(number);
-            if key.is(NUMBER) || earlier.any(|(other, _)| other.equals(key)) {
-                return None;
-            }
-        }
-        Some(())
-    }
-}
-
-/// The same of more keys than are to be compared with each other.
-fn check_many_keys(object: Node<'_>) -> Option<()> {
-    let mut seen = HashSet::new();
-    let mut keys = object.entries().filter_map(|(key, _)| key.as_str());
-    keys.all(|key| key != NUMBER && seen.insert(key)).then_some(())
 }
 
 fn as_place(number: usize) -> u32 {
@@ -451,6 +436,9 @@ mod tests {
             r#"{"a":1,"a":2}"#,
             r#"{"\u0061":1,"a":2}"#,
             r#"[{"a":{"b":1,"b":1}}]"#,
+            r#"{"role":1,"content":[{}],"role":2}"#,
+            r#"{"role":1,"content":[{}],"role":2}"#,
+            r#"{"role":1,"content":[{}],"role":2}"#,
             r#"{"$serde_json::private::Number":1}"#,
             r#"{"a":0,"\u0024serde_json::private::Number":"1"}"#,
             &nested(128),
@@ -473,6 +461,7 @@ mod tests {
             "-0",
             "0.0",
             "-0.0e-0",
+            r#"{"role":1,"mode":2,"rele":3,"":4,"a":5,"b":6}"#,
             "1E+30",
             "123456789012345678901",
             &nested(127),

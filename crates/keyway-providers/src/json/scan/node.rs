@@ -6,6 +6,7 @@ use std::io;
 use serde_json::{Map, Value};
 
 use super::super::written_bytes;
+use super::keys::mark;
 use super::{Kind, Place, Text};
 
 /// The two marks around a string.
@@ -106,6 +107,19 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// A bit that every string that [`Node::equals`] it has too, and few others have.
+    #[inline]
+    pub(super) fn mark(self) -> u64 {
+        // What is escaped may be any other.
+        if self.place().kind == Kind::Plain { mark(self.inside()) } else { u64::MAX }
+    }
+
+    /// The number of the place behind it.
+    #[inline]
+    pub(super) fn next(self) -> usize {
+        self.place().next as usize
+    }
+
     /// What is between the marks of a string. Many are compared, so that nobody looks whether it is text,
     /// as it is.
     #[inline]
@@ -146,11 +160,11 @@ impl<'a> Node<'a> {
     /// What stands in a container of this kind, and not in anything in it: of an object its keys.
     #[inline]
     fn within(self, kind: Kind) -> impl Iterator<Item = Self> {
-        let end = if self.place().kind == kind { self.place().next as usize } else { 0 };
+        let end = if self.place().kind == kind { self.next() } else { 0 };
         let mut at = self.at + 1;
         std::iter::from_fn(move || {
             let node = (at < end).then(|| self.with(at))?;
-            at = node.place().next as usize;
+            at = node.next();
             Some(node)
         })
     }

@@ -3,26 +3,31 @@
 /// Words of a string that are looked at one by one: most strings end within them.
 const SHORT_WORDS: usize = 2;
 /// Bytes of a long string that are looked at together.
-const BLOCK_BYTES: usize = 32;
+const BLOCK_BYTES: usize = 64;
 
 /// How many bytes come, about, before the first that ends a string, or cannot stand in one as it is. What
 /// is left behind them is seen one by one.
+#[inline]
 pub(super) fn plain_run(bytes: &[u8]) -> usize {
     let (short, ends) = plain_words(bytes, SHORT_WORDS);
-    if ends {
-        return short;
-    }
-    let (blocks, _) = bytes[short..].as_chunks();
-    let long = short + blocks.iter().take_while(|block| is_plain(block)).count() * BLOCK_BYTES;
+    if ends { short } else { short + long_run(&bytes[short..]) }
+}
+
+/// Apart, so that the others do not carry its blocks.
+#[inline(never)]
+fn long_run(bytes: &[u8]) -> usize {
+    let (blocks, _) = bytes.as_chunks();
+    let long = blocks.iter().take_while(|block| is_plain(block)).count() * BLOCK_BYTES;
     long + plain_words(&bytes[long..], usize::MAX).0
 }
 
 /// The same eight bytes at a time, `most` times at most, and whether such a byte was found.
+#[inline]
 fn plain_words(bytes: &[u8], most: usize) -> (usize, bool) {
-    let (words, _) = bytes.as_chunks::<{ size_of::<u64>() }>();
+    let (words, _) = bytes.as_chunks();
     let mut run = 0;
     for word in words.iter().take(most) {
-        let plain = plain_bytes(u64::from_le_bytes(*word));
+        let plain = (specials(*word).trailing_zeros() / u8::BITS) as usize;
         run += plain;
         if plain < word.len() {
             return (run, true);
@@ -33,21 +38,21 @@ fn plain_words(bytes: &[u8], most: usize) -> (usize, bool) {
 
 /// Whether there is no such byte in a block. It looks at each of them, so that it can look at many at once.
 fn is_plain(block: &[u8; BLOCK_BYTES]) -> bool {
-    let special = |byte: u8| byte < b' ' || byte == b'"' || byte == b'\\';
-    block.iter().fold(0, |found, byte| found | u8::from(special(*byte))) == 0
+    let (words, _) = block.as_chunks();
+    words.iter().fold(0, |found, word| found | specials(*word)) == 0
 }
 
-/// How many of eight bytes come before the first that ends a string, or cannot stand in one as it is.
-const fn plain_bytes(word: u64) -> usize {
+/// The highest bit of the lowest of eight bytes that ends a string, or cannot stand in one as it is, and
+/// maybe of some above that one.
+const fn specials(word: [u8; 8]) -> u64 {
     /// One in each byte.
     const ONES: u64 = u64::MAX / 0xFF;
-    /// The highest bit of the lowest byte that is less than `least`, and maybe of some above that one.
-    const fn less(word: u64, least: u8) -> u64 {
-        word.wrapping_sub(ONES * least as u64) & !word & (ONES << 7)
-    }
-    let quote = less(word ^ (ONES * b'"' as u64), 1);
-    let backslash = less(word ^ (ONES * b'\\' as u64), 1);
-    ((quote | backslash | less(word, b' ')).trailing_zeros() / u8::BITS) as usize
+    let word = u64::from_le_bytes(word);
+    // What is less than that which is taken from it borrows its highest bit.
+    let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
+    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    let control = word.wrapping_sub(ONES * b' ' as u64);
+    (quote | backslash | control) & !word & (ONES << 7)
 }
 
 #[cfg(test)]
@@ -64,7 +69,7 @@ mod tests {
         #[test]
         fn the_first_special_byte_of_eight_is_found(bytes in any::<[u8; 8]>()) {
             let first = bytes.iter().position(|byte| is_special(*byte)).unwrap_or(8);
-            prop_assert_eq!(plain_bytes(u64::from_le_bytes(bytes)), first);
+            prop_assert_eq!(specials(bytes).trailing_zeros() as usize / 8, first);
         }
 
         #[test]
