@@ -79,10 +79,29 @@ impl Nanos {
     }
 }
 
+/// The text of an amount. It is written from its end.
+#[derive(Debug)]
+pub struct NanosText {
+    text: [u8; NANOS_BYTES_MAX],
+    start: usize,
+}
+
+impl NanosText {
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.text[self.start..]
+    }
+}
+
 impl fmt::Display for Nanos {
-    /// The shortest decimal text of the amount in USD, without an exponent: `0.00014`, `12`, `-3.5`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Each answer says several: they are written from their ends, without a text for each part.
+        f.write_str(str::from_utf8(self.text().as_bytes()).expect("digits are text"))
+    }
+}
+
+impl Nanos {
+    /// The shortest decimal text of the amount in USD, without an exponent: `0.00014`, `12`, `-3.5`.
+    pub fn text(self) -> NanosText {
+        // Each answer says several, so that there is no text for each part.
         let mut text = [0; NANOS_BYTES_MAX];
         let mut start = text.len();
         let mut put = |byte| {
@@ -111,7 +130,7 @@ impl fmt::Display for Nanos {
         if self.0 < 0 {
             put(b'-');
         }
-        f.write_str(str::from_utf8(&text[start..]).expect("digits are text"))
+        NanosText { text, start }
     }
 }
 

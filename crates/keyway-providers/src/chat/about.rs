@@ -58,7 +58,7 @@ impl About {
 
     pub(super) fn of_passage(passage: &Passage) -> Self {
         let mut about = Self::default();
-        about.learn(passage.root().pick(FIELDS), Form::Answer);
+        about.learn([passage.id(), passage.service_tier(), passage.choices()], Form::Answer);
         about
     }
 }

@@ -40,8 +40,8 @@ impl Answer {
     /// Reads one that can be passed on as it came.
     pub(super) fn parse_passage(body: &[u8]) -> Option<Self> {
         let passage = Passage::read(body)?;
-        let usage = passage.counted().and_then(read_usage);
-        let provider_cost = passage.counted().and_then(read_cost);
+        let counted = passage.counted();
+        let (usage, provider_cost) = (counted.and_then(read_usage), counted.and_then(read_cost));
         Some(Self { body: Body::Passage(passage), usage, provider_cost, native: None })
     }
 

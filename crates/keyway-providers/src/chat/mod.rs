@@ -85,12 +85,12 @@ impl Envelope {
     }
 
     /// The same as text.
-    fn write_head(&self, object: &str, out: &mut Object<'_>) {
-        out.put("id", &self.id);
-        out.put("object", &object);
+    fn write_head(&self, object: &'static str, out: &mut Object<'_>) {
+        out.text("id", &self.id);
+        out.word("object", object);
         out.put("created", &self.created);
-        out.put("model", &self.model);
-        out.put("provider", &self.provider);
+        out.text("model", &self.model);
+        out.text("provider", &self.provider);
     }
 }
 

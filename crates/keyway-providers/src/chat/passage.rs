@@ -6,17 +6,19 @@ use serde_json::{Map, Value};
 use super::choice::{self, Form, said_reason};
 use super::{Envelope, Receipt, is_own, source};
 use crate::json::Text;
-use crate::json::scan::Node;
+use crate::json::scan::{Node, Spot};
 use crate::json::write::{self, Object};
 
 const CHOICES: &str = "choices";
 const ERROR: &str = "error";
 const FINGERPRINT: &str = "system_fingerprint";
 const FINISH: &str = "finish_reason";
+const ID: &str = "id";
 const INDEX: &str = "index";
 const LOGPROBS: &str = "logprobs";
 const MESSAGE: &str = "message";
 const NATIVE_FINISH: &str = "native_finish_reason";
+const SERVICE_TIER: &str = "service_tier";
 const USAGE: &str = "usage";
 /// Fields of a choice that are written in this order.
 const FIELDS: [&str; 5] = [INDEX, MESSAGE, FINISH, NATIVE_FINISH, LOGPROBS];
@@ -25,55 +27,78 @@ const ADDED_BYTES: usize = 1_024;
 
 /// An answer with a list of choices.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Passage(Text);
+pub(super) struct Passage {
+    text: Text,
+    /// Where it says what is asked for more than once.
+    id: Option<Spot>,
+    service_tier: Option<Spot>,
+    fingerprint: Option<Spot>,
+    choices: Option<Spot>,
+    usage: Option<Spot>,
+}
 
 impl Passage {
     /// `None` where it has to be read as a tree, or is no answer.
     pub(super) fn read(body: &[u8]) -> Option<Self> {
-        let passage = Self(Text::scan(body)?);
-        let [choices, error] = passage.root().pick([CHOICES, ERROR]);
+        let text = Text::scan(body)?;
+        let [id, service_tier, fingerprint, choices, usage, error] =
+            text.root().pick([ID, SERVICE_TIER, FINGERPRINT, CHOICES, USAGE, ERROR]);
         let choices = choices.filter(|it| it.is_array())?;
         // They are told with the choices.
-        let sources = passage.root().pick(source::FIELDS);
+        let sources = text.root().pick(source::FIELDS);
         let has_sources = sources.into_iter().flatten().any(Node::is_array);
         // What failed says so in words that may repeat what must not be passed on.
         let fails = |error: Option<Node<'_>>| error.is_some_and(|error| !error.is_null());
         let has_failed = fails(error) || choices.items().any(|it| fails(it.get(ERROR)));
-        (!has_sources && !has_failed).then_some(passage)
+        if has_sources || has_failed {
+            return None;
+        }
+        let spots = [id, service_tier, fingerprint, Some(choices), usage];
+        let [id, service_tier, fingerprint, choices, usage] = spots.map(|it| it.map(Node::spot));
+        Some(Self { text, id, service_tier, fingerprint, choices, usage })
     }
 
     pub(super) fn to_tree(&self) -> Map<String, Value> {
-        self.0.root().to_map()
+        self.text.root().to_map()
     }
 
     /// What the provider counted.
     pub(super) fn counted(&self) -> Option<Node<'_>> {
-        self.root().get(USAGE)
-    }
-
-    pub(super) fn root(&self) -> Node<'_> {
-        self.0.root()
+        self.at(self.usage)
     }
 
     pub(super) fn choices(&self) -> Option<Node<'_>> {
-        self.root().get(CHOICES)
+        self.at(self.choices)
+    }
+
+    /// What the provider calls it.
+    pub(super) fn id(&self) -> Option<Node<'_>> {
+        self.at(self.id)
+    }
+
+    pub(super) fn service_tier(&self) -> Option<Node<'_>> {
+        self.at(self.service_tier)
+    }
+
+    fn at(&self, spot: Option<Spot>) -> Option<Node<'_>> {
+        spot.map(|spot| self.text.node(spot))
     }
 
     /// The answer as clients get it, as text.
     pub(super) fn write(&self, envelope: &Envelope, receipt: &Receipt) -> Vec<u8> {
-        let root = self.root();
-        let [fingerprint, choices, usage] = root.pick([FINGERPRINT, CHOICES, USAGE]);
+        let root = self.text.root();
+        let fingerprint = self.at(self.fingerprint).filter(|it| it.is_string());
         let mut out = Vec::with_capacity(root.raw().len() + ADDED_BYTES);
         let mut answer = Object::begin(&mut out);
         envelope.write_head("chat.completion", &mut answer);
-        answer.copy_or_null(FINGERPRINT, fingerprint.filter(|it| it.is_string()));
-        write_choices(answer.key(CHOICES), choices);
+        answer.copy_or_null(FINGERPRINT, fingerprint);
+        write_choices(answer.key(CHOICES), self.choices());
         for (key, value) in root.entries().filter(|(_, value)| !value.is_null()) {
             if !key.is_any(is_replaced) {
                 answer.copy(key, value);
             }
         }
-        receipt.write_around(answer.key(USAGE), usage);
+        receipt.write_around(answer.key(USAGE), self.counted());
         answer.end();
         out
     }
@@ -104,7 +129,8 @@ fn is_odd(message: Node<'_>) -> bool {
 }
 
 fn write_choice(out: &mut Vec<u8>, choice: Node<'_>, position: u64) {
-    let [index, message, finish, native_finish, logprobs] = choice.pick(FIELDS);
+    let told = choice.pick(FIELDS);
+    let [index, message, finish, native_finish, logprobs] = told;
     if message.is_some_and(is_odd) {
         let choice = choice::complete_choice(choice.to_value(), position, Form::Answer);
         return write::value(out, &choice);
@@ -114,11 +140,11 @@ fn write_choice(out: &mut Vec<u8>, choice: Node<'_>, position: u64) {
     let mut written = Object::begin(out);
     written.put(INDEX, &index.and_then(Node::as_u64).unwrap_or(position));
     write_message(written.key(MESSAGE), message);
-    written.put(FINISH, &native.as_deref().map(choice::translated));
-    written.put(NATIVE_FINISH, &raw);
+    written.text_or_null(FINISH, native.as_deref().map(choice::translated));
+    written.text_or_null(NATIVE_FINISH, raw.as_deref());
     written.copy_or_null(LOGPROBS, logprobs);
     for (key, value) in choice.entries() {
-        if !key.is_any(|key| FIELDS.contains(&key)) {
+        if !value.is_one_of(&told) {
             written.copy(key, value);
         }
     }
@@ -126,24 +152,21 @@ fn write_choice(out: &mut Vec<u8>, choice: Node<'_>, position: u64) {
 }
 
 fn write_message(out: &mut Vec<u8>, message: Option<Node<'_>>) {
-    let fields = ["content", "refusal", "reasoning", "reasoning_content"];
-    let [content, refusal, reasoning, alias] = message.map_or([None; 4], |it| it.pick(fields));
+    let fields = ["role", "content", "refusal", "reasoning", "reasoning_content"];
+    let [role, content, refusal, reasoning, alias] =
+        message.map_or([None; 5], |it| it.pick(fields));
     let mut written = Object::begin(out);
-    written.put("role", &"assistant");
+    written.word("role", "assistant");
     written.copy_or_null("content", content);
     written.copy_or_null("refusal", refusal);
     // OpenRouter has one name for reasoning.
     let has_alias = !reasoning.is_some_and(Node::is_string) && alias.is_some();
     let told = alias.filter(|it| has_alias && it.is_string());
     written.copy_or_null("reasoning", told.or(reasoning));
+    let told = [role, content, refusal, reasoning, alias.filter(|_| has_alias)];
     let others = message.into_iter().flat_map(Node::entries).filter(|(_, value)| !value.is_null());
     for (key, value) in others {
-        let is_told = |key: &str| match key {
-            "role" | "content" | "refusal" | "reasoning" => true,
-            "reasoning_content" => has_alias,
-            _ => false,
-        };
-        if !key.is_any(is_told) {
+        if !value.is_one_of(&told) {
             written.copy(key, value);
         }
     }

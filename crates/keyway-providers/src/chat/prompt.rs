@@ -48,25 +48,30 @@ pub(super) fn tokens_bound(
 #[derive(Clone, Debug)]
 pub(super) struct Messages<'a> {
     pub(super) count: usize,
-    /// What may be more than text, with the number of each.
-    odd: Vec<(usize, &'a Value)>,
-    /// All of them, where they are not in the tree of the body.
+    /// Those that are in the tree of the body, which may all be more than text,
+    tree: &'a [Value],
+    /// or all of them, where they are not.
     verbatim: Option<&'a Verbatim>,
 }
 
 impl<'a> Messages<'a> {
     pub(super) fn in_tree(messages: &'a [Value]) -> Self {
-        let odd = messages.iter().enumerate().collect();
-        Self { count: messages.len(), odd, verbatim: None }
+        Self { count: messages.len(), tree: messages, verbatim: None }
     }
 
     pub(super) fn verbatim(verbatim: &'a Verbatim) -> Self {
-        let odd = verbatim.odd.iter().map(|(number, message)| (*number, message)).collect();
-        Self { count: verbatim.count, odd, verbatim: Some(verbatim) }
+        Self { count: verbatim.count, tree: &[], verbatim: Some(verbatim) }
     }
 
     fn odd(&self) -> impl Iterator<Item = &'a Value> {
-        self.odd.iter().map(|(_, message)| *message)
+        self.numbered_odd().map(|(_, message)| message)
+    }
+
+    /// What may be more than text, with the number of each.
+    fn numbered_odd(&self) -> impl Iterator<Item = (usize, &'a Value)> {
+        let verbatim = self.verbatim.map_or(&[][..], |it| &it.odd);
+        let verbatim = verbatim.iter().map(|(number, message)| (*number, message));
+        self.tree.iter().enumerate().chain(verbatim)
     }
 
     /// UTF-8 bytes of those that are not odd.
@@ -184,10 +189,10 @@ fn unbounded_field(body: &Map<String, Value>, messages: &Messages<'_>) -> Option
     if let Some(tool) = foreign {
         return Some(format!("tools[{tool}]"));
     }
-    let in_message = |(number, message): &(usize, &Value)| {
+    let in_message = |(number, message): (usize, &Value)| {
         unbounded_message_field(message).map(|field| format!("messages[{number}].{field}"))
     };
-    messages.odd.iter().find_map(in_message)
+    messages.numbered_odd().find_map(in_message)
 }
 
 fn unbounded_message_field(message: &Value) -> Option<String> {

@@ -216,15 +216,15 @@ impl Receipt {
         block.put("prompt_tokens", &prompt_tokens);
         block.put("completion_tokens", &completion_tokens);
         block.put("total_tokens", &prompt_tokens.saturating_add(completion_tokens));
-        block.number("cost", self.charge);
+        block.amount("cost", self.charge);
         block.put("is_byok", &self.byok.is_some());
         let mut costs = Object::begin(block.key(COST_DETAILS));
         match self.byok {
-            Some(byok) => costs.number("upstream_inference_cost", byok),
+            Some(byok) => costs.amount("upstream_inference_cost", byok),
             None => costs.copy_or_null("upstream_inference_cost", None),
         }
-        costs.number("upstream_inference_prompt_cost", self.cost.prompt);
-        costs.number("upstream_inference_completions_cost", self.cost.completion);
+        costs.amount("upstream_inference_prompt_cost", self.cost.prompt);
+        costs.amount("upstream_inference_completions_cost", self.cost.completion);
         costs.end();
         let details = [PROMPT_DETAILS, COMPLETION_DETAILS];
         let [of_prompt, of_completion] = provider.map_or([None; 2], |it| it.pick(details));

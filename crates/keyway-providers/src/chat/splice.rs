@@ -23,8 +23,8 @@ fn write_choice(choice: Node<'_>, place: u64, hides_reasoning: bool, out: &mut V
     written.put("index", &choice.get("index").and_then(Node::as_u64).unwrap_or(place));
     write_delta(choice.get("delta"), hides_reasoning, written.key("delta"));
     // Both keys are there from the start of a stream, null until its end.
-    written.put("finish_reason", &reason.as_deref().map(translated));
-    written.put("native_finish_reason", &native);
+    written.text_or_null("finish_reason", reason.as_deref().map(translated));
+    written.text_or_null("native_finish_reason", native.as_deref());
     for (key, value) in choice.entries() {
         let is_written = matches!(
             key.as_str().as_deref(),
@@ -47,7 +47,7 @@ fn write_delta(delta: Option<Node<'_>>, hides_reasoning: bool, out: &mut Vec<u8>
             Some("reasoning") if hides_reasoning || alias.is_some() => {}
             Some("reasoning_content") if said("reasoning").is_none() => {}
             Some("reasoning_details") if hides_reasoning => {}
-            Some("role") if !value.is_null() => written.put("role", &"assistant"),
+            Some("role") if !value.is_null() => written.word("role", "assistant"),
             Some("tool_calls") if value.is_array() => write_calls(value, written.key("tool_calls")),
             Some("tool_calls") => {}
             Some(field) if value.is_null() && !may_be_null(field) => {}

@@ -8,7 +8,9 @@ mod run;
 
 use serde_json::Value;
 
-pub(crate) use self::node::Node;
+pub(crate) use self::node::{Node, Spot};
+
+pub(super) use self::run::says_itself;
 
 use self::run::plain_run;
 
@@ -89,6 +91,11 @@ impl Text {
 
     pub(crate) const fn root(&self) -> Node<'_> {
         Node { of: self, at: 0 }
+    }
+
+    /// What stands at a spot of this text.
+    pub(crate) const fn node(&self, Spot(at): Spot) -> Node<'_> {
+        Node { of: self, at }
     }
 
     /// As it came.

@@ -1,11 +1,10 @@
 //! JSON written field by field, where a tree would only be made to be written.
 
-use std::fmt::Display;
-use std::io::Write as _;
-
+use keyway_core::money::Nanos;
 use serde::Serialize;
+use serde_json::Value;
 
-use super::scan::Node;
+use super::scan::{Node, says_itself};
 
 /// An object that is being written.
 pub(crate) struct Object<'a> {
@@ -16,6 +15,26 @@ pub(crate) struct Object<'a> {
 /// Writes one value.
 pub(crate) fn value(out: &mut Vec<u8>, value: &impl Serialize) {
     serde_json::to_writer(out, value).expect("a JSON value can be written into memory");
+}
+
+/// Writes a string.
+pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
+    // Most need nothing escaped.
+    if !says_itself(text) {
+        return value(out, &text);
+    }
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+}
+
+/// Writes a value of a tree.
+pub(crate) fn tree(out: &mut Vec<u8>, tree: &Value) {
+    match tree {
+        Value::String(string) => text(out, string),
+        other => value(out, other),
+    }
 }
 
 impl<'a> Object<'a> {
@@ -38,9 +57,30 @@ impl<'a> Object<'a> {
         value(self.key(key), it);
     }
 
+    /// Writes a field with a word of ours, in which nothing has to be escaped.
+    pub(crate) fn word(&mut self, key: &'static str, word: &'static str) {
+        let out = self.key(key);
+        out.push(b'"');
+        out.extend_from_slice(word.as_bytes());
+        out.push(b'"');
+    }
+
+    /// Writes a field with a string.
+    pub(crate) fn text(&mut self, key: &'static str, it: &str) {
+        text(self.key(key), it);
+    }
+
+    #[inline]
+    pub(crate) fn text_or_null(&mut self, key: &'static str, it: Option<&str>) {
+        match it {
+            Some(it) => self.text(key, it),
+            None => self.copy_or_null(key, None),
+        }
+    }
+
     /// Writes a field with a number that is written as people read it.
-    pub(crate) fn number(&mut self, key: &'static str, number: impl Display) {
-        write!(self.key(key), "{number}").expect("memory takes all");
+    pub(crate) fn amount(&mut self, key: &'static str, amount: Nanos) {
+        self.key(key).extend_from_slice(amount.text().as_bytes());
     }
 
     /// Writes a field with a value that stands elsewhere.

@@ -3,8 +3,9 @@
 
 use std::borrow::Cow;
 
-use serde::ser::{Serialize, Serializer};
 use serde_json::{Map, Value};
+
+use crate::json::write;
 
 /// How many fields are added to what was said, at most, most of the time.
 const FIELDS_ADDED: usize = 4;
@@ -54,6 +55,19 @@ impl<'a> Draft<'a> {
         self.place(field).map(|at| self.0.remove(at).1)
     }
 
+    /// Writes it as JSON, but for the bracket at its end, where more may follow.
+    pub(super) fn write_open(&self, out: &mut Vec<u8>) {
+        out.push(b'{');
+        for (number, (field, value)) in self.0.iter().enumerate() {
+            if number > 0 {
+                out.push(b',');
+            }
+            write::text(out, field);
+            out.push(b':');
+            write::tree(out, value);
+        }
+    }
+
     fn put(&mut self, field: &'a str, value: Cow<'a, Value>) {
         match self.place(field) {
             Some(at) => self.0[at].1 = value,
@@ -63,12 +77,6 @@ impl<'a> Draft<'a> {
 
     fn place(&self, field: &str) -> Option<usize> {
         self.0.iter().position(|(name, _)| *name == field)
-    }
-}
-
-impl Serialize for Draft<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(field, value)| (*field, &**value)))
     }
 }
 
@@ -91,10 +99,9 @@ mod tests {
         draft.lend("d", &said["c"]);
         assert_eq!(draft.get_or_insert("d", json!(0)), &json!(3));
         *draft.get_or_insert("e", json!(0)) = json!(5);
-        assert_eq!(
-            serde_json::to_string(&draft).expect("JSON"),
-            r#"{"a":2,"b":{"x":2},"d":3,"e":5}"#
-        );
+        let mut written = Vec::new();
+        draft.write_open(&mut written);
+        assert_eq!(written, br#"{"a":2,"b":{"x":2},"d":3,"e":5"#);
         assert_eq!(said["b"], json!({"x": 1}));
     }
 }

@@ -8,7 +8,6 @@ mod responses;
 
 use std::borrow::Cow;
 
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use self::draft::Draft;
@@ -117,8 +116,11 @@ pub(crate) fn request_body(
     Ok(messages.map_or_else(|| written(&body), |messages| with_messages(&body, messages)))
 }
 
-fn written(body: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(body).expect("a JSON object can be written")
+fn written(body: &Draft<'_>) -> Vec<u8> {
+    let mut text = Vec::with_capacity(BYTES_BESIDE);
+    body.write_open(&mut text);
+    text.push(b'}');
+    text
 }
 
 /// Whether a field that the client said is neither for the gateway nor refused by the server.
@@ -153,8 +155,7 @@ fn verbatim<'a>(request: &'a ChatRequest, quirks: &Quirks) -> Option<&'a str> {
 fn with_messages(body: &Draft<'_>, messages: &str) -> Vec<u8> {
     const FIELD: &[u8] = b",\"messages\":";
     let mut text = Vec::with_capacity(messages.len() + BYTES_BESIDE);
-    serde_json::to_writer(&mut text, body).expect("a JSON object can be written");
-    text.pop();
+    body.write_open(&mut text);
     text.extend_from_slice(FIELD);
     text.extend_from_slice(messages.as_bytes());
     text.push(b'}');

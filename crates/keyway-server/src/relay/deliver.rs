@@ -30,12 +30,14 @@ pub(super) async fn give_whole(
         return Err(halt.into());
     }
     exchange.recording.iter_mut().for_each(|it| it.hear_answer(&whole));
+    let usage = whole.usage();
     let ended = Ended {
         ending: Ending::Completed,
-        usage: whole.usage(),
+        usage,
         so_far: None,
         provider_cost: whole.provider_cost(),
-        output_bytes: whole.output_bytes(),
+        // For an estimate, where nothing was counted.
+        output_bytes: if usage.is_none() { whole.output_bytes() } else { 0 },
         free: whole.is_uncharged(),
         about: whole.about(),
     };

@@ -19,7 +19,15 @@ pub(crate) struct Node<'a> {
     pub(super) at: usize,
 }
 
+/// Where a value stands in its text, to be found again with [`Text::node`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spot(pub(super) usize);
+
 impl<'a> Node<'a> {
+    pub(crate) const fn spot(self) -> Spot {
+        Spot(self.at)
+    }
+
     #[inline]
     fn place(self) -> Place {
         self.of.places[self.at]
@@ -28,6 +36,11 @@ impl<'a> Node<'a> {
     #[inline]
     const fn with(self, at: usize) -> Self {
         Self { at, ..self }
+    }
+
+    /// Whether it is one of these values.
+    pub(crate) fn is_one_of(self, values: &[Option<Self>]) -> bool {
+        values.iter().flatten().any(|it| it.at == self.at)
     }
 
     /// As it stands in the text.
@@ -221,7 +234,11 @@ impl<'a> Node<'a> {
             Kind::Null => Value::Null,
             Kind::False => Value::Bool(false),
             Kind::True => Value::Bool(true),
-            Kind::Number => serde_json::from_str(self.raw()).expect("it was scanned"),
+            // Most are whole, which are read with less.
+            Kind::Number => match self.as_u64() {
+                Some(number) => number.into(),
+                None => serde_json::from_str(self.raw()).expect("it was scanned"),
+            },
             Kind::Plain | Kind::Escaped => self.as_str().unwrap_or_default().into_owned().into(),
             Kind::Array => Value::Array(self.items().map(Node::to_value).collect()),
             Kind::Object => Value::Object(self.to_map()),

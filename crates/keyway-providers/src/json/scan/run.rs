@@ -13,6 +13,12 @@ pub(super) fn plain_run(bytes: &[u8]) -> usize {
     if ends { short } else { short + long_run(&bytes[short..]) }
 }
 
+/// Whether a string says nothing but `text`, as it stands between its marks.
+pub(in super::super) fn says_itself(text: &str) -> bool {
+    let rest = &text.as_bytes()[plain_run(text.as_bytes())..];
+    rest.iter().all(|byte| *byte >= b' ' && *byte != b'"' && *byte != b'\\')
+}
+
 /// Apart, so that the others do not carry its blocks.
 #[inline(never)]
 fn long_run(bytes: &[u8]) -> usize {
