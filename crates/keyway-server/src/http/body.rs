@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRef, FromRequest, Request};
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use keyway_core::error::{Error, ErrorKind};
@@ -91,10 +92,17 @@ pub async fn read(
     let mut body = Limited::new(body, bytes_max);
     let mut hold = edge.memory.nothing(key);
     let mut pieces = Pieces::default();
-    let began = Instant::now();
+    let mut began = None;
     while !body.is_end_stream() {
         let patience = patience(pieces.len(), &edge.limits);
-        let frame = match timeout_at(began + patience, body.frame()).await {
+        // Most bodies come with their heads, and nobody waits.
+        let frame = if let Some(frame) = body.frame().now_or_never() {
+            Ok(frame)
+        } else {
+            let began = *began.get_or_insert_with(Instant::now);
+            timeout_at(began + patience, body.frame()).await
+        };
+        let frame = match frame {
             Ok(None) => break,
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(error))) if error.is::<LengthLimitError>() => {

@@ -46,7 +46,7 @@ impl Pass {
         if self.place.is_closed() {
             return Err(Halt::closed());
         }
-        match self.app.keyring.renew(&self.key, self.app.clock.now()).await {
+        match self.app.keyring.renew(&self.key, || self.app.clock.now()).await {
             Ok(_) => Ok(()),
             Err(AuthError::Store(error)) => Err(Halt::Store(error)),
             Err(error) => Err(Halt::Revoked(error)),

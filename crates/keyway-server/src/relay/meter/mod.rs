@@ -120,7 +120,7 @@ impl Meter {
                 Admission::Unopened(AccountId::INSTALLATION) => self.open_installation(),
                 Admission::Unopened(_) => {
                     if !self.open(&key, keyring) {
-                        let renewed = keyring.renew(&key, self.clock.now()).await;
+                        let renewed = keyring.renew(&key, || self.clock.now()).await;
                         key = renewed.map_err(ReserveError::Key)?;
                     }
                 }
