@@ -93,11 +93,8 @@ impl Passage {
         envelope.write_head("chat.completion", &mut answer);
         answer.copy_or_null(FINGERPRINT, fingerprint);
         write_choices(answer.key(CHOICES), self.choices());
-        for (key, value) in root.entries().filter(|(_, value)| !value.is_null()) {
-            if !key.is_any(is_replaced) {
-                answer.copy(key, value);
-            }
-        }
+        let stays = |key: Node<'_>, value: Node<'_>| !value.is_null() && !key.is_any(is_replaced);
+        answer.copy_where(Some(root), stays);
         receipt.write_around(answer.key(USAGE), self.counted());
         answer.end();
         out
@@ -143,11 +140,7 @@ fn write_choice(out: &mut Vec<u8>, choice: Node<'_>, position: u64) {
     written.text_or_null(FINISH, native.as_deref().map(choice::translated));
     written.text_or_null(NATIVE_FINISH, raw.as_deref());
     written.copy_or_null(LOGPROBS, logprobs);
-    for (key, value) in choice.entries() {
-        if !value.is_one_of(&told) {
-            written.copy(key, value);
-        }
-    }
+    written.copy_where(Some(choice), |_, value| !value.is_one_of(&told));
     written.end();
 }
 
@@ -164,12 +157,7 @@ fn write_message(out: &mut Vec<u8>, message: Option<Node<'_>>) {
     let told = alias.filter(|it| has_alias && it.is_string());
     written.copy_or_null("reasoning", told.or(reasoning));
     let told = [role, content, refusal, reasoning, alias.filter(|_| has_alias)];
-    let others = message.into_iter().flat_map(Node::entries).filter(|(_, value)| !value.is_null());
-    for (key, value) in others {
-        if !value.is_one_of(&told) {
-            written.copy(key, value);
-        }
-    }
+    written.copy_where(message, |_, value| !value.is_null() && !value.is_one_of(&told));
     written.end();
 }
 

@@ -57,11 +57,8 @@ impl Piece {
         let mut object = Object::begin(out);
         envelope.write_head(OBJECT, &mut object);
         write_choices(self.choices(), hides_reasoning, object.key("choices"));
-        for (key, value) in self.root().entries().filter(|(_, value)| !value.is_null()) {
-            if !key.as_str().is_some_and(|key| is_own(&key)) {
-                object.copy(key, value);
-            }
-        }
+        let stays = |key: Node<'_>, value: Node<'_>| !value.is_null() && !key.is_any(is_own);
+        object.copy_where(Some(self.root()), stays);
         object.end();
     }
 }

@@ -207,12 +207,7 @@ impl Receipt {
     pub(super) fn write_around(&self, out: &mut Vec<u8>, provider: Option<Node<'_>>) {
         let Usage { prompt_tokens, completion_tokens, .. } = self.usage;
         let mut block = Object::begin(out);
-        let said = provider.into_iter().flat_map(Node::entries);
-        for (key, value) in said.filter(|(_, value)| !value.is_null()) {
-            if !key.is_any(is_own) {
-                block.copy(key, value);
-            }
-        }
+        block.copy_where(provider, |key, value| !value.is_null() && !key.is_any(is_own));
         block.put("prompt_tokens", &prompt_tokens);
         block.put("completion_tokens", &completion_tokens);
         block.put("total_tokens", &prompt_tokens.saturating_add(completion_tokens));
@@ -262,12 +257,8 @@ fn write_details(
 ) {
     let counted = counted.into_iter();
     let mut details = Object::begin(out);
-    let said = provider.into_iter().flat_map(Node::entries);
-    for (key, value) in said.filter(|(_, value)| value.as_u64().is_some()) {
-        if !counted.clone().any(|(kind, _)| key.is(kind)) {
-            details.copy(key, value);
-        }
-    }
+    let is_ours = |key: Node<'_>| counted.clone().any(|(kind, _)| key.is(kind));
+    details.copy_where(provider, |key, value| !is_ours(key) && value.as_u64().is_some());
     for (kind, tokens) in counted {
         details.put(kind, &tokens);
     }

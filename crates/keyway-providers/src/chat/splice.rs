@@ -17,23 +17,17 @@ pub(super) fn write_choices(choices: Option<Node<'_>>, hides_reasoning: bool, ou
 }
 
 fn write_choice(choice: Node<'_>, place: u64, hides_reasoning: bool, out: &mut Vec<u8>) {
-    let reason = said_reason(choice.get("finish_reason"));
-    let native = said_reason(choice.get("native_finish_reason")).or_else(|| reason.clone());
+    let told = choice.pick(["index", "delta", "finish_reason", "native_finish_reason"]);
+    let [index, delta, finish, native_finish] = told;
+    let reason = said_reason(finish);
+    let native = said_reason(native_finish).or_else(|| reason.clone());
     let mut written = Object::begin(out);
-    written.put("index", &choice.get("index").and_then(Node::as_u64).unwrap_or(place));
-    write_delta(choice.get("delta"), hides_reasoning, written.key("delta"));
+    written.put("index", &index.and_then(Node::as_u64).unwrap_or(place));
+    write_delta(delta, hides_reasoning, written.key("delta"));
     // Both keys are there from the start of a stream, null until its end.
     written.text_or_null("finish_reason", reason.as_deref().map(translated));
     written.text_or_null("native_finish_reason", native.as_deref());
-    for (key, value) in choice.entries() {
-        let is_written = matches!(
-            key.as_str().as_deref(),
-            Some("index" | "delta" | "finish_reason" | "native_finish_reason")
-        );
-        if !is_written {
-            written.copy(key, value);
-        }
-    }
+    written.copy_where(Some(choice), |_, value| !value.is_one_of(&told));
     written.end();
 }
 
@@ -78,9 +72,7 @@ fn write_calls(calls: Node<'_>, out: &mut Vec<u8>) {
 
 fn write_function(function: Node<'_>, out: &mut Vec<u8>) {
     let mut written = Object::begin(out);
-    for (key, value) in function.entries().filter(|(_, value)| !value.is_null()) {
-        written.copy(key, value);
-    }
+    written.copy_where(Some(function), |_, value| !value.is_null());
     written.end();
 }
 

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::request::is_role;
 use crate::json::Text;
-use crate::json::scan::Node;
+use crate::json::scan::{Node, Spot};
 
 pub(crate) const MESSAGES: &str = "messages";
 
@@ -16,6 +16,8 @@ pub(crate) const MESSAGES: &str = "messages";
 #[derive(Clone, Debug)]
 pub(super) struct Verbatim {
     text: Text,
+    /// Where they stand in it.
+    list: Spot,
     /// How many there are.
     pub(super) count: usize,
     /// UTF-8 bytes of those that are only text.
@@ -48,28 +50,27 @@ impl Verbatim {
         let rest = root.entries().filter(|(key, _)| !key.is(MESSAGES));
         let rest =
             rest.filter_map(|(key, value)| Some((key.as_str()?.into_owned(), value.to_value())));
-        let rest = rest.collect();
-        Ok((Self { text, count, text_bytes, odd, tree: OnceLock::new() }, rest))
+        let (list, rest) = (messages.spot(), rest.collect());
+        Ok((Self { text, list, count, text_bytes, odd, tree: OnceLock::new() }, rest))
     }
 
     /// The list as it came.
     pub(super) fn raw(&self) -> &str {
-        self.list().map_or("[]", Node::raw)
+        self.list().raw()
     }
 
     /// How long it is without blanks.
     pub(super) fn compact_bytes(&self) -> u64 {
-        self.list().map_or(0, Node::compact_bytes)
+        self.list().compact_bytes()
     }
 
     pub(super) fn tree(&self) -> &Value {
-        self.tree.get_or_init(|| self.list().map(Node::to_value).unwrap_or_default())
+        self.tree.get_or_init(|| self.list().to_value())
     }
 
     /// The first message whose role is one of those that `is_it` says.
     pub(super) fn first(&self, is_it: impl Fn(Option<&str>) -> bool) -> Option<Node<'_>> {
-        let mut messages = self.list().into_iter().flat_map(Node::items);
-        messages.find(|message| {
+        self.list().items().find(|message| {
             let role = message.get("role").and_then(Node::as_str);
             is_it(role.as_deref())
         })
@@ -81,19 +82,19 @@ impl Verbatim {
         key: &str,
         is_it: impl Fn(Option<Cow<'_, str>>) -> bool + Copy,
     ) -> bool {
-        self.list().is_some_and(|list| holds(list, key, is_it))
+        holds(self.list(), key, is_it)
     }
 
     /// Whether any message, or a part of its content, has one of these fields.
     pub(super) fn has_field(&self, fields: &[&str]) -> bool {
         let has =
             |it: Node<'_>| it.entries().any(|(key, _)| fields.iter().any(|field| key.is(field)));
-        let mut messages = self.list().into_iter().flat_map(Node::items);
+        let mut messages = self.list().items();
         messages.any(|it| has(it) || it.get("content").into_iter().flat_map(Node::items).any(has))
     }
 
-    fn list(&self) -> Option<Node<'_>> {
-        self.text.root().get(MESSAGES)
+    const fn list(&self) -> Node<'_> {
+        self.text.node(self.list)
     }
 }
 

@@ -92,9 +92,22 @@ impl<'a> Object<'a> {
     /// Writes a field as it stands elsewhere.
     pub(crate) fn copy(&mut self, key: Node<'_>, value: Node<'_>) {
         self.next();
-        self.out.extend_from_slice(key.raw().as_bytes());
-        self.out.push(b':');
-        self.out.extend_from_slice(value.raw().as_bytes());
+        self.out.extend_from_slice(key.raw_to(value).as_bytes());
+    }
+
+    /// Writes the fields of an object as they stand there, of which `stays` says so.
+    #[inline]
+    pub(crate) fn copy_where(
+        &mut self,
+        object: Option<Node<'_>>,
+        stays: impl Fn(Node<'_>, Node<'_>) -> bool,
+    ) {
+        let Some(object) = object else { return };
+        for (key, value) in object.entries() {
+            if stays(key, value) {
+                self.copy(key, value);
+            }
+        }
     }
 
     pub(crate) fn end(self) {

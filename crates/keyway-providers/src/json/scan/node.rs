@@ -49,6 +49,11 @@ impl<'a> Node<'a> {
         &self.of.json[start as usize..end as usize]
     }
 
+    /// All from it to the end of `last`, which stands behind it.
+    pub(crate) fn raw_to(self, last: Self) -> &'a str {
+        &self.of.json[self.place().start as usize..last.place().end as usize]
+    }
+
     pub(crate) fn is_null(self) -> bool {
         self.place().kind == Kind::Null
     }
@@ -108,7 +113,14 @@ impl<'a> Node<'a> {
     /// Whether it is a string that `is_it` says.
     #[inline]
     pub(crate) fn is_any(self, is_it: impl Fn(&str) -> bool) -> bool {
-        self.as_str().is_some_and(|text| is_it(&text))
+        match self.place().kind {
+            Kind::Plain => {
+                let raw = self.raw();
+                is_it(&raw[1..raw.len() - 1])
+            }
+            Kind::Escaped => is_it(&unescaped(self.raw())),
+            _ => false,
+        }
     }
 
     /// Whether it is a string, and the same as another.
