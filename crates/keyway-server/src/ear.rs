@@ -39,11 +39,12 @@ impl Ear {
         cx: &Context<'_>,
         ask: impl FnOnce(&mut Context<'_>) -> Poll<T>,
     ) -> Poll<T> {
+        // Before it looks: whoever strikes between takes the listener with him, and what he struck is seen.
+        self.drum.listener.register(cx.waker());
         let waits = self.waits.as_ref().is_some_and(|it| it.will_wake(cx.waker()));
         if waits && !self.drum.was_struck.load(Ordering::Acquire) {
             return Poll::Pending;
         }
-        self.drum.listener.register(cx.waker());
         // Before it asks: what is heard from here on may be news.
         self.drum.was_struck.store(false, Ordering::Release);
         let answer = ask(&mut Context::from_waker(&self.waker));
@@ -107,5 +108,24 @@ mod tests {
         assert!(asked(&second, Poll::Ready(())).is_some());
         assert!(asked(&second, Poll::Pending).is_some(), "there may be more");
         assert!(asked(&second, Poll::Pending).is_none());
+    }
+
+    #[test]
+    fn who_was_told_to_wait_hears_the_next_news_after_some_that_came_late() {
+        let woken = Arc::<Woken>::default();
+        let (task, mut ear) = (Waker::from(Arc::clone(&woken)), Ear::default());
+        let ask = |ear: &mut Ear| {
+            let heard = ear.hear(&Context::from_waker(&task), |_| Poll::<()>::Pending);
+            assert!(heard.is_pending());
+        };
+        ask(&mut ear);
+        // On another thread: half of what a wake does, a look by the task meanwhile, and the other half.
+        ear.drum.was_struck.store(true, Ordering::Release);
+        ask(&mut ear);
+        ear.drum.listener.wake();
+        ask(&mut ear);
+        let before = woken.0.load(Ordering::SeqCst);
+        ear.drum.wake_by_ref();
+        assert_eq!(woken.0.load(Ordering::SeqCst), before + 1);
     }
 }

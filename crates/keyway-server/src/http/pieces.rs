@@ -6,30 +6,28 @@ use bytes::{Bytes, BytesMut};
 #[derive(Debug, Default)]
 pub(crate) struct Pieces {
     first: Bytes,
-    rest: BytesMut,
+    /// All of them, once they are several.
+    all: BytesMut,
 }
 
 impl Pieces {
     pub(crate) fn len(&self) -> usize {
-        self.first.len() + self.rest.len()
+        self.first.len().max(self.all.len())
     }
 
     pub(crate) fn push(&mut self, piece: Bytes) {
-        if self.first.is_empty() {
+        if self.len() == 0 {
             self.first = piece;
-        } else {
-            self.rest.extend_from_slice(&piece);
+            return;
         }
+        if self.all.is_empty() {
+            self.all.extend_from_slice(&std::mem::take(&mut self.first));
+        }
+        self.all.extend_from_slice(&piece);
     }
 
     pub(crate) fn whole(self) -> Bytes {
-        if self.rest.is_empty() {
-            return self.first;
-        }
-        let mut whole = BytesMut::with_capacity(self.len());
-        whole.extend_from_slice(&self.first);
-        whole.extend_from_slice(&self.rest);
-        whole.freeze()
+        if self.all.is_empty() { self.first } else { self.all.freeze() }
     }
 }
 

@@ -113,8 +113,8 @@ impl Arrival {
         let (mut request, voice) = face.hear(text).map_err(invalid)?;
         request.betas = betas::of(&headers);
         // What changed since it was authenticated is in force; from here to the job nothing waits.
+        let key = app.keyring.renew(&key, || app.clock.now()).await.map_err(refused_key)?;
         let now = app.clock.now();
-        let key = app.keyring.renew(&key, || now).await.map_err(refused_key)?;
         let is_limited = app.is_budgeted() || key.terms.limit.is_some() || wish.ceiling.is_some();
         if is_limited {
             request.hold_to_bound().map_err(invalid)?;
