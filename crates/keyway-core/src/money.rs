@@ -3,14 +3,16 @@
 //! One rounding per request, upward, from femto- to nano-dollars. Text goes in and out as decimal
 //! text and never through floating point, so that sums agree to the last digit.
 
+mod text;
+
 use std::fmt;
 
 use thiserror::Error;
 
+pub use self::text::NanosText;
+
 /// Decimal places of a nano-dollar.
 const NANO_DECIMALS: usize = 9;
-/// The longest amount in nano-dollars as text: a sign, nineteen digits and a point.
-const NANOS_BYTES_MAX: usize = 21;
 /// Decimal places of a femto-dollar.
 const FEMTO_DECIMALS: usize = 15;
 /// Decimal places of a discount.
@@ -77,65 +79,6 @@ impl Nanos {
         let cost = Femtos(femtos).round_up();
         if cost > Self::LIMIT_MAX { Err(MoneyError::TooLarge) } else { Ok(cost) }
     }
-}
-
-/// The text of an amount. It is written from its end.
-#[derive(Debug)]
-pub struct NanosText {
-    text: [u8; NANOS_BYTES_MAX],
-    start: usize,
-}
-
-impl NanosText {
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.text[self.start..]
-    }
-}
-
-impl fmt::Display for Nanos {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(str::from_utf8(self.text().as_bytes()).expect("digits are text"))
-    }
-}
-
-impl Nanos {
-    /// The shortest decimal text of the amount in USD, without an exponent: `0.00014`, `12`, `-3.5`.
-    pub fn text(self) -> NanosText {
-        // Each answer says several, so that there is no text for each part.
-        let mut text = [0; NANOS_BYTES_MAX];
-        let mut start = text.len();
-        let mut put = |byte| {
-            start -= 1;
-            text[start] = byte;
-        };
-        let mut left = self.0.unsigned_abs();
-        let mut has_decimals = false;
-        for _ in 0..NANO_DECIMALS {
-            has_decimals |= !left.is_multiple_of(10);
-            if has_decimals {
-                put(last_digit(left));
-            }
-            left /= 10;
-        }
-        if has_decimals {
-            put(b'.');
-        }
-        loop {
-            put(last_digit(left));
-            left /= 10;
-            if left == 0 {
-                break;
-            }
-        }
-        if self.0 < 0 {
-            put(b'-');
-        }
-        NanosText { text, start }
-    }
-}
-
-fn last_digit(number: u64) -> u8 {
-    b'0' + u8::try_from(number % 10).expect("it is less than ten")
 }
 
 /// A price in femto-dollars (10⁻¹⁵ USD) per token.
