@@ -91,24 +91,15 @@ impl Wake for Wire {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
-
-    #[derive(Debug, Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
+    use crate::woken::Woken;
 
     #[test]
     fn it_rings_unless_its_user_is_at_work() {
         let woken = Arc::<Woken>::default();
-        let count = || woken.0.load(Ordering::SeqCst);
-        let (waker, bell) = (Waker::from(Arc::clone(&woken)), Bell::default());
+        let count = || woken.count();
+        let (waker, bell) = (woken.waker(), Bell::default());
         let user = Context::from_waker(&waker);
         let ring = || bell.ring();
         bell.for_user(&user);

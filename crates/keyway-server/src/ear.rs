@@ -70,23 +70,14 @@ impl Wake for Drum {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
 
     use super::*;
-
-    #[derive(Debug, Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
+    use crate::woken::Woken;
 
     #[test]
     fn who_was_told_to_wait_is_asked_for_again_once_there_is_news() {
         let [one, other] = [(); 2].map(|()| Arc::<Woken>::default());
-        let [first, second] = [&one, &other].map(|it| Waker::from(Arc::clone(it)));
+        let [first, second] = [&one, &other].map(Woken::waker);
         let (mut ear, mut news) = (Ear::default(), None);
         let mut asked = |task: &Waker, answer: Poll<()>| {
             let mut was_asked = false;
@@ -100,11 +91,11 @@ mod tests {
         let news = asked(&first, Poll::Pending).expect("it was never asked");
         assert!(asked(&first, Poll::Ready(())).is_none(), "nothing was heard");
         news.wake_by_ref();
-        assert_eq!(one.0.load(Ordering::SeqCst), 1);
+        assert_eq!(one.count(), 1);
         assert!(asked(&first, Poll::Pending).is_some());
         assert!(asked(&second, Poll::Pending).is_some(), "nobody would wake another task");
         news.wake_by_ref();
-        assert_eq!([&one, &other].map(|it| it.0.load(Ordering::SeqCst)), [1, 1]);
+        assert_eq!([&one, &other].map(|it| it.count()), [1, 1]);
         assert!(asked(&second, Poll::Ready(())).is_some());
         assert!(asked(&second, Poll::Pending).is_some(), "there may be more");
         assert!(asked(&second, Poll::Pending).is_none());
@@ -113,7 +104,7 @@ mod tests {
     #[test]
     fn who_was_told_to_wait_hears_the_next_news_after_some_that_came_late() {
         let woken = Arc::<Woken>::default();
-        let (task, mut ear) = (Waker::from(Arc::clone(&woken)), Ear::default());
+        let (task, mut ear) = (woken.waker(), Ear::default());
         let ask = |ear: &mut Ear| {
             let heard = ear.hear(&Context::from_waker(&task), |_| Poll::<()>::Pending);
             assert!(heard.is_pending());
@@ -124,8 +115,8 @@ mod tests {
         ask(&mut ear);
         ear.drum.listener.wake();
         ask(&mut ear);
-        let before = woken.0.load(Ordering::SeqCst);
+        let before = woken.count();
         ear.drum.wake_by_ref();
-        assert_eq!(woken.0.load(Ordering::SeqCst), before + 1);
+        assert_eq!(woken.count(), before + 1);
     }
 }

@@ -25,3 +25,5 @@ pub mod running;
 pub mod secret_file;
 pub mod telemetry;
 pub mod vault;
+#[cfg(test)]
+mod woken;

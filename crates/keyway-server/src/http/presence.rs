@@ -89,19 +89,9 @@ impl Drop for Visit {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
-    use std::task::Wake;
 
     use super::*;
-
-    #[derive(Debug, Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
+    use crate::woken::Woken;
 
     #[tokio::test(start_paused = true)]
     async fn who_reads_is_woken_at_the_end_of_a_request_unless_it_is_minded() {
@@ -109,14 +99,15 @@ mod tests {
         let (opened, woken) = (Instant::now(), Arc::<Woken>::default());
         let presence = Arc::new(Presence::new(opened));
         let woken_by_one = async || {
-            presence.is_read_by(&Waker::from(Arc::clone(&woken)));
+            let before = woken.count();
+            presence.is_read_by(&woken.waker());
             let visit = presence.begin();
             tokio::time::advance(second).await;
             assert!(presence.is_busy());
             drop(visit);
             assert!(!presence.is_busy());
             assert_eq!(presence.silent_since(), Instant::now());
-            woken.0.swap(0, Ordering::SeqCst)
+            woken.count() - before
         };
         assert_eq!(woken_by_one().await, 1);
         presence.is_minded_until(Some(opened + 3 * second));
