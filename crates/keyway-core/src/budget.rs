@@ -66,10 +66,7 @@ impl WindowKind {
 
     /// When the window that contains `now` opened. All time began at the epoch.
     pub fn starts_at(self, now: Timestamp) -> Timestamp {
-        match self {
-            Self::Total => Timestamp::default(),
-            _ => midnight(self.first_day(now.civil().date())),
-        }
+        self.starts_by(now.civil().date())
     }
 
     /// When the window that contains `now` ends; `None` for all time.
@@ -82,6 +79,13 @@ impl WindowKind {
         };
         let first = self.first_day(now.civil().date());
         Some(midnight(first.checked_add(span).expect("within the library's range")))
+    }
+
+    fn starts_by(self, today: Date) -> Timestamp {
+        match self {
+            Self::Total => Timestamp::default(),
+            _ => midnight(self.first_day(today)),
+        }
     }
 
     fn first_day(self, today: Date) -> Date {
@@ -107,10 +111,7 @@ pub struct Windows(pub [Timestamp; 4]);
 impl Windows {
     pub fn at(now: Timestamp) -> Self {
         let today = now.civil().date();
-        Self(WindowKind::ALL.map(|kind| match kind {
-            WindowKind::Total => Timestamp::default(),
-            _ => midnight(kind.first_day(today)),
-        }))
+        Self(WindowKind::ALL.map(|kind| kind.starts_by(today)))
     }
 
     pub fn start_of(&self, kind: WindowKind) -> Timestamp {

@@ -20,9 +20,11 @@ pub(crate) fn value(out: &mut Vec<u8>, value: &impl Serialize) {
 /// Writes a string.
 pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
     // Most need nothing escaped.
-    if !says_itself(text) {
-        return value(out, &text);
-    }
+    if says_itself(text) { quoted(out, text) } else { value(out, &text) }
+}
+
+/// Writes a string in which nothing has to be escaped.
+fn quoted(out: &mut Vec<u8>, text: &str) {
     out.reserve(text.len() + 2);
     out.push(b'"');
     out.extend_from_slice(text.as_bytes());
@@ -59,10 +61,7 @@ impl<'a> Object<'a> {
 
     /// Writes a field with a word of ours, in which nothing has to be escaped.
     pub(crate) fn word(&mut self, key: &'static str, word: &'static str) {
-        let out = self.key(key);
-        out.push(b'"');
-        out.extend_from_slice(word.as_bytes());
-        out.push(b'"');
+        quoted(self.key(key), word);
     }
 
     /// Writes a field with a string.
@@ -78,7 +77,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Writes a field with a number that is written as people read it.
+    /// Writes a field with an amount in USD.
     pub(crate) fn amount(&mut self, key: &'static str, amount: Nanos) {
         self.key(key).extend_from_slice(amount.text().as_bytes());
     }

@@ -53,7 +53,7 @@ const FOREIGN: [&str; 4] = ["reasoning", "reasoning_content", "reasoning_details
 /// Fields of `provider` that name providers of this gateway, chosen by now.
 const OWN_PROVIDERS: [&str; 4] = ["order", "only", "ignore", "allow_fallbacks"];
 
-/// Where under a provider's address a request goes; `model` is its name there, fit for a path.
+/// Where under a provider's address a request goes; `model` is its name there.
 pub(crate) fn path(request: &ChatRequest, quirks: &Quirks, model: &str) -> Cow<'static, str> {
     let route = match request.errand {
         None if responds(request, quirks).is_some() => "/responses",

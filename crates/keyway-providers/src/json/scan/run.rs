@@ -16,7 +16,12 @@ pub(super) fn plain_run(bytes: &[u8]) -> usize {
 /// Whether a string says nothing but `text`, as it stands between its marks.
 pub(in super::super) fn says_itself(text: &str) -> bool {
     let rest = &text.as_bytes()[plain_run(text.as_bytes())..];
-    rest.iter().all(|byte| *byte >= b' ' && *byte != b'"' && *byte != b'\\')
+    !rest.iter().copied().any(is_special)
+}
+
+/// Whether a byte ends a string, or cannot stand in one as it is.
+const fn is_special(byte: u8) -> bool {
+    byte < b' ' || byte == b'"' || byte == b'\\'
 }
 
 /// Apart, so that the others do not carry its blocks.
@@ -66,10 +71,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    fn is_special(byte: u8) -> bool {
-        byte < b' ' || byte == b'"' || byte == b'\\'
-    }
 
     proptest! {
         #[test]

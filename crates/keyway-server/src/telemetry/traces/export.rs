@@ -71,10 +71,16 @@ pub(crate) trait Collector {
     fn take(&mut self, request: Bytes) -> impl Future<Output = Result<(), CarrierError>> + Send;
 }
 
+impl Waiting {
+    fn nothing(envelope: &Envelope) -> Self {
+        Self { request: envelope.begin(), count: 0 }
+    }
+}
+
 impl Queue {
     /// Of spans that are told in such envelopes.
     pub(super) fn new(envelope: Envelope) -> Self {
-        let waiting = Mutex::new(Waiting { request: envelope.begin(), count: 0 });
+        let waiting = Mutex::new(Waiting::nothing(&envelope));
         let (grown, counts) = Default::default();
         Self(Arc::new(Shared { envelope, waiting, grown, counts }))
     }
@@ -122,7 +128,7 @@ impl Queue {
 
 impl<C: Collector> Export<C> {
     pub(super) fn new(queue: Queue, collector: C) -> Self {
-        let batch = Waiting { request: queue.0.envelope.begin(), count: 0 };
+        let batch = Waiting::nothing(&queue.0.envelope);
         Self { queue, collector, batch, is_taken: true }
     }
 

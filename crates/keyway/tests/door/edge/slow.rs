@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use keyway_testkit::eventually;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpSocket;
 use tokio::time::Instant;
@@ -63,6 +63,16 @@ async fn a_connection_that_nothing_is_asked_on_is_closed() {
     others_are_served(&gateway, &key(&gateway).await).await;
 }
 
+/// A request with `body`, as it goes over the connection.
+fn chat(key: &str, body: &Value) -> String {
+    let body = body.to_string();
+    format!(
+        "POST /api/v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {key}\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
 /// Silence counts from the end of the last request, also where that took longer than silence may.
 #[tokio::test]
 async fn a_connection_that_was_busy_for_long_is_closed_as_well() {
@@ -76,14 +86,8 @@ async fn a_connection_that_was_busy_for_long_is_closed_as_well() {
         let body = json!({
             "model": "keyway/echo",
             "messages": [{"role": "user", "content": content}],
-        })
-        .to_string();
-        let request = format!(
-            "POST /api/v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {key}\r\n\
-             content-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        say(&mut stream, &request).await;
+        });
+        say(&mut stream, &chat(&key, &body)).await;
         assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200 OK"));
     }
     assert_eq!(until_closed(&mut stream).await, "");
@@ -159,14 +163,8 @@ async fn an_answer_that_is_not_read_is_given_up() {
         "model": "keyway/echo",
         "stream": true,
         "messages": [{"role": "user", "content": "#echo tokens=100000\nhi"}],
-    })
-    .to_string();
-    let request = format!(
-        "POST /api/v1/chat/completions HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {string}\r\n\
-         content-length: {}\r\n\r\n{body}",
-        body.len()
-    );
-    say(&mut stream, &request).await;
+    });
+    say(&mut stream, &chat(&string, &body)).await;
     let mut first = [0; 12];
     stream.read_exact(&mut first).await.expect("an answer begins");
     assert_eq!(&first, b"HTTP/1.1 200");
